@@ -1,0 +1,45 @@
+"""What a page looks like to the layout and table finders: words with their type, rulings, fills, pictures.
+
+All boxes are in one unit (points for PDF, pixels for scans), origin top-left of the page as it is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nemo_retriever_dagster.model import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """A word (no blanks inside) as it is set on the page. ``size`` is the font's height in the page's unit."""
+
+    text: str
+    box: Box
+    size: float = 0.0
+    bold: bool = False
+    italic: bool = False
+    font: str = ""
+    hidden: bool = False
+    """Drawn invisibly (render mode 3, white on white, off the page): kept, and flagged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """A straight line along x (``horizontal``) or y; a thin filled rectangle counts as one."""
+
+    box: Box
+    horizontal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageGeometry:
+    """One page. ``words`` in the order of the content stream, ``fills`` are coloured areas, ``pictures`` raster images."""
+
+    size: tuple[float, float]
+    words: tuple[Glyphs, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    fills: tuple[Box, ...] = ()
+    pictures: tuple[Box, ...] = ()
+    drawings: tuple[Box, ...] = ()
+    """Boxes of the other path objects (curves, bars, shapes)."""

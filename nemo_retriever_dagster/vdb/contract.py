@@ -1,0 +1,97 @@
+"""The vector store port: six methods and a statement of what the store can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.model import Record, type_json
+
+SearchMode = Literal["dense", "sparse", "hybrid"]
+Metric = Literal["L2", "IP", "COSINE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a store can do beyond the port's minimum."""
+
+    sparse: bool = False
+    bulk_load: bool = False
+    aliases: bool = False
+    many_processes: bool = True
+    max_text_bytes: int = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionSpec:
+    """The shape of a collection. ``index`` are parameters handed to the store's index as they are."""
+
+    name: str
+    dimension: int
+    metric: Metric = "L2"
+    sparse: bool = False
+    gpu_index: bool = False
+    index: Mapping[str, type_json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row that a search found. ``distance`` is the store's own; ``score`` is higher-is-better."""
+
+    id: str
+    score: float
+    distance: float
+    text: str
+    source: Mapping[str, type_json]
+    content_metadata: Mapping[str, type_json]
+    fields: Mapping[str, type_json] = field(default_factory=dict)
+
+
+class VectorStore(Protocol):
+    """A place for records. Methods block; every count and search sees what was written before it (Strong)."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can do."""
+        ...
+
+    def ensure(self, spec: CollectionSpec, *, recreate: bool = False) -> None:
+        """Create the collection if absent; raise `InvalidOptionError` if it exists with another shape."""
+        ...
+
+    def upsert(self, collection: str, records: Sequence[Record]) -> None:
+        """Write records by id, replacing equal ids; ids repeated inside one call are refused."""
+        ...
+
+    def delete(self, collection: str, document: str, *, keep_generation: str | None = None) -> None:
+        """Delete the document's rows, except those of ``keep_generation``."""
+        ...
+
+    def count(self, collection: str, document: str | None = None, *, generation: str | None = None) -> int:
+        """Count rows: of the collection, of a document, of one generation of it."""
+        ...
+
+    def search(
+        self,
+        collection: str,
+        *,
+        vector: Sequence[float] | None = None,
+        text: str | None = None,
+        mode: SearchMode = "dense",
+        top_k: int = 5,
+        where: str = "",
+        values: Mapping[str, type_json] | None = None,
+    ) -> list[Row]:
+        """Return the best rows: by ``vector``, by ``text`` (sparse), or both; ``where`` is bound to ``values``."""
+        ...
+
+    def flush(self, collection: str) -> None:
+        """Make what was written fast to search."""
+        ...
+
+    def close(self) -> None:
+        """Release the store and any lock on it."""
+        ...
