@@ -13,6 +13,8 @@
     |   +-- EngineUnavailableError, EngineReplyError
     |   +-- StoreUnavailableError, StoreLockedError, VerificationError
     |   +-- SourceUnavailableError
+    |   +-- StorageError (artifacts, images, ledger)
+    |       +-- StorageFullError, ArtifactDamagedError, LedgerDamagedError
     +-- MisuseError            the caller: an option, a path, a missing dependency
         +-- UnknownOptionError, InvalidOptionError, SourceNotFoundError, MissingDependencyError
 """
@@ -188,6 +190,31 @@ class VerificationError(InfrastructureError):
 
 class SourceUnavailableError(InfrastructureError):
     """The source of the documents cannot be read."""
+
+
+class StorageError(InfrastructureError):
+    """The storage of artifacts, images or the ledger cannot be read or written."""
+
+
+class StorageFullError(StorageError):
+    """There is no space left where artifacts, images or the ledger are kept."""
+
+    default_hint = "Free some space and run again: finished stages are kept."
+
+
+class ArtifactDamagedError(StorageError):
+    """A stored stage result is incomplete or damaged."""
+
+    default_hint = "Run again: the stage is computed anew."
+
+
+class LedgerDamagedError(StorageError):
+    """The ledger's database is damaged."""
+
+    default_hint = (
+        "Move its file away (with -wal and -shm beside it) and run the corpus again: finished stages come from "
+        "the artifacts, and rows are written under the same ids."
+    )
 
 
 class MisuseError(RetrieverError, ValueError):
