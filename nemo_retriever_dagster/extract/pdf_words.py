@@ -1,0 +1,252 @@
+"""The text layer of a PDF page as words with boxes and type, read a page at a time into arrays.
+
+Boxes are in points, origin top-left of the page as it is shown: rotation and crop box applied.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pypdfium2.raw as pdfium
+
+from nemo_retriever_dagster.extract import pdf_raw
+from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.model import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+SOFT_HYPHEN = "\u00ad"
+"""Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
+
+_BROKEN = "\ufffe\x02"
+# a word: no blank, no control character; PDFium's mark of a broken word ends it
+_WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]+[\ufffe\x02]?")
+_LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
+_REPAIRS = str.maketrans({**_LIGATURES, ord("\ufffe"): SOFT_HYPHEN, 2: SOFT_HYPHEN})
+_NEEDS_REPAIR = re.compile(r"[\ufffe\x02\ufb00-\ufb06]")
+_BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
+_ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
+_FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
+_INVISIBLE_MODES = (3, 7)  # neither filled nor stroked: 3; only added to the clipping path: 7
+_STROKED_TOO = 2
+_HEAVY = 700
+_TINY = 1.0  # points; nobody reads type of this size
+_PALE = 250  # every channel at least this: white
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How a run of words is set."""
+
+    size: float = 0.0
+    bold: bool = False
+    italic: bool = False
+    font: str = ""
+    invisible: bool = False
+    pale: bool = False
+    """White or nearly so: hidden, unless there is something under it."""
+    slope: float = 0.0
+    """Sine of the angle of the text: 0 for ordinary lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """From PDF user space (y up) to the page as it is shown (origin top-left, y down)."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+    turns: int
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the shown page in points."""
+        width, height = self.right - self.left, self.top - self.bottom
+        return (height, width) if self.turns % 2 else (width, height)
+
+    def show(self, boxes: Floats) -> Floats:
+        """Turn an (n, 4) array of left, bottom, right, top into x0, y0, x1, y1."""
+        left, bottom, right, top = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
+        columns = {
+            0: (left - self.left, self.top - top, right - self.left, self.top - bottom),
+            1: (bottom - self.bottom, left - self.left, top - self.bottom, right - self.left),
+            2: (self.right - right, bottom - self.bottom, self.right - left, top - self.bottom),
+            3: (self.top - top, self.right - right, self.top - bottom, self.right - left),
+        }[self.turns]
+        return np.stack(columns, axis=1)
+
+
+def page_frame(page: Any) -> Frame:
+    """Return the frame of a pypdfium2 page, from its crop box and rotation."""
+    bounds = pdfium.FS_RECTF()
+    pdfium.FPDF_GetPageBoundingBox(page.raw, bounds)
+    turns = max(pdfium.FPDFPage_GetRotation(page.raw), 0) % 4
+    return Frame(left=bounds.left, bottom=bounds.bottom, right=bounds.right, top=bounds.top, turns=turns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageWords:
+    """The words of a page in the order of the content stream; ``boxes`` is (n, 4), ``style`` indexes ``styles``.
+
+    ``ends_line`` tells where PDFium itself ended a line.
+    """
+
+    frame: Frame
+    text: str = ""
+    words: list[str] = field(default_factory=list)
+    boxes: Floats = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float32))
+    style: list[int] = field(default_factory=list)
+    styles: list[Style] = field(default_factory=list)
+
+    def hidden(self, covers: Floats) -> list[bool]:
+        """Tell which words cannot be seen; pale text over one of the boxes ``covers`` (n, 4) can."""
+        if not self.words:
+            return []
+        width, height = self.frame.size
+        boxes = self.boxes
+        off_page = (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)
+        kinds = np.array([2 if s.invisible or 0 < s.size < _TINY else int(s.pale) for s in self.styles])[self.style]
+        for index in np.flatnonzero(kinds == 1):
+            x, y = (boxes[index, 0] + boxes[index, 2]) / 2, (boxes[index, 1] + boxes[index, 3]) / 2
+            under = (covers[:, 0] <= x) & (x <= covers[:, 2]) & (covers[:, 1] <= y) & (y <= covers[:, 3])
+            kinds[index] = 0 if under.any() else 2
+        return [bool(value) for value in off_page | (kinds > 0)]
+
+    def glyphs(self, covers: Floats) -> tuple[Glyphs, ...]:
+        """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
+        rows = zip(self.words, self.boxes.tolist(), self.style, self.hidden(covers), strict=True)
+        return tuple(
+            Glyphs(
+                text=word.replace(SOFT_HYPHEN, "-"),
+                box=Box(*box),
+                size=(look := self.styles[style]).size,
+                bold=look.bold,
+                italic=look.italic,
+                font=look.font,
+                hidden=hidden,
+            )
+            for word, box, style, hidden in rows
+        )
+
+
+def page_text(text_page: Any) -> str:
+    """Return the text of a pypdfium2 text page as PDFium gives it."""
+    count = pdfium.FPDFText_CountChars(text_page.raw)
+    if count <= 0:
+        return ""
+    buffer = (pdfium.c_ushort * (count + 1))()
+    written = pdfium.FPDFText_GetText(text_page.raw, 0, count, buffer)
+    return bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+
+
+def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
+    """Read the words of a page; ``fonts`` keeps what was learnt about the document's fonts."""
+    frame, text = page_frame(page), page_text(text_page)
+    spans = [match.span() for match in _WORD.finditer(text)]
+    if not spans:
+        return PageWords(frame=frame, text=text)
+    words = [text[start:end] for start, end in spans]
+    firsts, lasts = _char_indices(text_page, text, spans, words)
+    address = pdf_raw.address_of(text_page.raw)
+    boxes = pdf_raw.char_boxes(address, firsts + lasts)
+    half = len(firsts)
+    low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
+    style, styles = _styles(text_page.raw, address, firsts, fonts)
+    return PageWords(
+        frame=frame,
+        text=text,
+        words=_repaired(words) if _NEEDS_REPAIR.search(text) else words,
+        boxes=frame.show(np.concatenate((low, high), axis=1)),
+        style=style,
+        styles=styles,
+    )
+
+
+def _repaired(words: list[str]) -> list[str]:
+    return [word.translate(_REPAIRS) for word in words]
+
+
+def _char_indices(
+    text_page: Any, text: str, spans: list[tuple[int, int]], words: list[str]
+) -> tuple[list[int], list[int]]:
+    """Return the indices of the first and last character of each word, PDFium's mark of a break left out."""
+    firsts = [start for start, _ in spans]
+    lasts = [
+        end - 1 - (word[-1] in _BROKEN and end - start > 1) for (start, end), word in zip(spans, words, strict=True)
+    ]
+    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and text.isascii():
+        return firsts, lasts
+    units = _utf16_offsets(text)
+    look_up = pdfium.FPDFText_GetCharIndexFromTextIndex
+    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and units is None:
+        return firsts, lasts
+    shift = (lambda index: units[index]) if units else (lambda index: index)
+    firsts = [max(look_up(text_page.raw, shift(index)), 0) for index in firsts]
+    lasts = [max(look_up(text_page.raw, shift(index)), 0) for index in lasts]
+    return firsts, lasts
+
+
+def _utf16_offsets(text: str) -> list[int] | None:
+    """Return where each character starts in UTF-16, or None where that is the same as in the string."""
+    if max(text) <= "\uffff":
+        return None
+    offsets, at = [], 0
+    for character in text:
+        offsets.append(at)
+        at += 2 if character > "\uffff" else 1
+    return offsets
+
+
+def _styles(text_page: Any, address: int, firsts: list[int], fonts: dict[int, Style]) -> tuple[list[int], list[Style]]:
+    objects = pdf_raw.text_objects(address, firsts)
+    first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
+    unique = [item for item in first_index if item]
+    looks = dict(zip(unique, zip(pdf_raw.render_modes(unique), pdf_raw.fonts(unique), strict=True), strict=True))
+    styles: dict[Style, int] = {}
+    of_object: dict[int, int] = {}
+    for item, index in first_index.items():
+        look = _style(text_page, address, index, item, looks.get(item, (0, 0)), fonts)
+        of_object[item] = styles.setdefault(look, len(styles))
+    return [of_object[item] for item in objects], list(styles)
+
+
+def _style(
+    text_page: Any, address: int, index: int, item: int, look: tuple[int, int], fonts: dict[int, Style]
+) -> Style:
+    mode, font = look
+    face = fonts.get(font)
+    if face is None:
+        face = fonts[font] = _face(font)
+    size, slope = pdf_raw.char_scale(text_page, address, index)
+    red, green, blue, alpha = pdf_raw.fill_colour(item) if item else (0, 0, 0, 255)
+    return Style(
+        size=round(size, 2),
+        bold=face.bold or mode == _STROKED_TOO,
+        italic=face.italic,
+        font=face.font,
+        invisible=mode in _INVISIBLE_MODES or alpha == 0,
+        pale=min(red, green, blue) >= _PALE,
+        slope=round(slope, 2),
+    )
+
+
+def _face(font: int) -> Style:
+    if not font:
+        return Style()
+    name, flags = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0)
+    bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD) or pdf_raw.font_weight(font) >= _HEAVY
+    return Style(font=name, bold=bold, italic=bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG))
+
+
+def visible_words(words: PageWords, hidden: list[bool]) -> list[str]:
+    """Return the words that can be seen."""
+    return list(compress(words.words, (not flag for flag in hidden)))
