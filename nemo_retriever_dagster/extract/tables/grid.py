@@ -1,0 +1,77 @@
+"""A drawn grid and the words in it become a table: words to cells, empty slivers out, drawings that are no tables out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.extract.tables.found import FoundTable
+from nemo_retriever_dagster.extract.tables.headers import mark_headers
+from nemo_retriever_dagster.extract.tables.lines import cell_text
+from nemo_retriever_dagster.extract.tables.ruled import Field, coordinates, fields, frames, strokes, walls
+from nemo_retriever_dagster.model import Box, Cell, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from nemo_retriever_dagster.extract.geometry import Glyphs, Ruling
+    from nemo_retriever_dagster.extract.tables.ruled import Frame
+
+    Filled = list[tuple[Field, list[Glyphs]]]
+
+
+def grid_tables(words: Sequence[Glyphs], rulings: Iterable[Ruling], height: float) -> list[FoundTable]:
+    """Return the tables whose cells are drawn. ``height`` is the usual height of a word."""
+    slack = 0.3 * height
+    rulings = [ruling for ruling in rulings if max(ruling.box.width, ruling.box.height) > 0.5 * height]
+    across = strokes(rulings, horizontal=True, slack=slack)
+    upright = strokes(rulings, horizontal=False, slack=slack)
+    found = (_grid_table(frame, words, height) for frame in frames(across, upright, slack))
+    return [table for table in found if table is not None]
+
+
+def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTable | None:
+    box, slack = frame.box, 0.3 * height
+    x = coordinates(frame.upright, box.x0, box.x1, slack)
+    y = coordinates(frame.across, box.y0, box.y1, slack)
+    if len(x) < 2 or len(y) < 3:
+        return None
+    drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
+    filled = without_slivers(fill(drawn, words, x, y))
+    if not is_table(filled):
+        return None
+    cells = tuple(
+        Cell(
+            row=field.row,
+            column=field.column,
+            text=cell_text(inside),
+            row_span=field.row_end - field.row,
+            column_span=field.column_end - field.column,
+        )
+        for field, inside in filled
+    )
+    return FoundTable(box=box, table=mark_headers(Table(cells=cells)), ruled=True, confidence=0.95)
+
+
+def fill(drawn: Sequence[Field], words: Iterable[Glyphs], x: Sequence[float], y: Sequence[float]) -> Filled:
+    """Give every word to the field that holds its middle."""
+    at = {(r, c): i for i, f in enumerate(drawn) for r in range(f.row, f.row_end) for c in range(f.column, f.column_end)}
+    inside: list[list[Glyphs]] = [[] for _ in drawn]
+    for word in words:
+        column = bisect_right(x, (word.box.x0 + word.box.x1) / 2) - 1
+        row = bisect_right(y, (word.box.y0 + word.box.y1) / 2) - 1
+        if (index := at.get((row, column))) is not None:
+            inside[index].append(word)
+    return list(zip(drawn, inside, strict=True))
+
+
+def without_slivers(filled: Filled) -> Filled:
+    """Drop the columns and the rows in which no field starts or ends alone, and those without any word that ..."""
+    return filled
+
+
+def is_table(filled: Filled) -> bool:
+    """Tell a table from a box around text, a form's frame, a chart's grid."""
+    with_text = [field for field, inside in filled if inside]
+    rows = {field.row for field in with_text}
+    return len(with_text) >= 3 and len(rows) >= 2 and len(with_text) >= 0.2 * len(filled)
