@@ -1,0 +1,1 @@
+"""Vector stores: the port in `contract`, Milvus in `milvus`; nobody outside this room speaks Milvus."""

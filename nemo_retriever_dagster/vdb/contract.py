@@ -1,4 +1,4 @@
-"""The vector store port: six methods and a statement of what the store can do."""
+"""The vector store port and a statement of what a store can do."""
 
 from __future__ import annotations
 
@@ -86,6 +86,24 @@ class VectorStore(Protocol):
         values: Mapping[str, type_json] | None = None,
     ) -> list[Row]:
         """Return the best rows: by ``vector``, by ``text`` (sparse), or both; ``where`` is bound to ``values``."""
+        ...
+
+    def select(
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+    ) -> list[Row]:
+        """Return at most ``limit`` rows that satisfy ``where``, by id; score and distance are 0."""
+        ...
+
+    def census(self, collection: str) -> dict[str, dict[str, int]]:
+        """Return how many rows each document has in each generation: what a verification compares with receipts."""
+        ...
+
+    def exists(self, collection: str) -> bool:
+        """Return whether there is a collection or alias of this name."""
+        ...
+
+    def drop(self, collection: str) -> None:
+        """Drop the collection and all its rows."""
         ...
 
     def flush(self, collection: str) -> None:

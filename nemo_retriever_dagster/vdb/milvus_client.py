@@ -1,0 +1,207 @@
+"""Open and close connections to Milvus: servers each their own, Milvus Lite one a process, shared and leased.
+
+Errors of the client library become the package's own here, in `mapped`, so that no other room sees them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from pymilvus import MilvusClient, MilvusException
+
+from nemo_retriever_dagster.errors import (
+    InvalidOptionError,
+    RetrieverError,
+    StoreUnavailableError,
+)
+from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNREACHABLE, _NO_COLLECTION, _DENIED = 2, 100, {1800, 1801, 65535}
+_EXPRESSION = re.compile(r"(?i)expression|at column \d+|unexpected (?:character|token|end)|unterminated|filter")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a Milvus is and who asks. ``uri`` is a path ending ``.db`` (Milvus Lite) or a server's URL."""
+
+    uri: str = "milvus.db"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    database: str = ""
+    timeout: float = 60.0
+    wait: float = 10.0
+    what: str = ""
+    run_id: str = ""
+
+    @property
+    def lite(self) -> bool:
+        """Whether this is a Milvus Lite path."""
+        return "://" not in self.uri and not self.uri.startswith("unix:")
+
+    @property
+    def path(self) -> Path:
+        """The real path of a Milvus Lite store."""
+        return Path(os.path.realpath(Path(self.uri).expanduser()))
+
+    @property
+    def shown(self) -> str:
+        """The address without its password, for messages."""
+        if self.lite:
+            return str(self.path)
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def check(self) -> None:
+        """Raise `InvalidOptionError` unless the URI is one that Milvus takes."""
+        if self.uri.startswith(("http://", "https://", "tcp://", "unix:")):
+            return
+        if self.lite and self.uri.endswith(".db"):
+            return
+        raise InvalidOptionError(
+            f"milvus_uri={self.shown!r} is neither a Milvus Lite path nor a server's URL.",
+            hint='Use a path ending in .db ("milvus.db") or a URL ("http://localhost:19530").',
+        )
+
+
+@dataclass(slots=True)
+class _Shared:
+    client: MilvusClient
+    lease: Lease
+    users: int = 1
+
+
+_open: dict[tuple[int, str], _Shared] = {}  # by process id too: a forked child must not use its parent's
+_open_lock = threading.Lock()
+
+
+def connect(address: Address) -> MilvusClient:
+    """Return a client; for Milvus Lite the process's only one, which `disconnect` closes after its last user."""
+    address.check()
+    # The library logs every error with a traceback before it raises it; the raised error is enough.
+    for name in ("pymilvus", "milvus_lite"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    if not address.lite:
+        return _connect(address, address.uri)
+    key = (os.getpid(), str(address.path))
+    with _open_lock:
+        if shared := _open.get(key):
+            shared.users += 1
+            return shared.client
+        lease = Lease(address.path, wait=address.wait, what=address.what, run_id=address.run_id).acquire()
+        try:
+            client = _connect(address, str(address.path))
+        except BaseException:
+            lease.release()
+            raise
+        _open[key] = _Shared(client=client, lease=lease)
+        return client
+
+
+def disconnect(address: Address, client: MilvusClient) -> None:
+    """Close ``client`` if nobody else in the process uses it, and with it Milvus Lite and its lease."""
+    if not address.lite:
+        client.close()
+        return
+    key = (os.getpid(), str(address.path))
+    with _open_lock:
+        shared = _open.get(key)
+        if shared is None or shared.client is not client:
+            return
+        shared.users -= 1
+        if shared.users == 0:
+            del _open[key]
+            _shut(address.path, shared)
+
+
+def _shut(path: Path, shared: _Shared) -> None:
+    from milvus_lite.server_manager import server_manager_instance
+
+    try:
+        shared.client.close()
+        server_manager_instance.release_server(str(path))
+    finally:
+        shared.lease.release()
+
+
+def _connect(address: Address, uri: str) -> MilvusClient:
+    try:
+        return MilvusClient(
+            uri,
+            user=address.username,
+            password=address.password,
+            token=address.token,
+            db_name=address.database,
+            timeout=min(address.timeout, 10.0),
+        )
+    except Exception as error:
+        if address.lite:
+            raise _why_not_open(address.path, error) from error
+        raise translate(error, address, "connect") from error
+
+
+def _why_not_open(path: Path, error: Exception) -> RetrieverError:
+    if path.is_file():
+        return StoreUnavailableError(
+            f"{path} is a file, not a Milvus Lite 3 store (which is a folder).",
+            hint="Versions before 3 wrote one file and cannot be opened. Choose another path and ingest again.",
+        )
+    if who := foreign_holder(path / "LOCK"):
+        return locked(path, who, 0.0)
+    return StoreUnavailableError(
+        f"Milvus Lite cannot open {path}: {error}.",
+        hint="If the store is damaged, move the folder away and ingest again; unchanged documents reuse artifacts.",
+    )
+
+
+@contextmanager
+def mapped(address: Address, doing: str, collection: str = "") -> Iterator[None]:
+    """Turn the client library's errors into the package's; ``doing`` completes 'Milvus cannot ...'."""
+    try:
+        yield
+    except RetrieverError:
+        raise
+    except Exception as error:
+        raise translate(error, address, doing, collection) from error
+
+
+def translate(error: Exception, address: Address, doing: str, collection: str = "") -> RetrieverError:
+    """Return the package's error for one that the client library raised."""
+    code = error.code if isinstance(error, MilvusException) else -1
+    text = error.message if isinstance(error, MilvusException) else f"{type(error).__name__}: {error}"
+    for secret in (address.password, address.token):
+        text = text.replace(secret, "***") if secret else text
+    if code == _NO_COLLECTION or re.search(r"(?i)can(?:no|')t find collection|collection not found", text):
+        return InvalidOptionError(
+            f"There is no collection {collection!r} in {address.shown}.",
+            hint="Ingest with vdb_upload(collection_name=...) first, or correct the name.",
+        )
+    if code == _UNREACHABLE or "server unavailable" in text:
+        return StoreUnavailableError(
+            f"No Milvus answers at {address.shown}.",
+            hint="Start it, correct milvus_uri, or use Milvus Lite: milvus_uri='milvus.db'.",
+        )
+    if code in _DENIED and re.search(r"(?i)auth|password|permission|privilege", text):
+        return StoreUnavailableError(
+            f"Milvus at {address.shown} refuses the login: {text}.", hint="Check username and password, or the token."
+        )
+    if doing in {"search", "select", "count"} and _EXPRESSION.search(text):
+        return InvalidOptionError(
+            f"Milvus does not understand the filter: {text}.",
+            hint='Write it like content_metadata["page_number"] == {page}, and pass filter_params={"page": 3}.',
+        )
+    return StoreUnavailableError(f"Milvus at {address.shown} cannot {doing}: {text}.")
+
+
+__all__ = ["Address", "connect", "disconnect", "mapped", "translate"]
