@@ -1,0 +1,110 @@
+"""Markdown source to elements: its blocks, found line by line in linear time; inline marks stay as written."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from nemo_retriever_dagster.extract.tables.formats import render
+from nemo_retriever_dagster.model import Element, Kind, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nemo_retriever_dagster.extract.contract import ExtractOptions
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
+_UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
+_DELIMITER = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
+_WIDEST = 1_000
+
+
+class _Block(NamedTuple):
+    lines: list[str]
+    heading: int = 0
+    table: bool = False
+
+
+def markdown_elements(text: str, options: ExtractOptions) -> list[Element]:
+    """Return headings (with their level), tables, fenced code (whole) and the paragraphs between them."""
+    return [_element(block, options) for block in _blocks(text.split("\n"))]
+
+
+def _element(block: _Block, options: ExtractOptions) -> Element:
+    source = "\n".join(block.lines).rstrip()
+    if not (block.table and options.tables):
+        return Element(kind=Kind.TEXT, text=source, heading=block.heading)
+    table = _table(block.lines)
+    return Element(
+        kind=Kind.TABLE, text=render(table, options.table_format), table=table, table_format=options.table_format
+    )
+
+
+def _blocks(lines: list[str]) -> Iterator[_Block]:
+    place = 0
+    while place < len(lines):
+        block = _block_at(lines, place)
+        place += len(block.lines)
+        if any(line.strip() for line in block.lines):
+            yield block
+
+
+def _block_at(lines: list[str], start: int) -> _Block:
+    line = lines[start]
+    if fence := _FENCE.match(line):
+        return _Block(lines[start : _fence_end(lines, start, fence[1])])
+    if heading := _HEADING.match(line):
+        return _Block([line], heading=len(heading[1]))
+    if not line.strip():
+        return _Block([line])
+    if _starts_table(lines, start):
+        return _Block(lines[start : _table_end(lines, start)], table=True)
+    return _paragraph(lines, start)
+
+
+def _fence_end(lines: list[str], start: int, fence: str) -> int:
+    closing = re.compile(rf" {{0,3}}{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$")
+    ends = (place + 1 for place in range(start + 1, len(lines)) if closing.match(lines[place]))
+    return next(ends, len(lines))
+
+
+def _paragraph(lines: list[str], start: int) -> _Block:
+    end = start + 1
+    while end < len(lines) and lines[end].strip():
+        if underline := _UNDERLINE.match(lines[end]):
+            heading = 1 if underline[1][0] == "=" else 2
+            return _Block(lines[start : end + 1], heading=heading)
+        if _FENCE.match(lines[end]) or _HEADING.match(lines[end]) or _starts_table(lines, end):
+            break
+        end += 1
+    return _Block(lines[start:end])
+
+
+def _starts_table(lines: list[str], start: int) -> bool:
+    if "|" not in lines[start] or start + 1 == len(lines) or "|" not in lines[start + 1]:
+        return False
+    width = len(_cells(lines[start]))
+    return width <= _WIDEST and bool(_DELIMITER.match(lines[start + 1])) and width == len(_cells(lines[start + 1]))
+
+
+def _table_end(lines: list[str], start: int) -> int:
+    end = start + 2
+    while end < len(lines) and "|" in lines[end]:
+        end += 1
+    return end
+
+
+def _table(lines: list[str]) -> Table:
+    header = _cells(lines[0])
+    width = len(header)
+    rows = [cells + [""] * (width - len(cells)) for cells in map(_cells, lines[2:])]  # a longer row loses nothing
+    return Table.of_rows([header, *rows], headers=1)
+
+
+def _cells(line: str) -> list[str]:
+    line = line.strip().removeprefix("|")
+    if line.endswith("|") and not line.endswith("\\|"):
+        line = line[:-1]
+    return [cell.strip().replace("\\|", "|") for cell in _CELL_BORDER.split(line)]

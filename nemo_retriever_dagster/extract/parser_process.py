@@ -1,0 +1,163 @@
+"""One disposable parser process, seen from its owner: start it, give it documents one after another, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from nemo_retriever_dagster.errors import ParserCrashError, ParserTimeoutError
+from nemo_retriever_dagster.extract import wire
+from nemo_retriever_dagster.extract.contract import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from nemo_retriever_dagster.extract.worker_main import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME")
+_FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUTF8": "1"}
+"""Thread pools and arenas reserve address space by the core, and address space is limited."""
+_DIAGNOSTICS_BYTES = 1 << 16
+_EXIT_SECONDS = 1.0
+
+
+class DiedIdleError(Exception):
+    """The process was dead before it took the job: not the document's fault."""
+
+
+@dataclass(slots=True, eq=False)
+class ParserProcess:
+    """A fresh interpreter that runs `worker_main`, and this side of its sockets.
+
+    ``sound`` is False while a document is being read and stays so when the process must not take another.
+    """
+
+    process: subprocess.Popen[bytes]
+    work: socket.socket
+    lifeline: socket.socket
+    diagnostics: int
+    documents: int = 0
+    sound: bool = True
+    confined: bool = False
+
+    @classmethod
+    def start(cls) -> Self:
+        """Start a process; it boots while this side goes on."""
+        work, its_work = socket.socketpair()
+        lifeline, its_lifeline = socket.socketpair()
+        diagnostics = _bounded_file(_DIAGNOSTICS_BYTES)
+        inherited = (its_work.fileno(), its_lifeline.fileno())
+        folders = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
+        with its_work, its_lifeline:
+            process = subprocess.Popen(  # noqa: S603 -- our own interpreter, our own code
+                [sys.executable, "-P", "-c", _BOOT, folders, *map(str, inherited)],
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=diagnostics,
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+        return cls(process, work, lifeline, diagnostics)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.poll() is None
+
+    def offer(self, job: wire.Job) -> None:
+        """Hand over a document; raise `DiedIdleError` when the process does not take it."""
+        self.documents += 1
+        self.sound = False
+        os.lseek(self.diagnostics, 0, os.SEEK_SET)
+        patience = wire.Patience(idle=job.limits.idle_seconds, total=job.limits.total_seconds)
+        try:
+            self.work.settimeout(patience.idle)
+            wire.send(self.work, job)
+            message = wire.receive(self.work, patience, at_most=_DIAGNOSTICS_BYTES)
+        except (EOFError, OSError, wire.ProtocolError) as error:
+            raise DiedIdleError(self.last_words() or repr(error)) from error
+        self.confined = isinstance(message, wire.Accepted) and message.confined
+
+    def pages(self, job: wire.Job) -> Iterator[Page]:
+        """Yield the pages of the document that was offered; raise what its parser raised."""
+        patience = wire.Patience(idle=job.limits.idle_seconds, total=job.limits.total_seconds)
+        while isinstance(message := self._next(job, patience), Page):
+            yield message
+        if not isinstance(message, wire.Finished):
+            raise ParserCrashError(f"The {job.options.format} parser broke its protocol.")
+        self.sound = message.reusable
+        if message.error:
+            raise message.error
+
+    def _next(self, job: wire.Job, patience: wire.Patience) -> object:
+        parser = f"The {job.options.format} parser"
+        try:
+            return wire.receive(self.work, patience, at_most=job.limits.worker_bytes)
+        except TimeoutError:
+            spent = "idle_seconds" if patience.total > 0 else "total_seconds"
+            allowed = getattr(job.limits, spent)
+            raise ParserTimeoutError(f"{parser} was killed after {allowed:g} seconds ({spent}).") from None
+        except (EOFError, OSError) as error:
+            how = self._ending()
+            raise ParserCrashError(f"{parser} died: {how}.") from RuntimeError(self.last_words() or repr(error))
+        except wire.ProtocolError as error:
+            raise ParserCrashError(f"{parser} broke its protocol: {error}") from error
+
+    def last_words(self) -> str:
+        """Return what the process wrote to its standard error while it had this document."""
+        length = os.lseek(self.diagnostics, 0, os.SEEK_CUR)
+        return os.pread(self.diagnostics, length, 0).decode("utf-8", "replace").strip()
+
+    def _ending(self) -> str:
+        """Tell how the process ended, in a word for the error message."""
+        ended = self.process.returncode is not None or _ends_soon(self.process.pid)
+        self.kill()
+        code = self.process.returncode
+        if not ended:
+            return "it hung up"
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def kill(self) -> None:
+        """End the process and whatever it started. Once only: after the wait its number may belong to others."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def close(self) -> None:
+        """Release everything; the process is gone when this returns."""
+        self.kill()
+        self.work.close()
+        self.lifeline.close()
+        os.close(self.diagnostics)
+
+
+def _ends_soon(pid: int) -> bool:
+    """Wait until the process is a zombie, without reaping it: its group must be killed first."""
+    patience = time.monotonic() + _EXIT_SECONDS
+    while time.monotonic() < patience:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def _bounded_file(size: int) -> int:
+    """Return a file in memory that refuses to grow: a parser that floods its standard error fills nothing."""
+    descriptor = os.memfd_create("diagnostics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return descriptor
