@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
 
+SOFT_HYPHEN = "\u00ad"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
@@ -92,8 +94,10 @@ def cell_text(words: Sequence[Glyphs]) -> str:
     text = ""
     for line in text_lines(words):
         piece = " ".join(word.text for word in line)
-        if len(text) > 1 and text[-1] == "-" and text[-2].isalpha() and piece[:1].islower():
+        if text.endswith(SOFT_HYPHEN):
+            text = text[:-1] + piece
+        elif len(text) > 1 and text[-1] == "-" and text[-2].isalpha() and piece[:1].islower():
             text = text[:-1] + piece
         else:
             text = f"{text} {piece}" if text else piece
-    return text
+    return text.replace(SOFT_HYPHEN, "")

@@ -1,0 +1,73 @@
+"""What a piece of text in a table looks like: a number, a list's mark, a currency sign that belongs to its number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.extract.geometry import Glyphs
+
+_NUMBER = re.compile(
+    r"""[(\[<>~≈±*+\-\u2010-\u2015\u2212]*(?:US|C|A|HK|R)?[$€£¥]?\s*[(\-\u2212]?
+        \d[\d.,'\u2019\s/]*(?:[eE][-+]?\d+)?\s*
+        (?:%|‰|bn|m|k|x|pp|bps|°C?|€|p)?\s*[)\]]*%?[*†‡]*(?:\(?[a-z0-9]\))?""",
+    re.VERBOSE,
+)
+_NOTHING = re.compile(r"[-\u2010-\u2015\u2212.*…]+%?|n\.?/?a\.?|n\.m\.|nil|:", re.IGNORECASE)
+_YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[/\u2013-](?:\d\d){1,2})?[AEP*]?")
+_MARK = re.compile(r"[•◦▪●○■□–—*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?")
+_LEADERS = re.compile(r"(?:\.\s?){4,}|…{2,}|_{4,}")
+_CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
+_TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
+
+
+def is_number(text: str) -> bool:
+    """Tell whether all of ``text`` is an amount: signs, currency, digits, a unit."""
+    return bool(_NUMBER.fullmatch(text))
+
+
+def is_value(text: str) -> bool:
+    """Tell whether ``text`` is an amount or the sign for none (a dash, n/a)."""
+    return bool(_NUMBER.fullmatch(text) or _NOTHING.fullmatch(text))
+
+
+def is_year(text: str) -> bool:
+    """Tell whether ``text`` is a year, which heads a column as often as it is an amount."""
+    return bool(_YEAR.fullmatch(text))
+
+
+def is_mark(text: str) -> bool:
+    """Tell whether ``text`` is a bullet or the number of a list's item, a section, a reference."""
+    return bool(_MARK.fullmatch(text))
+
+
+def has_leaders(text: str) -> bool:
+    """Tell whether dots lead from an entry to its page number."""
+    return bool(_LEADERS.search(text))
+
+
+def same_number(left: str, right: str) -> bool:
+    """Tell whether a blank between the two only groups a number's digits: ``35 000``."""
+    return len(right) >= 3 and right[:3].isdigit() and not right[3:4].isdigit() and left[-3:].isdigit() and len(left) <= 4
+
+
+def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
+    """Return a line's words with a currency sign joined to its number, and ``%`` or ``)`` to the number before.
+
+    Accounts set the sign at the left edge of the column, far from its number.
+    """
+    joined: list[Glyphs] = []
+    for word in line:
+        last = joined[-1] if joined else None
+        gap = word.box.x0 - last.box.x1 if last else 0.0
+        if last and last.text in _CURRENCY and is_value(word.text) and gap < 8 * height:
+            joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
+        elif last and word.text in _TAILS and gap < 1.5 * height and is_value(last.text):
+            joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
+        else:
+            joined.append(word)
+    return joined
