@@ -29,6 +29,10 @@ class Kind(StrEnum):
     AUDIO = "audio"
 
 
+PICTURES = frozenset({Kind.IMAGE, Kind.PAGE_IMAGE})
+STRUCTURED = frozenset({Kind.TABLE, Kind.CHART, Kind.INFOGRAPHIC})
+
+
 class Origin(StrEnum):
     """Where an element's text was read from; text that was recognised or generated is never passed off as native."""
 
@@ -284,6 +288,8 @@ class Receipt:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
+    """Digests of the stored pictures, so that a deletion knows which are no longer referenced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,8 @@ class ExtractOptions:
     page_as_image: bool = False
     table_format: TableFormat = "markdown"
     images_method: Literal["group", "simple"] = "group"
+    segment_audio: bool = False
+    """One element a sentence of speech, with its times, instead of one for the whole."""
     password: str | None = field(default=None, repr=False)
     render_pages: bool = False
     """Hand over a render of every page: an engine (page elements, page parser) will look at it."""

@@ -1,0 +1,101 @@
+"""The commit protocol: a kill at any instant loses nothing, doubles nothing and leaves nothing behind.
+
+What is referenced is written before what refers to it: rows before the receipt, the receipt before the materialization.
+Rows are upserted under keys that depend on the document and the position alone, marked with the generation they belong
+to, counted, and only then are rows of other generations swept. An intent that is still open means: do it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import VerificationError
+from nemo_retriever_dagster.model import stable_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.ledger import Ledger
+    from nemo_retriever_dagster.model import Document, Receipt, Record
+    from nemo_retriever_dagster.vdb.contract import VectorStore
+
+
+def generation_of(document: Document, fingerprint: str) -> str:
+    """Return the generation of a document's rows: it changes with the bytes and with every option that reaches rows."""
+    return stable_id(document.sha256, fingerprint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committer:
+    """Writes documents into the collections of one corpus; several collections when kinds go to different ones."""
+
+    store: VectorStore
+    ledger: Ledger
+    corpus: str
+    run_id: str
+
+    def holds(self, document: Document, collections: Sequence[str], generation: str) -> Receipt | None:
+        """Return the receipt if the rows are already exactly there, counted now; None if they must be written."""
+        receipt = self.ledger.receipt(self.corpus, document.key)
+        if receipt is None or receipt.generation != generation or receipt.collection != ",".join(collections):
+            return None
+        found = sum(self.store.count(name, document.key, generation=generation) for name in collections)
+        total = sum(self.store.count(name, document.key) for name in collections)
+        return receipt if found == total == receipt.rows else None
+
+    def commit(
+        self,
+        document: Document,
+        rows: Mapping[str, Sequence[Record]],
+        draft: Receipt,
+    ) -> Receipt:
+        """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt."""
+        generation = draft.generation
+        self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted(rows)})
+        self._leave_former(document, rows)
+        for name, records in rows.items():
+            if records:
+                self.store.upsert(name, records)
+        for name, records in rows.items():
+            self._prove(name, document, generation, len(records))
+            self.store.delete(name, document.key, keep_generation=generation)
+            self._prove(name, document, None, len(records))
+        receipt = _signed(draft, rows, self.run_id)
+        self.ledger.commit(self.corpus, receipt)
+        return receipt
+
+    def _leave_former(self, document: Document, rows: Mapping[str, Sequence[Record]]) -> None:
+        """Delete the rows in a collection that the document no longer goes to."""
+        former = self.ledger.receipt(self.corpus, document.key)
+        for name in set(former.collection.split(",")) - set(rows) if former else ():
+            if name:
+                self.store.delete(name, document.key)
+
+    def _prove(self, collection: str, document: Document, generation: str | None, expected: int) -> None:
+        found = self.store.count(collection, document.key, generation=generation)
+        if found != expected:
+            message = f"{collection} holds {found} rows of {document.uri} where {expected} were written."
+            raise VerificationError(message, hint="Run again: the document is written anew and counted again.")
+
+    def delete(self, key: str) -> Receipt | None:
+        """Remove the document: rows first, proof, then the ledger's memory of it; return its last receipt."""
+        receipt = self.ledger.receipt(self.corpus, key)
+        for name in receipt.collection.split(",") if receipt else ():
+            self.store.delete(name, key)
+            left = self.store.count(name, key)
+            if left:
+                raise VerificationError(f"{name} still holds {left} rows of {key} after their deletion.", hint="Run again.")
+        self.ledger.forget(self.corpus, key)
+        return receipt
+
+
+def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -> Receipt:
+    return replace(
+        draft,
+        collection=",".join(rows),
+        rows=sum(len(records) for records in rows.values()),
+        run_id=run_id,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

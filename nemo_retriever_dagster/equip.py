@@ -1,0 +1,141 @@
+"""Puts together what a pipeline runs with: engines, parsers, artifacts, ledger, vector store, image store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.artifacts import Artifacts
+from nemo_retriever_dagster.commit import Committer
+from nemo_retriever_dagster.engines.local import local_engines
+from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.extract.workers import ParserPool
+from nemo_retriever_dagster.images import ImageStore
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.runner import Equipment
+from nemo_retriever_dagster.shelf import Shelf
+from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.vdb.contract import CollectionSpec
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nemo_retriever_dagster.engines.ports import Embedder, Engines
+    from nemo_retriever_dagster.pipeline import Pipeline
+    from nemo_retriever_dagster.settings import Settings
+    from nemo_retriever_dagster.source import Buffers, Source
+    from nemo_retriever_dagster.tasks import StoreTask, UploadTask
+    from nemo_retriever_dagster.vdb.contract import VectorStore
+
+
+_DEFAULT_LIMITS = Limits()
+_HOSTED = "https://integrate.api.nvidia.com/v1"
+_BUCKET = "s3://nemo-retriever/artifacts/store/images"
+
+
+def engines_for(pipeline: Pipeline, settings: Settings) -> Engines:
+    """Return the local engines, with NIM clients in the places for which an endpoint is named.
+
+    An endpoint named in a task wins over one in the environment; a model named without an endpoint is a hosted one.
+    """
+    endpoints = settings.endpoints()
+    for port, task in (("embedder", pipeline.embed), ("captioner", pipeline.caption)):
+        if task is None or not (task.endpoint_url or task.model_name):
+            continue
+        known = endpoints.get(port, {})
+        endpoints[port] = {
+            "urls": task.endpoint_url or known.get("urls") or _HOSTED,
+            "model": task.model_name or known.get("model", ""),
+            "api_key": task.api_key or settings.api_key,
+        }
+    if pipeline.embed is not None and pipeline.embed.dimensions and "embedder" in endpoints:
+        endpoints["embedder"]["dimensions"] = pipeline.embed.dimensions
+    return nim_engines({port: NimEndpoint(**given) for port, given in endpoints.items()}, local_engines())
+
+
+def vector_store(task: UploadTask, settings: Settings, *, what: str = "", run_id: str = "") -> MilvusStore:
+    """Return the store that ``vdb_upload()`` names, or the one of the surroundings."""
+    token = settings.milvus_token
+    return MilvusStore(
+        task.milvus_uri or settings.milvus_uri,
+        username=task.username or "",
+        password=task.password.get_secret_value() if task.password else "",
+        token=token.get_secret_value() if token else "",
+        what=what,
+        run_id=run_id,
+    )
+
+
+def image_store(task: StoreTask, settings: Settings) -> ImageStore:
+    """Return the store that ``store()`` names, the one of the surroundings, or the reference's default bucket."""
+    uri = task.storage_uri or settings.image_storage_uri or _BUCKET
+    base = task.public_base_url or settings.image_storage_public_base_url
+    return ImageStore(uri, dict(task.storage_options) or None, base)
+
+
+async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | None) -> None:
+    """Check before any work what would fail all of it: the embedder is ready, the collections fit its vectors."""
+    embedder, task = engines.embedder, pipeline.upload
+    if pipeline.embed is None or embedder is None:
+        return
+    await embedder.check()
+    if task is None or store is None:
+        return
+    if task.dense_dim is not None and task.dense_dim != embedder.dimension:
+        hint = f"Leave dense_dim out, or set it to {embedder.dimension}."
+        raise InvalidOptionError(f"dense_dim is {task.dense_dim}; {embedder.name} makes {embedder.dimension}.", hint=hint)
+    for name in collections(task):
+        await asyncio.to_thread(store.ensure, _spec(name, task, embedder), recreate=task.recreate)
+
+
+def _spec(name: str, task: UploadTask, embedder: Embedder) -> CollectionSpec:
+    return CollectionSpec(
+        name=name,
+        dimension=embedder.dimension,
+        metric=task.metric,
+        sparse=task.sparse,
+        gpu_index=task.gpu_index,
+        index=task.index_params,
+    )
+
+
+@contextmanager
+def equipped(
+    pipeline: Pipeline,
+    source: Source | Buffers,
+    settings: Settings,
+    *,
+    corpus: str,
+    run_id: str,
+    engines: Engines,
+    store: VectorStore | None = None,
+    workers: int = 0,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Iterator[Equipment]:
+    """Hand out what a run needs and take it back; ``engines`` and a given ``store`` stay the caller's.
+
+    ``workers`` is the number of parser processes, 0 for one a core (at most 4).
+    """
+    with ExitStack() as stack:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        parsers = stack.enter_context(ParserPool(workers or min(os.cpu_count() or 1, 4), limits))
+        committer = None
+        if pipeline.upload is not None:
+            if store is None:
+                store = stack.enter_context(vector_store(pipeline.upload, settings, what=corpus, run_id=run_id))
+            ledger = stack.enter_context(closing(Ledger(settings.ledger)))
+            committer = Committer(store=store, ledger=ledger, corpus=corpus, run_id=run_id)
+        yield Equipment(
+            source=source,
+            parsers=parsers,
+            shelf=Shelf(Artifacts(settings.artifacts, settings.artifacts_options)),
+            engines=engines,
+            committer=committer,
+            images=image_store(pipeline.store, settings) if pipeline.store is not None else None,
+            limits=limits,
+        )

@@ -1,0 +1,128 @@
+"""The pipeline: which stages a corpus goes through and with which options, as one frozen value.
+
+Each stage has a fingerprint made of its options, the engines it uses and the fingerprints of the stages it reads from.
+A result is stored under its document's hash and that fingerprint, so a changed option re-runs only what it touches:
+
+    extract -> split ---> embed -> upload
+            -> caption -/         /
+            -> store_images -----/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage
+from nemo_retriever_dagster.extract.registry import extractor_for
+from nemo_retriever_dagster.tasks import ExtractTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.tasks import (
+        CaptionTask,
+        DedupTask,
+        EmbedTask,
+        FilterTask,
+        SplitTask,
+        StoreTask,
+        UploadTask,
+    )
+
+_STAGES_VERSION = "1"
+_RECOGNISERS = ("ocr", "page_elements", "table_structure", "graphic_elements", "page_parser", "transcriber")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The tasks of a pipeline; None leaves a stage out. ``extract`` and ``split`` are always there: a split without a
+    task only cuts what is too long for the embedder or the store.
+    """
+
+    extract: ExtractTask = field(default_factory=ExtractTask)
+    dedup: DedupTask | None = None
+    filter: FilterTask | None = None
+    split: SplitTask | None = None
+    caption: CaptionTask | None = None
+    store: StoreTask | None = None
+    embed: EmbedTask | None = None
+    upload: UploadTask | None = None
+
+    def __post_init__(self) -> None:
+        """Check that what a stage needs is there."""
+        if self.upload is not None and self.embed is None:
+            raise InvalidOptionError("vdb_upload() has nothing to upload without embed().", hint="Add .embed().")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages that are there, in order."""
+        present = {
+            Stage.EXTRACT: True,
+            Stage.SPLIT: True,
+            Stage.CAPTION: self.caption is not None,
+            Stage.STORE_IMAGES: self.store is not None,
+            Stage.EMBED: self.embed is not None,
+            Stage.UPLOAD: self.upload is not None,
+        }
+        return tuple(stage for stage, there in present.items() if there)
+
+    def fingerprints(self, format_name: str, engines: Engines) -> dict[Stage, str]:
+        """Return the fingerprint of every stage for documents of one format, 32 hex digits each."""
+        names = {port: engine.name for port, engine in engines.all().items()}
+        tidy = [public(self.dedup), public(self.filter)]
+        extract = _digest(
+            _STAGES_VERSION,
+            format_name,
+            extractor_for(format_name).version,
+            public(self.extract, leave_out=("text_depth",)),
+            [names.get(port) for port in _RECOGNISERS],
+        )
+        embedder = engines.embedder
+        limits = [embedder.max_tokens if embedder else 0, names.get("embedder") if self.embed else None]
+        split = _digest(extract, tidy, self.extract.text_depth, public(self.split), limits)
+        caption = _digest(extract, tidy, public(self.caption), names.get("captioner")) if self.caption else ""
+        store = _digest(extract, tidy, public(self.store)) if self.store else ""
+        embed = _digest(split, caption, public(self.embed), names.get("embedder")) if self.embed else ""
+        upload = _digest(embed, store, public(self.upload), _sidecar(self.upload)) if self.upload else ""
+        made = (extract, split, caption, store, embed, upload)
+        return {stage: value for stage, value in zip(_ORDER, made, strict=True) if value}
+
+
+_ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)
+_NOT_IDENTITY = ("endpoint_url", "recreate", "purge_results_after_upload", "stream", "threshold")
+
+
+def public(task: Any, *, leave_out: Iterable[str] = ()) -> dict[str, Any] | None:
+    """Return the options of a task that make its result what it is: no secrets, no addresses."""
+    if task is None:
+        return None
+    hidden = {*_NOT_IDENTITY, *leave_out}
+    return {f.name: getattr(task, f.name) for f in fields(task) if f.repr and f.name not in hidden}
+
+
+def _sidecar(task: UploadTask | None) -> str:
+    if task is None or task.meta_dataframe is None:
+        return ""
+    frame = task.meta_dataframe
+    return hashlib.sha256(frame.to_csv(index=False).encode() if hasattr(frame, "to_csv") else str(frame).encode()).hexdigest()
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value)
+    if hasattr(value, "items"):
+        return dict(value.items())
+    return str(value)
+
+
+def changed(before: Mapping[str, str], after: Mapping[Stage, str]) -> list[Stage]:
+    """Return the stages that must run again after the fingerprints changed from ``before`` to ``after``."""
+    return [stage for stage, value in after.items() if before.get(stage) != value]

@@ -1,0 +1,39 @@
+"""One event loop in a thread of its own, so that the synchronous API also works where a loop is running already.
+
+Engines keep connections that belong to a loop; with one loop a process they live as long as the process needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+_Result = TypeVar("_Result")
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="nemo-retriever-loop", daemon=True).start()
+    return loop
+
+
+def submit(coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+    """Start ``coroutine`` on the package's loop and return its future."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop())
+
+
+def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run ``coroutine`` on the package's loop and wait for it; Ctrl-C cancels it and waits for its clean-up."""
+    future = submit(coroutine)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        raise

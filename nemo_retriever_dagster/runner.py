@@ -1,0 +1,305 @@
+"""Takes documents through the stages: finds what is done already, does the rest, keeps the result, times it.
+
+Every stage of every document is one call of `Runner.stage`; the `Ingestor` chains them per document, the ops of a corpus
+call them one stage at a time. Both get the same answers from the same artifacts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from nemo_retriever_dagster import extraction, stages
+from nemo_retriever_dagster.commit import generation_of
+from nemo_retriever_dagster.engines.ports import Caption, Engines
+from nemo_retriever_dagster.engines.usage import metered
+from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.extract.sniff import detect_format
+from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Failure, Receipt
+from nemo_retriever_dagster.shape import Made, to_records
+from nemo_retriever_dagster.shelf import Shelf, place_of
+from nemo_retriever_dagster.tokens import load_tokenizer
+from nemo_retriever_dagster.work import Result, Work
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from nemo_retriever_dagster.commit import Committer
+    from nemo_retriever_dagster.extract.workers import ParserPool
+    from nemo_retriever_dagster.images import ImageStore
+    from nemo_retriever_dagster.model import Document, Element, Record
+    from nemo_retriever_dagster.pipeline import Pipeline
+    from nemo_retriever_dagster.source import Buffers, Fetched, Source
+    from nemo_retriever_dagster.stages import Captions
+
+_STORE_TEXT_BYTES = 65_535
+_Value = TypeVar("_Value")
+Step = tuple[str, bool, Work]
+"""The place of a stage's result, whether it was found done, and the work with its counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a runner works with. ``committer`` is needed for upload, ``images`` for store_images."""
+
+    source: Source | Buffers
+    parsers: ParserPool
+    shelf: Shelf
+    engines: Engines
+    committer: Committer | None = None
+    images: ImageStore | None = None
+    limits: Limits = Limits()
+
+
+class Runner:
+    """Runs the stages of one pipeline. Safe to use from several tasks of one event loop."""
+
+    def __init__(self, pipeline: Pipeline, equipment: Equipment, *, run_id: str = "", concurrency: int = 8) -> None:
+        """Work on at most ``concurrency`` documents at once; ``run_id`` marks rows and failures."""
+        self.pipeline = pipeline
+        self.equipment = equipment
+        self.run_id = run_id
+        self._gate = asyncio.Semaphore(concurrency)
+        self._threads = ThreadPoolExecutor(max_workers=concurrency + 4, thread_name_prefix="nemo-retriever")
+        self._steps: dict[Stage, Callable[[Work], Any]] = {
+            Stage.EXTRACT: self._extract,
+            Stage.SPLIT: self._split,
+            Stage.CAPTION: self._caption,
+            Stage.STORE_IMAGES: self._store_images,
+            Stage.EMBED: self._embed,
+            Stage.UPLOAD: self._upload,
+        }
+
+    def close(self) -> None:
+        """Let go of the threads; the equipment belongs to the caller."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def stage(self, stage: Stage, work: Work) -> Work:
+        """Take ``work`` through ``stage``; raise what went wrong."""
+        started = time.perf_counter()
+        with metered() as meter:
+            place, reused, work = await self._steps[stage](work)
+        used = {f"{stage}/{name}": usage for name, usage in meter.totals.items()}
+        return work.done(stage, place, time.perf_counter() - started, reused=reused).used(used)
+
+    async def attempt(self, stage: Stage, work: Work) -> Result:
+        """Take ``work`` through ``stage``; an error becomes the document's Failure."""
+        async with self._gate:
+            try:
+                return await self.stage(stage, work)
+            except Exception as error:  # noqa: BLE001 - one document's error, of whatever kind, must not stop the others
+                return Failure.of(work.document, stage, error, run_id=self.run_id)
+
+    async def through(self, work: Work, wanted: Sequence[Stage]) -> Result:
+        """Take a document through several stages, as far as it gets."""
+        result: Result = work
+        for stage in wanted:
+            if isinstance(result, Failure):
+                break
+            result = await self.attempt(stage, result)
+        return result
+
+    # --- the stages ---
+
+    async def _extract(self, work: Work) -> Step:
+        async with self._fetched(work.document) as fetched:
+            document = replace(work.document, sha256=fetched.sha256, size=fetched.size)
+            declared = self.pipeline.extract.document_type
+            kind = await self._call(detect_format, fetched.path, document.name, declared)
+            document = replace(document, format=kind)
+            place = self._place(Stage.EXTRACT, document)
+            note = await self._call(self.equipment.shelf.note, place)
+            reused = note is not None
+            if note is None:
+                found = await extraction.extract(
+                    fetched.path,
+                    extraction.options(self.pipeline.extract, kind, self.equipment.engines),
+                    parsers=self.equipment.parsers,
+                    engines=self.equipment.engines,
+                    threads=self._threads,
+                    limits=self.equipment.limits,
+                )
+                note = {"pages": found.pages, "elements": len(found.elements)}
+                await self._call(self.equipment.shelf.put_elements, place, found.elements)
+                await self._call(self.equipment.shelf.finish, place, note)
+        return place, reused, replace(work, document=document, counts={**work.counts, **note})
+
+    async def _split(self, work: Work) -> Step:
+        return await self._step(Stage.SPLIT, work, self._split_new)
+
+    async def _split_new(self, work: Work, place: str) -> dict[str, Any]:
+        elements = await self._elements(work)
+        return await self._call(self._split_elements, elements, place, work.counts.get("pages", 0))
+
+    def _split_elements(self, elements: Sequence[Element], place: str, pages: int) -> dict[str, Any]:
+        task, embedder = self.pipeline.split, self.equipment.engines.embedder
+        kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
+        token = task.hf_access_token.get_secret_value() if task and task.hf_access_token else None
+        chunks = stages.split(
+            elements,
+            stages.units(elements, self.pipeline.extract.text_depth, kept),
+            task,
+            load_tokenizer(task.tokenizer if task else None, hf_access_token=token),
+            fit=load_tokenizer(None),
+            max_tokens=embedder.max_tokens if embedder is not None and self.pipeline.embed is not None else 0,
+            max_bytes=_STORE_TEXT_BYTES,
+        )
+        self.equipment.shelf.put_chunks(place, chunks)
+        return {**stages.counts(elements, chunks, kept), "pages": pages}
+
+    async def _caption(self, work: Work) -> Step:
+        place, reused, work = await self._step(Stage.CAPTION, work, self._caption_new, counted=False)
+        note = await self._call(self.equipment.shelf.note, place) or {}
+        return place, reused, replace(work, counts={**work.counts, "captions": len(note)})
+
+    async def _caption_new(self, work: Work, _: str) -> dict[str, Any]:
+        assert self.pipeline.caption is not None
+        elements, engines = await self._elements(work), self.equipment.engines
+        kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
+        captions = await stages.caption(elements, kept, self.pipeline.caption, engines.captioner, engines.ocr)
+        return {str(i): [caption.text, caption.source] for i, caption in captions.items()}
+
+    async def _store_images(self, work: Work) -> Step:
+        place, reused, work = await self._step(Stage.STORE_IMAGES, work, self._store_new, counted=False)
+        note = await self._call(self.equipment.shelf.note, place) or {}
+        return place, reused, replace(work, counts={**work.counts, "stored_images": len(note)})
+
+    async def _store_new(self, work: Work, _: str) -> dict[str, Any]:
+        return await self._call(self._store_elements, await self._elements(work))
+
+    def _store_elements(self, elements: Sequence[Element]) -> dict[str, list[str]]:
+        task, images = self.pipeline.store, self.equipment.images
+        assert task is not None
+        assert images is not None
+        kinds = {*(STRUCTURED if task.structured else ()), *(PICTURES if task.images else ())}
+        links = {}
+        for i in sorted(stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)):
+            picture = elements[i].picture
+            if elements[i].kind in kinds and picture is not None:
+                stored = images.put(picture)
+                links[str(i)] = [stored.uri, stored.url, picture.sha256]
+        return links
+
+    async def _embed(self, work: Work) -> Step:
+        return await self._step(Stage.EMBED, work, self._embed_new)
+
+    async def _embed_new(self, work: Work, place: str) -> dict[str, Any]:
+        assert self.pipeline.embed is not None
+        chunks, elements = await self._chunks(work), await self._elements(work)
+        captions, embedder = await self._captions(work), self.equipment.engines.embedder
+        vectors = await stages.embed(chunks, elements, captions, self.pipeline.embed, embedder)
+        await self._call(self.equipment.shelf.put_vectors, place, vectors)
+        return {"embedded": int(np.isfinite(vectors).all(axis=1).sum())}
+
+    async def _upload(self, work: Work) -> Step:
+        committer = self.equipment.committer
+        assert committer is not None
+        generation = generation_of(work.document, self.fingerprints(work.document)[Stage.UPLOAD])
+        collections = stages.collections(self.pipeline.upload)
+        receipt = await self._call(committer.holds, work.document, tuple(collections), generation)
+        reused = receipt is not None
+        if receipt is None:
+            rows = await self._call(self._rows, await self.made(work), generation)
+            draft = await self._draft(work, generation)
+            receipt = await self._call(committer.commit, work.document, rows, draft)
+        counts = {**work.counts, "rows": receipt.rows}
+        return f"receipt/{generation}", reused, replace(work, counts=counts)
+
+    def _rows(self, made: Made, generation: str) -> dict[str, list[Record]]:
+        rows = {}
+        for name, kinds in stages.collections(self.pipeline.upload).items():
+            found = to_records(made, collection=name, generation=generation, run_id=self.run_id)
+            rows[name] = [record for record in found if record.content_metadata["kind"] in kinds]
+        return rows
+
+    async def _draft(self, work: Work, generation: str) -> Receipt:
+        links = await self._links(work)
+        return Receipt(
+            document=work.document.key,
+            uri=work.document.uri,
+            sha256=work.document.sha256,
+            collection="",
+            generation=generation,
+            rows=0,
+            run_id=self.run_id,
+            finished_at="",
+            fingerprints={str(stage): value for stage, value in self.fingerprints(work.document).items()},
+            counts=work.counts,
+            seconds=work.seconds,
+            images=tuple(sorted({link[2] for link in links.values()})),
+        )
+
+    # --- what was made ---
+
+    async def made(self, work: Work) -> Made:
+        """Return everything that the stages made of a document so far."""
+        links = {int(i): (link[0], link[1]) for i, link in (await self._links(work)).items()}
+        place = work.addresses.get(Stage.EMBED)
+        return Made(
+            document=work.document,
+            elements=await self._elements(work),
+            chunks=await self._chunks(work),
+            captions=await self._captions(work),
+            vectors=await self._call(self.equipment.shelf.vectors, place) if place else None,
+            links=links,
+            extra=stages.sidecar(self.pipeline.upload, work.document),
+            text_depth=self.pipeline.extract.text_depth,
+            page_count=work.counts.get("pages", 0),
+        )
+
+    async def _elements(self, work: Work) -> tuple[Element, ...]:
+        return await self._call(self.equipment.shelf.elements, work.addresses[Stage.EXTRACT])
+
+    async def _chunks(self, work: Work) -> Any:
+        return await self._call(self.equipment.shelf.chunks, work.addresses[Stage.SPLIT])
+
+    async def _captions(self, work: Work) -> Captions:
+        found = await self._noted(work, Stage.CAPTION)
+        return {int(i): Caption(text=text, source=source) for i, (text, source) in found.items()}
+
+    async def _links(self, work: Work) -> dict[str, Any]:
+        return await self._noted(work, Stage.STORE_IMAGES)
+
+    async def _noted(self, work: Work, stage: Stage) -> dict[str, Any]:
+        if stage not in work.addresses:
+            return {}
+        return await self._call(self.equipment.shelf.note, work.addresses[stage]) or {}
+
+    # --- common to the stages ---
+
+    def fingerprints(self, document: Document) -> dict[Stage, str]:
+        """Return the fingerprints of the stages for this document's format."""
+        return self.pipeline.fingerprints(document.format, self.equipment.engines)
+
+    def _place(self, stage: Stage, document: Document) -> str:
+        return place_of(stage, document.sha256, self.fingerprints(document)[stage])
+
+    async def _step(self, stage: Stage, work: Work, make: Callable[[Work, str], Any], *, counted: bool = True) -> Step:
+        """Find the stage's result or make it; its note holds counts, unless ``counted`` says otherwise."""
+        place = self._place(stage, work.document)
+        note = await self._call(self.equipment.shelf.note, place)
+        reused = note is not None
+        if note is None:
+            note = await make(work, place)
+            await self._call(self.equipment.shelf.finish, place, note)
+        return place, reused, replace(work, counts={**work.counts, **note}) if counted else work
+
+    async def _call(self, function: Callable[..., _Value], *arguments: Any) -> _Value:
+        """Run a blocking function in a thread of the runner."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    @asynccontextmanager
+    async def _fetched(self, document: Document) -> AsyncIterator[Fetched]:
+        entered = self.equipment.source.fetch(document)
+        fetched = await self._call(entered.__enter__)
+        try:
+            yield fetched
+        finally:
+            await self._call(entered.__exit__, None, None, None)

@@ -1,0 +1,22 @@
+"""The stages as functions from values to values: what they do is here, when and how often is the runner's affair."""
+
+from nemo_retriever_dagster.stages.caption import Captions, caption
+from nemo_retriever_dagster.stages.embed import embed, passage
+from nemo_retriever_dagster.stages.split import Unit, counts, split, units
+from nemo_retriever_dagster.stages.tidy import tidy
+from nemo_retriever_dagster.stages.upload import check_collections, collections, sidecar
+
+__all__ = [
+    "Captions",
+    "Unit",
+    "caption",
+    "check_collections",
+    "collections",
+    "counts",
+    "embed",
+    "passage",
+    "sidecar",
+    "split",
+    "tidy",
+    "units",
+]

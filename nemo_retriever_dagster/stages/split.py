@@ -1,0 +1,156 @@
+"""Split: elements become chunks, each of which knows the places it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Box, Chunk, Element, Kind, Place
+from nemo_retriever_dagster.splitting import Span, fit_bytes, sentence_windows, windows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from nemo_retriever_dagster.tasks import SplitTask, TextDepth
+    from nemo_retriever_dagster.tokens import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A text to be split as one: the blocks of a document, of a page, or a single block.
+
+    ``pieces`` are (start, end, element position) of the blocks inside ``text``.
+    """
+
+    kind: Kind
+    text: str
+    pieces: tuple[tuple[int, int, int], ...]
+
+
+def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | None = None) -> list[Unit]:
+    """Group the elements: text by ``depth`` ("document", "page", else block by block), all others one by one.
+
+    Order: by page; on each page the text first, then the rest in reading order; a document's text before everything.
+    """
+    chosen = [(i, element) for i, element in enumerate(elements) if kept is None or i in kept]
+    texts = [(i, element) for i, element in chosen if element.kind is Kind.TEXT]
+    others = [(i, element) for i, element in chosen if element.kind is not Kind.TEXT]
+    if depth == "document":
+        return [*_joined(texts), *(_single(i, element) for i, element in others)]
+    pages = sorted({element.page for _, element in chosen})
+    result: list[Unit] = []
+    for page in pages:
+        here = [(i, element) for i, element in texts if element.page == page]
+        result += _joined(here) if depth == "page" else [_single(i, element) for i, element in here]
+        result += [_single(i, element) for i, element in others if element.page == page]
+    return result
+
+
+def _single(position: int, element: Element) -> Unit:
+    return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),))
+
+
+def _joined(texts: Sequence[tuple[int, Element]]) -> list[Unit]:
+    if not texts:
+        return []
+    parts: list[str] = []
+    pieces = []
+    offset = 0
+    for position, element in texts:
+        if parts:
+            parts.append("\n")
+            offset += 1
+        parts.append(element.text)
+        pieces.append((offset, offset + len(element.text), position))
+        offset += len(element.text)
+    return [Unit(kind=Kind.TEXT, text="".join(parts), pieces=tuple(pieces))]
+
+
+def split(
+    elements: Sequence[Element],
+    grouped: Sequence[Unit],
+    task: SplitTask | None,
+    tokenizer: Tokenizer,
+    *,
+    fit: Tokenizer,
+    max_tokens: int,
+    max_bytes: int,
+) -> tuple[Chunk, ...]:
+    """Cut text and speech by ``task`` (None: not at all), then whatever is longer than the embedder or the store takes.
+
+    ``max_tokens`` counts tokens of ``fit``, the embedder's tokenizer; 0 means the embedder has no known limit. Blank
+    text makes no chunk; a picture makes one with empty text, which its caption fills later.
+    """
+    chunks: list[Chunk] = []
+    for unit in grouped:
+        if not unit.text.strip():
+            chunks += _blank(elements, unit)
+            continue
+        whole = [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))]
+        cut = whole
+        if task is not None and unit.kind in {Kind.TEXT, Kind.AUDIO}:
+            size, overlap = task.window(max_tokens)
+            make = sentence_windows if task.sentences else windows
+            cut = make(unit.text, tokenizer, size, overlap)
+        limit = max_tokens if task is None or task.chunk_size is None else 0
+        spans = [small for span in cut for small in _fitting(unit.text, span, fit, limit, max_bytes)]
+        chunks += [_chunk(elements, unit, n, span) for n, span in enumerate(spans)]
+    return tuple(chunks)
+
+
+def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:
+    if unit.kind not in PICTURES | STRUCTURED:
+        return []
+    return [_chunk(elements, unit, 0, Span(start=0, end=0, tokens=0))]
+
+
+def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: int) -> list[Span]:
+    part = text[span.start : span.end]
+    small = [Span(start=0, end=len(part), tokens=span.tokens)]
+    if max_tokens and span.tokens > max_tokens // 2 and fit.count(part) > max_tokens:
+        small = windows(part, fit, max_tokens, 0)
+    if len(part.encode()) > max_bytes:
+        small = [
+            Span(start=s.start + b.start, end=s.start + b.end, tokens=fit.count(part[s.start + b.start : s.start + b.end]))
+            for s in small
+            for b in fit_bytes(part[s.start : s.end], max_bytes)
+        ]
+    return [Span(start=span.start + s.start, end=span.start + s.end, tokens=s.tokens) for s in small]
+
+
+def _chunk(elements: Sequence[Element], unit: Unit, position: int, span: Span) -> Chunk:
+    touched = [i for start, end, i in unit.pieces if start < span.end and end > span.start] or [unit.pieces[0][2]]
+    return Chunk(
+        element=unit.pieces[0][2],
+        position=position,
+        kind=unit.kind,
+        text=unit.text[span.start : span.end],
+        tokens=span.tokens,
+        places=places(elements[i] for i in touched),
+    )
+
+
+def places(elements: Iterable[Element]) -> tuple[Place, ...]:
+    """Return one place a page: the box around the given elements on it."""
+    found = []
+    for page, group in groupby(elements, key=lambda element: element.page):
+        members = list(group)
+        boxes = [element.box for element in members if element.box is not None]
+        box: Box | None = None
+        for other in boxes:
+            box = other if box is None else box.union(other)
+        found.append(Place(page=page, box=box, page_size=members[0].page_size))
+    return tuple(found)
+
+
+def counts(elements: Sequence[Element], chunks: Sequence[Chunk], kept: frozenset[int]) -> Mapping[str, int]:
+    """Return what a document gave: pages, elements, and by kind, chunks, tokens."""
+    chosen = [elements[i] for i in sorted(kept)]
+    pages = {element.page for element in elements if element.page > 0}
+    found = {"pages": max(pages, default=0), "elements": len(chosen)}
+    for kind in Kind:
+        number = sum(element.kind is kind for element in chosen)
+        if number and kind is not Kind.TEXT:
+            found[f"{kind}s"] = number
+    return {**found, "chunks": len(chunks), "tokens": sum(chunk.tokens for chunk in chunks)}

@@ -1,0 +1,235 @@
+"""What each stage is asked to do: one frozen value a stage, checked when it is made.
+
+Defaults follow the reference; where they differ the field says so. A task holds options only: engines, stores and keys
+come from elsewhere, so that a task can be fingerprinted and shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import SecretStr
+
+TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
+TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
+Modality = Literal["text", "image", "text_image"]
+ContentType = Literal["text", "image"]
+
+_Task = TypeVar("_Task")
+
+
+def make(task: type[_Task], method: str, options: Mapping[str, Any]) -> _Task:
+    """Make a task from keyword options; an unknown one raises `UnknownOptionError` naming the nearest."""
+    known = {f.name for f in fields(task)}  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            raise UnknownOptionError.of(method, name, known)
+    return task(**options)
+
+
+def one_of(option: str, value: object, choices: object) -> None:
+    """Raise `InvalidOptionError` unless ``value`` is one of the choices (a Literal or a tuple)."""
+    allowed = get_args(choices) or tuple(choices)  # type: ignore[arg-type]
+    if value not in allowed:
+        listed = ", ".join(repr(choice) for choice in allowed)
+        raise InvalidOptionError(f"{option} is {value!r}.", hint=f"Choose one of {listed}.")
+
+
+def _flag(option: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidOptionError(f"{option} is {value!r}.", hint="Give True or False.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractTask:
+    """Options of ``extract()``. ``document_type`` overrides what the file's content and name say."""
+
+    extract_text: bool = True
+    extract_tables: bool = True
+    extract_charts: bool = True
+    extract_infographics: bool = False
+    extract_images: bool = True
+    extract_page_as_image: bool = False
+    text_depth: TextDepth = "document"
+    table_output_format: TableFormat = "markdown"
+    document_type: str | None = None
+    extract_method: str | None = None
+    extract_images_method: Literal["group", "simple"] = "group"
+    segment_audio: bool = False
+    password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check types and choices."""
+        for name in ("text", "tables", "charts", "infographics", "images", "page_as_image"):
+            _flag(f"extract_{name}", getattr(self, f"extract_{name}"))
+        one_of("text_depth", self.text_depth, TextDepth)
+        one_of("table_output_format", self.table_output_format, TableFormat)
+        one_of("extract_images_method", self.extract_images_method, ("group", "simple"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DedupTask:
+    """Options of ``dedup()``: drop repeated pictures and pictures that are really tables or charts."""
+
+    content_type: ContentType = "image"
+    filter: bool = True
+    enable_bbox_dedup: bool = True
+    iou_threshold: float = 0.45
+    bbox_dedup_prefer_structured: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterTask:
+    """Options of ``filter()``: drop pictures too small or too narrow to tell anything. Sizes in pixels."""
+
+    content_type: ContentType = "image"
+    min_size: int = 128
+    max_aspect_ratio: float = 5.0
+    min_aspect_ratio: float = 0.2
+    filter: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitTask:
+    """Options of ``split()``. Sizes in tokens of ``tokenizer`` (None: the offline default).
+
+    ``chunk_size`` None means 1024, or what the embedder reads whole where that is less. ``source_types`` None means
+    every type; the original splits only plain text unless told otherwise.
+    """
+
+    tokenizer: str | None = None
+    chunk_size: int | None = None
+    chunk_overlap: int | None = None
+    source_types: tuple[str, ...] | None = None
+    sentences: bool = False
+    hf_access_token: SecretStr | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        size, overlap = self.chunk_size, self.chunk_overlap
+        if size is not None and size <= 0:
+            raise InvalidOptionError(f"chunk_size is {size}.", hint="Give a positive number of tokens.")
+        if overlap is not None and (overlap < 0 or (size is not None and overlap >= size)):
+            raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint="Give 0 or more, and less than chunk_size.")
+
+    def window(self, max_tokens: int) -> tuple[int, int]:
+        """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown)."""
+        size = self.chunk_size or min(1024, max_tokens or 1024)
+        overlap = self.chunk_overlap if self.chunk_overlap is not None else min(150, size * 15 // 100)
+        return size, overlap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionTask:
+    """Options of ``caption()``. Charts are captioned on request; pictures, page images and infographics always."""
+
+    prompt: str | None = None
+    reasoning: bool | None = None
+    system_prompt: str | None = None
+    endpoint_url: str | None = None
+    model_name: str | None = None
+    api_key: SecretStr | None = field(default=None, repr=False)
+    context_text_max_chars: int = 0
+    temperature: float | None = None
+    charts: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the two ways to ask for reasoning do not contradict each other."""
+        if self.reasoning is not None:
+            _flag("reasoning", self.reasoning)
+            wanted = "/think" if self.reasoning else "/no_think"
+            if self.system_prompt is not None and self.system_prompt != wanted:
+                hint = f"reasoning={self.reasoning} means system_prompt={wanted!r}: give one of the two."
+                raise InvalidOptionError("reasoning and system_prompt contradict each other.", hint=hint)
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt, whichever way it was asked for."""
+        if self.reasoning is None:
+            return self.system_prompt
+        return "/think" if self.reasoning else "/no_think"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedTask:
+    """Options of ``embed()``."""
+
+    endpoint_url: str | None = None
+    model_name: str | None = None
+    api_key: SecretStr | None = field(default=None, repr=False)
+    dimensions: int | None = None
+    embed_text_elements: bool = True
+    embed_structured_elements: bool = True
+    embed_image_elements: bool = True
+    embed_audio_elements: bool = True
+    text_elements_modality: Modality = "text"
+    structured_elements_modality: Modality = "text"
+    image_elements_modality: Modality = "text"
+    audio_elements_modality: Modality = "text"
+
+    def __post_init__(self) -> None:
+        """Check the modalities."""
+        for name in ("text", "structured", "image", "audio"):
+            one_of(f"{name}_elements_modality", getattr(self, f"{name}_elements_modality"), Modality)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTask:
+    """Options of ``store()``. Storage options may hold credentials and are never shown."""
+
+    structured: bool = False
+    images: bool = False
+    storage_uri: str | None = None
+    public_base_url: str | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadTask:
+    """Options of ``vdb_upload()``.
+
+    ``recreate`` is False here and True in the original: dropping the collection would destroy what other documents and
+    runs wrote to it.
+    """
+
+    collection_name: str | Mapping[str, tuple[str, ...]] = "nv_ingest_collection"
+    milvus_uri: str | None = None
+    sparse: bool = False
+    recreate: bool = False
+    gpu_index: bool = False
+    gpu_search: bool = False
+    dense_dim: int | None = None
+    metric: Literal["L2", "IP", "COSINE"] = "L2"
+    index_params: Mapping[str, Any] = field(default_factory=dict)
+    enable_text: bool = True
+    enable_charts: bool = True
+    enable_tables: bool = True
+    enable_images: bool = True
+    enable_infographics: bool = True
+    purge_results_after_upload: bool = True
+    username: str | None = None
+    password: SecretStr | None = field(default=None, repr=False)
+    minio_endpoint: str | None = None
+    access_key: SecretStr | None = field(default=None, repr=False)
+    secret_key: SecretStr | None = field(default=None, repr=False)
+    bucket_name: str | None = None
+    threshold: int = 1000
+    stream: bool = True
+    meta_dataframe: Any = field(default=None, repr=False)
+    meta_source_field: str | None = None
+    meta_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveTask:
+    """Options of ``save_to_disk()``."""
+
+    output_directory: str | None = None
+    cleanup: bool = True
+    compression: Literal["gzip"] | None = "gzip"
