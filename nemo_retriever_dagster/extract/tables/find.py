@@ -25,7 +25,7 @@ def find_tables(geometry: PageGeometry) -> list[FoundTable]:
 def stream_tables(words, h):
     blank = blank_width(text_lines(words), h)
     lines = page_lines(words, blank, h)
-    lines = without(lines, prose(lines, h))
+    lines = without(lines, prose(lines, blank, h))
     out = []
     for run in runs(lines, blank, h):
         rows = table_rows(run, 1.5 * blank, [], h)

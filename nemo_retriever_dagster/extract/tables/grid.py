@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.tables.found import FoundTable
 from nemo_retriever_dagster.extract.tables.headers import mark_headers
 from nemo_retriever_dagster.extract.tables.lines import cell_text
+from nemo_retriever_dagster.extract.tables.refine import split_rows, split_wide
 from nemo_retriever_dagster.extract.tables.ruled import Field, coordinates, fields, frames, strokes, walls
 from nemo_retriever_dagster.model import Box, Cell, Table
 
@@ -37,7 +38,8 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
     if len(x) < 2 or len(y) < 3:
         return None
     drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
-    filled = without_slivers(fill(drawn, words, x, y))
+    filled = split_wide(fill(drawn, words, x, y), x, 0.25 * height, height)
+    filled = split_rows(filled, height)
     if not is_table(filled):
         return None
     cells = tuple(
@@ -63,11 +65,6 @@ def fill(drawn: Sequence[Field], words: Iterable[Glyphs], x: Sequence[float], y:
         if (index := at.get((row, column))) is not None:
             inside[index].append(word)
     return list(zip(drawn, inside, strict=True))
-
-
-def without_slivers(filled: Filled) -> Filled:
-    """Drop the columns and the rows in which no field starts or ends alone, and those without any word that ..."""
-    return filled
 
 
 def is_table(filled: Filled) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import common, gaps_of, inner, table_line
-from nemo_retriever_dagster.extract.tables.lines import Line, Segment, around, text_lines
+from nemo_retriever_dagster.extract.tables.lines import Line, Segment, around, segment_line, text_lines
 from nemo_retriever_dagster.extract.tables.tokens import is_mark, is_value, joined_amounts
 
 if TYPE_CHECKING:
@@ -22,8 +22,32 @@ def page_lines(words: Iterable[Glyphs], blank: float, height: float) -> list[Lin
     return [table_line(joined_amounts(line, height), blank) for line in text_lines(words)]
 
 
-def prose(lines: Sequence[Line], height: float) -> set[int]:
-    """Return the ids of the segments that belong to paragraphs: stacked, flush, full of words."""
+def prose(lines: Sequence[Line], blank: float, height: float) -> set[int]:
+    """Return the ids of the words that belong to paragraphs: stacked, flush, full of words.
+
+    Looked for twice: justified text has blanks as wide as those between columns, so the second look parts lines at very
+    wide blanks only and takes what has no blank in common.
+    """
+    found = {id(word) for stack in _stacks(lines, height) if is_prose(stack, height) for s in stack for word in s.words}
+    coarse = [segment_line(_words(line), 1.5 * height) for line in lines]
+    for stack in _stacks(coarse, height):
+        if is_prose(stack, height) and not _has_columns(stack, blank):
+            found |= {id(word) for segment in stack for word in segment.words}
+    return found
+
+
+def _words(line: Line) -> list[Glyphs]:
+    return [word for segment in line.segments for word in segment.words]
+
+
+def _has_columns(stack: Sequence[Segment], blank: float) -> bool:
+    gaps = gaps_of(table_line(stack[0].words, blank))
+    for segment in stack[1:]:
+        gaps = common(gaps, gaps_of(table_line(segment.words, blank)), 1.2 * blank)
+    return bool(inner(gaps))
+
+
+def _stacks(lines: Sequence[Line], height: float) -> list[list[Segment]]:
     stacks: list[list[Segment]] = []
     for line in lines:
         for segment in line.segments:
@@ -32,7 +56,7 @@ def prose(lines: Sequence[Line], height: float) -> set[int]:
                 stacks.append([segment])
             else:
                 stack.append(segment)
-    return {id(segment) for stack in stacks if is_prose(stack, height) for segment in stack}
+    return stacks
 
 
 def _stacked(above: Segment, below: Segment, height: float) -> bool:
@@ -58,10 +82,10 @@ def is_prose(stack: Sequence[Segment], height: float) -> bool:
 
 
 def without(lines: Sequence[Line], out: set[int]) -> list[Line]:
-    """Return the lines without the segments named."""
+    """Return the lines without the segments that hold a word of ``out``."""
     kept = []
     for line in lines:
-        segments = tuple(segment for segment in line.segments if id(segment) not in out)
+        segments = tuple(segment for segment in line.segments if not any(id(word) in out for word in segment.words))
         if segments:
             kept.append(Line(segments=segments, box=around(s.box for s in segments)))
     return kept
