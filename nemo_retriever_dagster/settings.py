@@ -1,0 +1,98 @@
+"""What the surroundings decide: where state is kept, which services are used, and their keys.
+
+Read from the environment and from a ``.env`` file in the working folder. Our own names carry the prefix ``NRD_``; names
+that NeMo Retriever's users already have in their environment are read as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _named(name: str, default: Any = None) -> Any:
+    """Read the field from the variable ``name``, without a prefix; also accept it under the field's own name."""
+    return Field(default=default, validation_alias=AliasChoices(name, name.lower()))
+
+
+class Settings(BaseSettings):
+    """The surroundings. ``Settings()`` reads them; keyword arguments override single ones."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NRD_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    state_dir: Path = Path(".nemo_retriever")
+    ledger_url: str = ""
+    artifacts_uri: str = ""
+    artifacts_options: dict[str, Any] = Field(default_factory=dict)
+    milvus_uri: str = "milvus.db"
+    milvus_token: SecretStr | None = None
+
+    nvidia_api_key: SecretStr | None = _named("NVIDIA_API_KEY")
+    ngc_api_key: SecretStr | None = _named("NGC_API_KEY")
+
+    image_storage_uri: str | None = _named("IMAGE_STORAGE_URI")
+    image_storage_public_base_url: str | None = _named("IMAGE_STORAGE_PUBLIC_BASE_URL")
+    minio_bucket: str = _named("MINIO_BUCKET", "nv-ingest")
+    minio_access_key: str | None = _named("MINIO_ACCESS_KEY")
+    minio_secret_key: SecretStr | None = _named("MINIO_SECRET_KEY")
+    minio_session_token: SecretStr | None = _named("MINIO_SESSION_TOKEN")
+    minio_internal_address: str | None = _named("MINIO_INTERNAL_ADDRESS")
+    minio_region: str | None = _named("MINIO_REGION")
+
+    embedding_nim_endpoint: str | None = _named("EMBEDDING_NIM_ENDPOINT")
+    embedding_nim_model_name: str | None = _named("EMBEDDING_NIM_MODEL_NAME")
+    reranker_nim_endpoint: str | None = _named("RERANKER_NIM_ENDPOINT")
+    reranker_nim_model_name: str | None = _named("RERANKER_NIM_MODEL_NAME")
+    vlm_caption_endpoint: str | None = _named("VLM_CAPTION_ENDPOINT")
+    vlm_caption_model_name: str | None = _named("VLM_CAPTION_MODEL_NAME")
+    vlm_caption_prompt: str | None = _named("VLM_CAPTION_PROMPT")
+    vlm_caption_system_prompt: str | None = _named("VLM_CAPTION_SYSTEM_PROMPT")
+    model_predownload_path: Path | None = _named("MODEL_PREDOWNLOAD_PATH")
+    save_to_disk_directory: Path | None = _named("NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY")
+    batch_size: int = Field(
+        default=16, gt=0, validation_alias=AliasChoices("NRD_BATCH_SIZE", "NV_INGEST_CLIENT_BATCH_SIZE", "batch_size")
+    )
+    dataset_root: Path | None = _named("DATASET_ROOT")
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's URL: ``ledger_url``, or a SQLite file in the state folder."""
+        return self.ledger_url or f"sqlite:///{self.state_dir.absolute() / 'ledger.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Where artifacts are kept: ``artifacts_uri``, or a folder in the state folder."""
+        return self.artifacts_uri or str(self.state_dir / "artifacts")
+
+    @property
+    def api_key(self) -> SecretStr | None:
+        """The key for hosted engines."""
+        return self.nvidia_api_key or self.ngc_api_key
+
+    def minio_options(self) -> dict[str, Any]:
+        """Return fsspec options for ``s3://`` from the ``MINIO_*`` variables; the unset is left to S3's own rules."""
+        address = self.minio_internal_address or ""
+        if address and "://" not in address:
+            address = f"http://{address}"
+        client = {"endpoint_url": address or None, "region_name": self.minio_region}
+        options = {
+            "key": self.minio_access_key,
+            "secret": _open(self.minio_secret_key),
+            "token": _open(self.minio_session_token),
+            "client_kwargs": {name: value for name, value in client.items() if value} or None,
+        }
+        return {name: value for name, value in options.items() if value}
+
+
+def _open(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

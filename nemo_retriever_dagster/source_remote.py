@@ -1,0 +1,133 @@
+"""Documents at any fsspec URI (``s3://``, ``gs://``, ``abfs://``, ``memory://`` ...): read from a scratch copy."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemo_retriever_dagster.errors import SourceNotFoundError, SourceUnavailableError
+from nemo_retriever_dagster.limits import Budget, Limits
+from nemo_retriever_dagster.source_local import MAGIC, pattern_of, split_pattern
+from nemo_retriever_dagster.source_names import Fetched, Listed, Skipped, pass_over, scratch_name, shown
+from nemo_retriever_dagster.storage import connect, named, secrets_of
+
+if TYPE_CHECKING:
+    import builtins
+    import re
+    from collections.abc import Iterable, Iterator, Mapping
+
+_BLOCK = 4 << 20
+_STAMPS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
+"""Where the file systems of fsspec put the word for a version, the surest first."""
+
+
+class RemotePlace:
+    """What one URI, folder or pattern of a remote store means."""
+
+    def __init__(self, spec: str, options: Mapping[str, Any], limits: Limits) -> None:
+        """Remember ``spec``; no request is made yet."""
+        self._fs = connect(spec, options)
+        self._base, self._rest = split_pattern(spec) if MAGIC.search(spec) else (spec, "")
+        self._spec = spec
+        self._secrets = secrets_of(options)
+        self._limits = limits
+
+    def list(self, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
+        """Yield the files, noting in ``skipped`` what is passed over."""
+        with self._named("Listing", shown(self._spec)):
+            self._fs.invalidate_cache()
+            facts = self._info(self._spec)
+            if facts and facts["type"] == "file":
+                yield _listed(shown(self._spec), facts)
+            elif facts or self._rest or self._spec.endswith("/"):
+                pattern = None if facts else (pattern_of(self._rest) if self._rest else None)
+                yield from self._find(self._spec if facts else self._base, pattern, skipped)
+            else:
+                raise SourceNotFoundError(
+                    f"There is nothing at {shown(self._spec)}.", hint="Check the name; end a folder with /."
+                )
+
+    def owns(self, uri: str) -> bool:
+        """Whether ``uri`` lies at or below this place."""
+        return uri.startswith(shown(self._base))
+
+    def look(self, uri: str) -> Listed:
+        """Return the version and size the file has now."""
+        with self._named("Looking up", uri):
+            self._fs.invalidate_cache()
+            return _listed(uri, self._fs.info(self._path(uri)))
+
+    @contextlib.contextmanager
+    def fetch(self, uri: str) -> Iterator[Fetched]:
+        """Copy the file to a scratch folder, which goes when the block ends."""
+        before = self.look(uri)
+        budget = Budget(self._limits)
+        budget.check("file_bytes", before.size)
+        with tempfile.TemporaryDirectory(prefix="nrd-") as folder:
+            path = Path(folder) / scratch_name(uri)
+            with self._named("Reading", uri), self._fs.open(self._path(uri), "rb", block_size=_BLOCK) as file:
+                digest, size = copy(iter(lambda: file.read(_BLOCK), b""), path, budget)
+            if self.look(uri) != before or size != before.size:
+                raise SourceUnavailableError(
+                    f"{uri} was changed while it was read.", hint="The next try reads the new version."
+                )
+            yield Fetched(path=path, sha256=digest, size=size, version=before.version)
+
+    def _find(self, base: str, pattern: re.Pattern[str] | None, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
+        root = self._fs._strip_protocol(base).rstrip("/")  # noqa: SLF001 (fsspec's own seam)
+        if not self._fs.exists(root) and not base.endswith("/") and root:
+            raise SourceNotFoundError(f"There is nothing at {shown(base)}.")
+        for path, facts in sorted(self._fs.find(root, detail=True).items()):
+            relative = path[len(root) :].lstrip("/")
+            if not relative or facts["type"] != "file" or (pattern and not pattern.match(relative)):
+                continue
+            uri = f"{shown(base).rstrip('/')}/{relative}"
+            reason = pass_over(relative)
+            if reason:
+                skipped.append(Skipped(uri=uri, reason=reason))
+            else:
+                yield _listed(uri, facts)
+
+    def _info(self, uri: str) -> Mapping[str, Any] | None:
+        try:
+            facts: Mapping[str, Any] = self._fs.info(uri)
+        except FileNotFoundError:
+            return None
+        return facts
+
+    def _path(self, uri: str) -> str:
+        base = shown(self._base)
+        path: str = self._fs._strip_protocol(self._base + uri[len(base) :] if uri.startswith(base) else uri)  # noqa: SLF001
+        return path
+
+    def _named(self, action: str, uri: str) -> contextlib.AbstractContextManager[None]:
+        return named(f"{action} {uri}", SourceUnavailableError, secrets=self._secrets)
+
+
+def copy(blocks: Iterable[bytes], path: Path, budget: Budget) -> tuple[str, int]:
+    """Write ``blocks`` to ``path`` as long as they keep within ``file_bytes``; return their SHA-256 and size."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("wb") as file:
+        for block in blocks:
+            budget.spend("file_bytes", len(block))
+            digest.update(block)
+            size += file.write(block)
+    return digest.hexdigest(), size
+
+
+def _listed(uri: str, facts: Mapping[str, Any]) -> Listed:
+    size = int(facts.get("size") or 0)
+    stamp = next((facts[name] for name in _STAMPS if facts.get(name) is not None), "")
+    return Listed(uri=uri, version=f"{_word(stamp)}-{size}", size=size)
+
+
+def _word(stamp: Any) -> str:
+    """Write times alike: a listing may give seconds where a look-up gives a date."""
+    if isinstance(stamp, datetime):
+        stamp = stamp.timestamp()
+    return f"{stamp:.6f}" if isinstance(stamp, float) else str(stamp).strip('"')
