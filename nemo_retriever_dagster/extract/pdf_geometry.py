@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,7 +155,7 @@ class _Reader:
         lines: list[Ruling | None] = []
         boxes: list[Box] = []
         for ring in _rings(segments, points):
-            lines.extend(_side(a, b) for a, b in zip(ring, ring[1:], strict=False) if a != b)
+            lines.extend(_side(a, b) for a, b in pairwise(ring) if a != b)
             if len(ring) >= _CORNERS:
                 xs, ys = [x for x, _ in ring], [y for _, y in ring]
                 boxes.append(Box(min(xs), min(ys), max(xs), max(ys)))

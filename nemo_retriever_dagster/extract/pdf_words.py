@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,10 +94,7 @@ def page_frame(page: Any) -> Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageWords:
-    """The words of a page in the order of the content stream; ``boxes`` is (n, 4), ``style`` indexes ``styles``.
-
-    ``ends_line`` tells where PDFium itself ended a line.
-    """
+    """The words of a page in the order of the content stream; ``boxes`` is (n, 4), ``style`` indexes ``styles``."""
 
     frame: Frame
     text: str = ""
@@ -210,43 +206,39 @@ def _styles(text_page: Any, address: int, firsts: list[int], fonts: dict[int, St
     objects = pdf_raw.text_objects(address, firsts)
     first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
     unique = [item for item in first_index if item]
-    looks = dict(zip(unique, zip(pdf_raw.render_modes(unique), pdf_raw.fonts(unique), strict=True), strict=True))
+    modes = dict(zip(unique, pdf_raw.render_modes(unique), strict=True))
+    faces = dict(zip(unique, pdf_raw.fonts(unique), strict=True))
     styles: dict[Style, int] = {}
     of_object: dict[int, int] = {}
     for item, index in first_index.items():
-        look = _style(text_page, address, index, item, looks.get(item, (0, 0)), fonts)
-        of_object[item] = styles.setdefault(look, len(styles))
+        face = _face(faces.get(item, 0), fonts)
+        drawn = _drawn(face, item, modes.get(item, 0), pdf_raw.char_scale(text_page, address, index))
+        of_object[item] = styles.setdefault(drawn, len(styles))
     return [of_object[item] for item in objects], list(styles)
 
 
-def _style(
-    text_page: Any, address: int, index: int, item: int, look: tuple[int, int], fonts: dict[int, Style]
-) -> Style:
-    mode, font = look
-    face = fonts.get(font)
-    if face is None:
-        face = fonts[font] = _face(font)
-    size, slope = pdf_raw.char_scale(text_page, address, index)
+def _drawn(face: Style, item: int, mode: int, scale: tuple[float, float]) -> Style:
     red, green, blue, alpha = pdf_raw.fill_colour(item) if item else (0, 0, 0, 255)
     return Style(
-        size=round(size, 2),
+        size=round(scale[0], 2),
         bold=face.bold or mode == _STROKED_TOO,
         italic=face.italic,
         font=face.font,
         invisible=mode in _INVISIBLE_MODES or alpha == 0,
         pale=min(red, green, blue) >= _PALE,
-        slope=round(slope, 2),
+        slope=round(scale[1], 2),
     )
 
 
-def _face(font: int) -> Style:
+def _face(font: int, fonts: dict[int, Style]) -> Style:
+    if font not in fonts:
+        fonts[font] = _read_face(font)
+    return fonts[font]
+
+
+def _read_face(font: int) -> Style:
     if not font:
         return Style()
     name, flags = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0)
     bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD) or pdf_raw.font_weight(font) >= _HEAVY
     return Style(font=name, bold=bold, italic=bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG))
-
-
-def visible_words(words: PageWords, hidden: list[bool]) -> list[str]:
-    """Return the words that can be seen."""
-    return list(compress(words.words, (not flag for flag in hidden)))

@@ -1,0 +1,118 @@
+"""From words to lines: runs of words on one baseline without a wide gap, whatever the words were read from.
+
+Everything here is in one unit (points for PDF, pixels for scans), origin top-left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nemo_retriever_dagster.model import Box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+_SHIFT = 0.45  # of the higher of two words: more than this apart in height is another line
+_GAP = 1.3  # of the type's size: a wider blank starts another line (a column, a cell)
+_BACK = 0.6  # of the type's size: a word may start this far left of the last one's end
+_MOSTLY = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A run of words on one baseline. ``size`` is the height of its type, ``order`` its place in the source."""
+
+    text: str
+    box: Box
+    size: float
+    bold: bool = False
+    italic: bool = False
+    font: str = ""
+    hidden: bool = False
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """Per word: size, bold, italic, hidden; each an array as long as the words."""
+
+    size: Floats
+    bold: NDArray[np.bool_]
+    italic: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+
+    @classmethod
+    def plain(cls, boxes: Floats) -> Looks:
+        """Return the looks of words of which only the boxes are known: a word's height is its size."""
+        off = np.zeros(len(boxes), dtype=np.bool_)
+        return cls(size=boxes[:, 3] - boxes[:, 1], bold=off, italic=off, hidden=off)
+
+
+def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, fonts: Sequence[str] = ()) -> list[Line]:
+    """Join consecutive words into lines; the words' order is kept.
+
+    ``boxes`` is (n, 4). A line ends where the next word stands higher or lower, far to the right, or back to the left,
+    and where visible and hidden words meet.
+    """
+    if not words:
+        return []
+    starts = _starts(boxes, looks)
+    ends = [*starts[1:], len(words)]
+    low = np.minimum.reduceat(boxes[:, :2], starts, axis=0).tolist()
+    high = np.maximum.reduceat(boxes[:, 2:], starts, axis=0).tolist()
+    lengths = np.array([len(word) for word in words], dtype=np.float32)
+    share = np.stack((lengths * looks.bold, lengths * looks.italic, lengths), axis=1)
+    bold, italic, total = np.add.reduceat(share, starts, axis=0).T
+    middle = [(start + end) // 2 for start, end in zip(starts, ends, strict=True)]
+    sizes, hidden = looks.size[middle].tolist(), looks.hidden[middle].tolist()
+    bolds, italics = (bold >= _MOSTLY * total).tolist(), (italic >= _MOSTLY * total).tolist()
+    return [
+        Line(
+            text=" ".join(words[start : ends[i]]),
+            box=Box(*low[i], *high[i]),
+            size=sizes[i],
+            bold=bolds[i],
+            italic=italics[i],
+            font=fonts[middle[i]] if fonts else "",
+            hidden=hidden[i],
+            order=i,
+        )
+        for i, start in enumerate(starts)
+    ]
+
+
+def _starts(boxes: Floats, looks: Looks) -> list[int]:
+    """Return the positions of the words that start a line."""
+    here, after = boxes[:-1], boxes[1:]
+    heights = np.maximum(here[:, 3] - here[:, 1], after[:, 3] - after[:, 1])
+    middles = (boxes[:, 1] + boxes[:, 3]) / 2
+    shifted = np.abs(np.diff(middles)) > _SHIFT * heights
+    sizes = np.maximum(np.maximum(looks.size[:-1], looks.size[1:]), 0.5 * heights)
+    gaps = after[:, 0] - here[:, 2]
+    broken = shifted | (gaps > _GAP * sizes) | (gaps < -_BACK * sizes) | (looks.hidden[:-1] != looks.hidden[1:])
+    return [0, *(np.flatnonzero(broken) + 1).tolist()]
+
+
+def sorted_words(boxes: Floats) -> list[int]:
+    """Return the order of words that come in none: line by line from the top, each from left to right."""
+    if not len(boxes):
+        return []
+    heights = boxes[:, 3] - boxes[:, 1]
+    middles = (boxes[:, 1] + boxes[:, 3]) / 2
+    by_height = np.argsort(middles, kind="stable")
+    rows: list[list[int]] = [[int(by_height[0])]]
+    level = float(middles[by_height[0]])
+    for index in by_height[1:].tolist():
+        if middles[index] - level > 0.5 * min(float(heights[index]), float(heights[rows[-1][-1]])):
+            rows.append([])
+            level = float(middles[index])
+        rows[-1].append(index)
+        level += (float(middles[index]) - level) / len(rows[-1])
+    return [index for row in rows for index in sorted(row, key=lambda i: float(boxes[i, 0]))]

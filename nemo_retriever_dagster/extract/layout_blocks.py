@@ -1,0 +1,222 @@
+"""From lines in reading order to blocks: paragraphs, headings, lists; hyphens at line ends repaired."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.extract.layout import Line
+    from nemo_retriever_dagster.model import Box
+
+SOFT_HYPHEN = "\u00ad"
+_HYPHENS = ("-", "\u2010", SOFT_HYPHEN)
+_BULLET = re.compile(
+    r"[\u2022\u2023\u25aa\u25cf\u25cb\u25e6\u25a0\u25a1\u2043\u2219\u00b7\u27a2\u2713\u2714\uf0b7\uf0a7\u2013\u2014*-](?:\s+|$)"
+)
+_NUMBERED = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d+(?:\.\d+)+\.?)(?:\s+|$)")
+_SECTION = re.compile(
+    r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-Z]\.|(?:chapter|section|part|appendix)\s+\w+)\s+\S", re.IGNORECASE
+)
+_SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002")
+_LEADING = 1.0  # of the type's size: blank between two lines of one paragraph at most
+_EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
+_SAME_SIZE = 0.12
+_INDENT = 0.8  # of the type's size
+_LARGER = 1.12  # a heading's size over the body's
+_HEADING_CHARS, _HEADING_LINES = 220, 3
+_LETTERS = 2
+_SHORT = 0.85  # a line shorter than this share of the column ends its paragraph, when it ends a sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A paragraph, a heading (``heading`` 1 = title, 2.. deeper) or a list (items separated by line feeds)."""
+
+    text: str
+    box: Box
+    size: float
+    bold: bool = False
+    heading: int = 0
+    hidden: bool = False
+    listed: bool = False
+    lines: int = 1
+
+
+def blocks_of(runs: Sequence[Sequence[Line]], *, vocabulary: str = "") -> list[list[Block]]:
+    """Merge lines, given in reading order, into blocks, one list a run; a block never reaches over two runs.
+
+    ``vocabulary`` is the page's text: a word broken at a hyphen keeps the hyphen if the page has it so elsewhere.
+    """
+    body = body_size([line for run in runs for line in run])
+    found = [[_block(group, vocabulary) for group in _paragraphs(_with_markers(run))] for run in runs]
+    blocks = iter(_headings([block for run in found for block in run], body))
+    return [_lists([next(blocks) for _ in run]) for run in found]
+
+
+def body_size(lines: Sequence[Line]) -> float:
+    """Return the size most characters are set in, 0 without lines."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        sizes[round(line.size * 2) / 2] += len(line.text)
+    return max(sizes, key=lambda size: (sizes[size], size)) if sizes else 0.0
+
+
+def join_lines(texts: Sequence[str], vocabulary: str = "") -> str:
+    """Join the lines of a paragraph with blanks, and words broken at a line end without."""
+    joined = ""
+    for text in texts:
+        joined = _joined(joined, text, vocabulary) if joined else text
+    return joined.replace(SOFT_HYPHEN, "-")
+
+
+def _joined(before: str, after: str, vocabulary: str) -> str:
+    if not before.endswith(_HYPHENS) or not after[:1].isalpha() or not before[-2:-1].isalpha():
+        return f"{before} {after}"
+    head, tail = before[:-1], after
+    first, last = tail.split(" ", 1)[0].rstrip(".,;:!?)"), head.rsplit(" ", 1)[-1].lstrip("(\u201c\"'")
+    if not tail[:1].islower() or "-" in last or f"{last}-{first}" in vocabulary:
+        return f"{head}-{tail}"
+    return head + tail
+
+
+def _with_markers(lines: Sequence[Line]) -> list[Line]:
+    """Put a bullet or number that stands apart before the line it belongs to."""
+    result: list[Line] = []
+    for line in lines:
+        last = result[-1] if result else None
+        if last is not None and _is_marker(last.text) and _beside(last, line):
+            box = last.box.union(line.box)
+            result[-1] = replace(line, text=f"{last.text} {line.text}", box=box, order=last.order)
+        else:
+            result.append(line)
+    return result
+
+
+def _is_marker(text: str) -> bool:
+    return " " not in text and bool(_BULLET.fullmatch(text) or _NUMBERED.fullmatch(text))
+
+
+def _beside(marker: Line, line: Line) -> bool:
+    shared = min(marker.box.y1, line.box.y1) - max(marker.box.y0, line.box.y0)
+    gap = line.box.x0 - marker.box.x1
+    return shared > 0.5 * min(marker.box.height, line.box.height) and 0 < gap < 5 * line.size
+
+
+def starts_item(text: str) -> bool:
+    """Tell whether a line starts an item of a list."""
+    return bool(_BULLET.match(text) or _NUMBERED.match(text))
+
+
+def _paragraphs(lines: Sequence[Line]) -> list[list[Line]]:
+    groups: list[list[Line]] = []
+    for line in lines:
+        if groups and _continues(groups[-1], line):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return groups
+
+
+def _continues(group: list[Line], line: Line) -> bool:
+    last = group[-1]
+    size = max(last.size, line.size) or 1.0
+    if last.hidden != line.hidden or abs(last.size - line.size) > _SAME_SIZE * size:
+        return False
+    if _beside_on_row(last, line):
+        return 0 <= line.box.x0 - last.box.x1 < 2 * size and last.bold == line.bold
+    gap = line.box.y0 - last.box.y1
+    if not -0.6 * size < gap < _LEADING * size or last.bold != line.bold:
+        return False
+    if min(last.box.x1, line.box.x1) - max(last.box.x0, line.box.x0) <= 0:
+        return False
+    if len(group) > 1 and gap > _EVEN * max(last.box.y0 - group[-2].box.y1, 0.12 * size) + 0.1 * size:
+        return False
+    return not _starts_anew(group, line, size)
+
+
+def _beside_on_row(a: Line, b: Line) -> bool:
+    shared = min(a.box.y1, b.box.y1) - max(a.box.y0, b.box.y0)
+    return shared > 0.5 * min(a.box.height, b.box.height) and b.box.x0 >= a.box.x1 - 0.5 * a.size
+
+
+def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
+    """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
+    last = group[-1]
+    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
+        return _BULLET.match(line.text) is not None or last.text.endswith(_SENTENCE_END) or starts_item(group[0].text)
+    ended = last.text.endswith(_SENTENCE_END)
+    left = min(member.box.x0 for member in group)
+    right = max(member.box.x1 for member in group)
+    if ended and line.box.x0 > left + _INDENT * size and line.box.x0 > last.box.x0 + 0.5 * size:
+        return True
+    if starts_item(group[0].text) and line.box.x0 < group[0].box.x0 - 0.3 * size:
+        return True
+    width = max(right, line.box.x1) - left
+    return ended and last.box.x1 - left < _SHORT * width and line.text[:1].isupper()
+
+
+def _block(group: Sequence[Line], vocabulary: str) -> Block:
+    box = group[0].box
+    for line in group[1:]:
+        box = box.union(line.box)
+    return Block(
+        text=join_lines([line.text for line in group], vocabulary),
+        box=box,
+        size=max(line.size for line in group),
+        bold=all(line.bold for line in group),
+        hidden=group[0].hidden,
+        listed=starts_item(group[0].text),
+        lines=len(group),
+    )
+
+
+def _headings(blocks: list[Block], body: float) -> list[Block]:
+    found = [index for index, block in enumerate(blocks) if _is_heading(blocks, index, body)]
+    ranks = sorted({_rank(blocks[index]) for index in found}, reverse=True)
+    for index in found:
+        level = min(ranks.index(_rank(blocks[index])) + 1, 6)
+        blocks[index] = replace(blocks[index], heading=level, listed=False)
+    return blocks
+
+
+def _rank(block: Block) -> tuple[float, bool]:
+    return round(block.size), block.bold
+
+
+def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
+    block = blocks[index]
+    text = block.text
+    if block.hidden or len(text) > _HEADING_CHARS or block.lines > _HEADING_LINES:
+        return False
+    if sum(character.isalpha() for character in text) < _LETTERS:
+        return False
+    larger, bold = block.size >= _LARGER * body, block.bold
+    if not larger and not (bold and block.size >= 0.9 * body):
+        return False
+    if text.endswith((".", ",", ";")) and not larger:
+        return False
+    if _BULLET.match(text):
+        return False
+    return larger or not block.listed or bool(_SECTION.match(text))
+
+
+def _lists(blocks: list[Block]) -> list[Block]:
+    """Put consecutive items into one block."""
+    result: list[Block] = []
+    for block in blocks:
+        last = result[-1] if result else None
+        if last is not None and last.listed and block.listed and last.hidden == block.hidden and _near(last, block):
+            text = f"{last.text}\n{block.text}"
+            result[-1] = replace(last, text=text, box=last.box.union(block.box), lines=last.lines + block.lines)
+        else:
+            result.append(block)
+    return result
+
+
+def _near(a: Block, b: Block) -> bool:
+    return -a.size < b.box.y0 - a.box.y1 < 2 * a.size and min(a.box.x1, b.box.x1) > max(a.box.x0, b.box.x0)

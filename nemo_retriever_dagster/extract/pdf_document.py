@@ -1,0 +1,130 @@
+"""Opening PDF files and rendering their pages, within limits, with errors that say what is wrong with the file."""
+
+from __future__ import annotations
+
+import io
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pypdfium2
+
+from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, EncryptedFileError
+from nemo_retriever_dagster.model import Box, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+    from nemo_retriever_dagster.limits import Budget, Limits
+
+FIT = 1024
+"""Pixels of the longer side of a render from which tables, charts and pictures are cut."""
+SCAN_DPI, PARSE_DPI = 200, 300
+_POINTS = 72
+_PASSWORD_ERROR = 4
+_MAX_POINTS = 1e6
+_FAST = 1  # zlib level: a render is read once, time counts more than bytes
+
+
+@contextmanager
+def open_pdf(path: Path, password: str | None, budget: Budget) -> Iterator[Any]:
+    """Open a PDF file as a pypdfium2 document.
+
+    Raises `EmptyFileError`, `EncryptedFileError`, `CorruptFileError`; `LimitExceededError` for too many bytes or pages.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise EmptyFileError
+    budget.check("file_bytes", size)
+    try:
+        document = pypdfium2.PdfDocument(path, password=password)
+    except pypdfium2.PdfiumError as error:
+        raise _open_error(error, password) from error
+    try:
+        pages = len(document)
+        if pages == 0:
+            raise CorruptFileError("The PDF has no page that can be read.")
+        budget.check("pages", pages)
+        yield document
+    finally:
+        document.close()
+
+
+def _open_error(error: Any, password: str | None) -> CorruptFileError | EncryptedFileError:
+    if getattr(error, "err_code", None) == _PASSWORD_ERROR or "password" in str(error).lower():
+        if password:
+            return EncryptedFileError("The PDF is encrypted and the password given does not open it.")
+        return EncryptedFileError("The PDF is encrypted and needs a password.")
+    return CorruptFileError(f"The file cannot be read as a PDF ({error}).")
+
+
+def load_page(document: Any, index: int) -> Any:
+    """Return page ``index`` (from 0); raise `CorruptFileError` naming the page where PDFium cannot read it."""
+    try:
+        return document[index]
+    except pypdfium2.PdfiumError as error:
+        raise CorruptFileError(f"Page {index + 1} cannot be read ({error}).", page=index + 1) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """A picture of a page. ``scale`` is pixels per point; ``note`` says what was reduced, "" for nothing."""
+
+    image: Image
+    scale: float
+    note: str = ""
+
+    def picture(self) -> Picture:
+        """Return the whole render as PNG."""
+        return as_png(self.image)
+
+    def cut(self, box: Box) -> Picture | None:
+        """Return the part of the render in ``box`` (points) as PNG, None where nothing of it is on the page."""
+        x0, y0 = max(math.floor(box.x0 * self.scale), 0), max(math.floor(box.y0 * self.scale), 0)
+        x1 = min(math.ceil(box.x1 * self.scale), self.image.width)
+        y1 = min(math.ceil(box.y1 * self.scale), self.image.height)
+        return as_png(self.image.crop((x0, y0, x1, y1))) if x1 > x0 and y1 > y0 else None
+
+
+def as_png(image: Image) -> Picture:
+    """Encode an image as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=_FAST)
+    return Picture(data=buffer.getvalue(), width=image.width, height=image.height)
+
+
+def fit_scale(size: tuple[float, float], pixels: int = FIT) -> float:
+    """Return the scale at which a page of ``size`` points just fits a square of ``pixels``."""
+    return pixels / max(*size, 1.0)
+
+
+def render(page: Any, size: tuple[float, float], scale: float, limits: Limits) -> Render | None:
+    """Render a page at ``scale`` pixels per point, smaller where the pixels would exceed the limit.
+
+    None for a page without an area that can be drawn (a broken page box).
+    """
+    width, height = size
+    if not (0 < width < _MAX_POINTS and 0 < height < _MAX_POINTS):
+        return None
+    allowed = math.sqrt(limits.page_pixels / (width * height))
+    note = ""
+    if scale > allowed:
+        scale = allowed * 0.999
+        dpi = scale * _POINTS
+        note = f"A page of {width:.0f} x {height:.0f} points: rendered at {dpi:.0f} dpi to stay within page_pixels."
+    try:
+        bitmap = page.render(scale=scale)
+    except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
+        raise CorruptFileError(f"The page cannot be rendered ({error}).") from error
+    image = bitmap.to_pil().convert("RGB")
+    bitmap.close()
+    return Render(image=image, scale=scale, note=note)
+
+
+def dpi_scale(dpi: float) -> float:
+    """Return the pixels per point of a resolution."""
+    return dpi / _POINTS
