@@ -1,0 +1,44 @@
+"""Leases on documents, so that two runs never write one partition at the same time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nemo_retriever_dagster.ledger_schema import leases, upsert
+
+
+def claim(connection: sa.Connection, corpus: str, key: str, owner: str, ttl: float) -> bool:
+    """Take or prolong the lease for ``ttl`` seconds; return False if somebody else holds it."""
+    clock, now = _now(connection)
+    row = {"corpus": corpus, "key": key, "owner": owner, "clock": clock, "expires": now + ttl}
+    free = sa.or_(leases.c.owner == owner, leases.c.expires <= now, leases.c.clock != clock)
+    return upsert(connection, leases, [row], where=free) == 1
+
+
+def release(connection: sa.Connection, corpus: str, key: str, owner: str) -> None:
+    """Give the lease back; somebody else's stays."""
+    mine = (leases.c.corpus == corpus, leases.c.key == key, leases.c.owner == owner)
+    connection.execute(leases.delete().where(*mine))
+
+
+def holder(connection: sa.Connection, corpus: str, key: str) -> str | None:
+    """Return who holds the lease now, or None."""
+    clock, now = _now(connection)
+    alive = (leases.c.corpus == corpus, leases.c.key == key, leases.c.clock == clock, leases.c.expires > now)
+    return connection.execute(sa.select(leases.c.owner).where(*alive)).scalar()
+
+
+def _now(connection: sa.Connection) -> tuple[str, float]:
+    """Return a clock's name and its seconds: the server's, or on SQLite (one machine) the one that never jumps.
+
+    Seconds since boot mean nothing after the next boot, but then every holder is dead: the name tells.
+    """
+    if connection.dialect.name == "postgresql":
+        return "server", float(connection.execute(sa.text("select extract(epoch from clock_timestamp())")).scalar_one())
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if boot.exists():
+        return boot.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    return "wall", time.time()

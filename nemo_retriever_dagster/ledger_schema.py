@@ -1,0 +1,260 @@
+"""The ledger's tables, and how it talks to SQLite and PostgreSQL.
+
+Every row carries a seal, a checksum over its contents: a byte that rotted on the disk is found out and never believed.
+(It does not guard against somebody who means to forge rows.) Tables have no separate index that could disagree with
+them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nemo_retriever_dagster.errors import (
+    InvalidOptionError,
+    LedgerDamagedError,
+    MissingDependencyError,
+    StorageError,
+    StorageFullError,
+    redact,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+VERSION = "1"
+"""Of the tables below; a ledger of another version is refused."""
+
+_BUSY_MS = 30_000
+_LOCK = 0x6E7264  # "nrd": PostgreSQL's advisory lock while tables are made
+
+metadata = sa.MetaData()
+
+
+def _table(name: str, *columns: sa.Column[Any]) -> sa.Table:
+    return sa.Table(f"nrd_{name}", metadata, *columns, sqlite_with_rowid=False)
+
+
+def _sealed(name: str) -> sa.Table:
+    """Make a table of one row per corpus and document, its contents in JSON."""
+    return _table(
+        name,
+        sa.Column("corpus", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("seal", sa.Text, nullable=False),
+    )
+
+
+meta = _table("meta", sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
+documents = _sealed("documents")
+receipts = _sealed("receipts")
+intents = _sealed("intents")
+failures = _sealed("failures")
+usage = _table(
+    "usage",
+    sa.Column("corpus", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("engine", sa.Text, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("retries", sa.BigInteger, nullable=False),
+    sa.Column("items", sa.BigInteger, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+)
+leases = _table(
+    "leases",
+    sa.Column("corpus", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("clock", sa.Text, nullable=False),
+    sa.Column("expires", sa.Double, nullable=False),
+)
+
+
+def clean(text: str) -> str:
+    """Return ``text`` as every database takes it: NUL and lone surrogates written as escapes."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def pack(table: sa.Table, corpus: str, key: str, body: Mapping[str, Any]) -> dict[str, str]:
+    """Return a sealed row."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return {"corpus": corpus, "key": key, "body": text, "seal": _seal(table, corpus, key, text)}
+
+
+def unpack(table: sa.Table, row: sa.Row[Any]) -> dict[str, Any]:
+    """Return a row's contents; raise `LedgerDamagedError` if its seal is broken."""
+    if row.seal != _seal(table, row.corpus, row.key, row.body):
+        raise LedgerDamagedError(f"A row of the ledger's table {table.name} is damaged (document {row.key!r}).")
+    body: dict[str, Any] = json.loads(row.body)
+    return body
+
+
+def _seal(table: sa.Table, corpus: str, key: str, body: str) -> str:
+    whole = f"{table.name}\x1f{corpus}\x1f{key}\x1f{body}"
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, where: Any = None) -> int:
+    """Write rows by primary key, replacing equal ones (only those ``where`` admits); return how many were written."""
+    if not rows:
+        return 0
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    upserting = statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+    return connection.execute(upserting, rows if len(rows) > 1 else rows[0]).rowcount
+
+
+class Database:
+    """Connections to the ledger's database, with its errors named."""
+
+    def __init__(self, url: str) -> None:
+        """Parse the URL; nothing is connected yet."""
+        self.url = _parse(url)
+        self._engine: sa.Engine | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is a SQLite file, of one machine."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def open(self) -> None:
+        """Connect, check what is there, make missing tables."""
+        if self._engine is not None:
+            return
+        with self._named():
+            self._engine = _engine(self.url)
+        try:
+            with self.write() as connection:
+                if not self.is_sqlite:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+                _check(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections; the database may be opened again."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection for reading."""
+        with self._named(), self._connected().connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, corpus: str = "", keys: Iterable[str] = ()) -> Iterator[sa.Connection]:
+        """Give a connection in one transaction, in which nobody else writes these documents of the corpus."""
+        with self._named(), self._connected().begin() as connection:
+            if self.is_sqlite:
+                # Locked from the start: a transaction that reads first and writes later could not wait its turn.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                for number in sorted(_number(corpus, key) for key in keys):
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+            yield connection
+
+    def _connected(self) -> sa.Engine:
+        self.open()
+        assert self._engine is not None
+        return self._engine
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.DBAPIError as error:
+            raise _translated(error, self.shown) from None
+        except (exc.NoSuchModuleError, ModuleNotFoundError) as error:
+            raise MissingDependencyError.of(self.shown, "pip install 'nemo-retriever-dagster[postgres]'") from error
+        except OSError as error:
+            raise StorageError(f"The ledger {self.shown} cannot be opened: {error}.") from None
+
+
+def _number(corpus: str, key: str) -> int:
+    """Return a 63-bit number for PostgreSQL's advisory lock on a document."""
+    return int.from_bytes(hashlib.sha256(f"{corpus}\x1f{key}".encode()).digest()[:8]) >> 1
+
+
+def _parse(url: str) -> sa.URL:
+    hint = "Use sqlite:///path/to/ledger.db or postgresql+psycopg2://user:password@host/database."
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise InvalidOptionError(f"{redact(url)!r} is no database URL.", hint=hint) from None
+    if parsed.drivername in {"postgresql", "postgres"}:
+        # SQLAlchemy 2.1 would take psycopg 3, which dagster-postgres does not install.
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise InvalidOptionError(f"A ledger cannot be kept in {parsed.drivername!r}.", hint=hint)
+    if parsed.get_backend_name() == "sqlite" and (parsed.database or ":memory:") == ":memory:":
+        raise InvalidOptionError("A ledger in memory would be forgotten with the process.", hint=hint)
+    return parsed
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Take transactions into our own hands, and make a commit last through a loss of power."""
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _check(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise LedgerDamagedError(f"The ledger's database is damaged: {found}.")
+    metadata.create_all(connection)
+    kept = connection.execute(sa.select(meta.c.value).where(meta.c.name == "version")).scalar()
+    if kept is None:
+        connection.execute(meta.insert().values(name="version", value=VERSION))
+    elif kept != VERSION:
+        hint = "Use the version of this package that wrote it, or move it away and run the corpus again."
+        raise StorageError(f"The ledger is of schema version {kept!r}, this package reads {VERSION!r}.", hint=hint)
+
+
+_DAMAGED = ("malformed", "not a database", "corrupt", "invalid page")
+_FULL = ("disk is full", "no space left", "could not extend file")
+
+
+def _translated(error: exc.DBAPIError, shown: str) -> StorageError:
+    cause = str(error.orig).strip()
+    low = cause.lower()
+    if any(word in low for word in _DAMAGED):
+        return LedgerDamagedError(f"The ledger {shown} is damaged: {cause}.")
+    if any(word in low for word in _FULL):
+        return StorageFullError(f"The ledger {shown} cannot be written: {cause}.")
+    if "locked" in low:
+        hint = "Another process holds it for very long: look for one that hangs."
+        return StorageError(f"The ledger {shown} stayed locked for {_BUSY_MS // 1000} s.", hint=hint)
+    hint = "Check that the place exists and may be written, or that the server runs and the credentials are right."
+    return StorageError(f"The ledger {shown} cannot be used: {cause}.", hint=hint)
