@@ -1,0 +1,198 @@
+"""The walk through a Word story (body, header, footnote, comment, text box): blocks in, elements out, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
+from nemo_retriever_dagster.extract.docx_text import Paragraph, read_paragraph
+from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
+from nemo_retriever_dagster.extract.ooxml_picture import chart_of, diagram_text, link_attribute, picture_element
+from nemo_retriever_dagster.extract.tables.formats import render
+from nemo_retriever_dagster.model import Element, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lxml.etree import _Element
+
+    from nemo_retriever_dagster.extract.contract import ExtractOptions
+    from nemo_retriever_dagster.extract.docx_styles import Numbering, Styles
+    from nemo_retriever_dagster.limits import Budget
+
+_CONTAINERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:smartTag", "w:ins", "w:moveTo"}
+_INDENT = "  "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements."""
+
+    part: str
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class DocxWalk:
+    """Turns blocks into elements. ``notes`` gives the elements of a footnote, endnote or comment by kind and id."""
+
+    package: Package
+    options: ExtractOptions
+    budget: Budget
+    styles: Styles
+    numbering: Numbering
+    notes: Callable[[str, str], list[Element]] = lambda _kind, _name: []
+    seen_charts: set[str] = field(default_factory=set)
+
+    def blocks(self, node: _Element, story: Story) -> Iterator[Element]:
+        """Yield the elements of the blocks below ``node``."""
+        for child in children(node):
+            name = short(child.tag)
+            if name == "w:p":
+                yield from self._paragraph(child, story)
+            elif name == "w:tbl":
+                yield from self._table(child, story)
+            elif name == "w:altChunk":
+                yield self._text("", story, warnings=("A document embedded as a block (altChunk) was not read.",))
+            elif name in _CONTAINERS:
+                yield from self.blocks(child, story)
+
+    def _paragraph(self, node: _Element, story: Story) -> Iterator[Element]:
+        found = read_paragraph(node)
+        properties = first(node, "w:pPr")
+        heading = self.styles.heading(properties)
+        if text := found.text:
+            yield self._text(self._marked(text, properties, heading), story, heading=heading)
+        yield from self._attached(found, story)
+
+    def _marked(self, text: str, properties: _Element | None, heading: int) -> str:
+        """Put the list marker before the text, indented by its level; a heading's number is not indented."""
+        name, level = self.styles.list_place(properties)
+        if not name:
+            return text
+        marker = self.numbering.marker(name, level)
+        indent = "" if heading else _INDENT * level
+        return f"{indent}{marker} {text}" if marker else f"{indent}{text}"
+
+    def _attached(self, found: Paragraph, story: Story) -> Iterator[Element]:
+        if hidden := found.hidden_text:
+            yield self._text(hidden, story, marks={"hidden": True})
+        for drawing in found.drawings:
+            yield from self._drawing(drawing, story)
+        for kind, name in found.notes:
+            yield from self.notes(kind, name)
+
+    def _text(
+        self,
+        text: str,
+        story: Story,
+        *,
+        heading: int = 0,
+        marks: Mapping[str, object] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> Element:
+        attributes = {**story.marks, **(marks or {})}
+        return Element(kind=Kind.TEXT, text=text, heading=heading, attributes=attributes, warnings=warnings)
+
+    def _table(self, node: _Element, story: Story) -> Iterator[Element]:
+        rows = [list(row_cells(row)) for row in table_rows(node)]
+        if [len(row) for row in rows] == [1]:
+            yield from self.blocks(rows[0][0], story)  # a frame around text, not a table
+            return
+        beside: list[Element] = []
+        table = read_table(node, lambda cell: self._cell_text(cell, story, beside))
+        if not any(cell.text for cell in table.cells):
+            yield from beside  # a grid that only places pictures
+            return
+        wanted = self.options.tables
+        text = render(table, self.options.table_format) if wanted else "\n".join(map("\t".join, table.rows()))
+        yield Element(
+            kind=Kind.TABLE if wanted else Kind.TEXT,
+            text=text,
+            table=table if wanted else None,
+            table_format=self.options.table_format if wanted else "",
+            attributes=dict(story.marks),
+        )
+        yield from beside
+
+    def _cell_text(self, cell: _Element, story: Story, beside: list[Element]) -> str:
+        """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
+        lines = []
+        for element in self.blocks(cell, story):
+            apart = element.attributes.keys() - story.marks.keys()
+            if element.kind is Kind.TABLE and element.table is not None:
+                lines += [", ".join(filter(None, row)) for row in element.table.rows()]
+            elif element.kind is Kind.TEXT and not apart and not element.warnings:
+                lines.append(element.text)
+            else:
+                beside.append(element)
+        return "\n".join(lines)
+
+    def _drawing(self, node: _Element, story: Story) -> Iterator[Element]:
+        """Yield what a drawing holds: pictures, charts, diagrams, and the text of its boxes."""
+        for child, alt_text in _drawn(node, _alt_text(node)):
+            name = short(child.tag)
+            if name == "w:txbxContent":
+                yield from self.blocks(child, replace(story, marks={**story.marks, "part": "textbox"}))
+            elif name in {"c:chart", "cx:chart"}:
+                yield from self._chart(child.get(link_attribute("id"), ""), alt_text, story)
+            elif name == "dgm:relIds":
+                for text in diagram_text(self.package, story.part, child.get(link_attribute("dm"), "")):
+                    yield self._text(text, story, marks={"part": "diagram"})
+            elif name == "o:OLEObject":
+                program = child.get("ProgID", "unknown")
+                yield self._text("", story, warnings=(f"An embedded object ({program}) was not read.",))
+            else:
+                yield from self._picture(child, alt_text, story)
+
+    def _chart(self, link_id: str, alt_text: str, story: Story) -> Iterator[Element]:
+        try:
+            found = chart_of(self.package, story.part, link_id, alt_text=alt_text, options=self.options)
+        except CorruptFileError as error:
+            yield self._text("", story, warnings=(f"A chart cannot be read: {error.message}",))
+            return
+        if found is None:
+            yield self._text("", story, warnings=("A chart's reference leads nowhere.",))
+        else:
+            yield found if self.options.charts else replace(found, kind=Kind.TEXT, table=None, table_format="")
+
+    def _picture(self, node: _Element, alt_text: str, story: Story) -> Iterator[Element]:
+        names = (link_attribute("embed"), link_attribute("id"), link_attribute("link"))
+        link_id = next((found for name in names if (found := node.get(name))), "")
+        if not link_id:
+            return
+        yield picture_element(
+            self.package, story.part, link_id, alt_text=alt_text, options=self.options, budget=self.budget
+        )
+
+
+_DRAWN = {"w:txbxContent", "c:chart", "cx:chart", "dgm:relIds", "a:blip", "v:imagedata", "o:OLEObject"}
+
+
+def _drawn(node: _Element, alt_text: str) -> Iterator[tuple[_Element, str]]:
+    """Yield the nodes that hold content, each with the nearest description around it."""
+    for child in children(node):
+        here = _alt_text(child) or alt_text
+        if short(child.tag) in _DRAWN:
+            yield child, here
+        else:
+            yield from _drawn(child, here)
+
+
+def _alt_text(node: _Element) -> str:
+    """Return the description a drawing, a picture in it, or an old shape carries."""
+    for path in ("wp:docPr", "pic:nvPicPr/pic:cNvPr"):
+        described = first(node, path)
+        if described is not None:
+            return str(described.get("descr") or described.get("title") or "").strip()
+    return str(node.get("alt", "")).strip() if node.tag == q("v:shape") else ""
+
+
+def note_text(elements: list[Element], label: str) -> list[Element]:
+    """Put ``label`` before the first text of a note, so that a reader sees what it is."""
+    for place, element in enumerate(elements):
+        if element.kind is Kind.TEXT and element.text:
+            return [*elements[:place], replace(element, text=f"{label}: {element.text}"), *elements[place + 1 :]]
+    return elements

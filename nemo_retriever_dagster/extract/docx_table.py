@@ -1,0 +1,118 @@
+"""Word tables: rows and columns with their spans, whatever way Word wrote them down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import LimitExceededError
+from nemo_retriever_dagster.extract.ooxml import attribute, children, first, number, short
+from nemo_retriever_dagster.model import Cell, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lxml.etree import _Element
+
+_FIRST_ROW = 0x0020
+_MOST_COLUMNS = 1000
+_WRAPPERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:ins", "w:moveTo", "w:smartTag"}
+_OFF = {"0", "false", "off"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A cell of the file before vertical spans are put together."""
+
+    cell: Cell
+    continues: bool
+    joinable: bool
+
+
+def read_table(node: _Element, text_of: Callable[[_Element], str]) -> Table:
+    """Return a table (``w:tbl``); ``text_of`` reads a cell (``w:tc``) and is called once for each, in order."""
+    rows = list(table_rows(node))
+    headers = _header_rows(node, rows)
+    open_spans: dict[int, int] = {}
+    cells: list[Cell] = []
+    for index, row in enumerate(rows):
+        for place in _row_cells(row, index, text_of, header=index < headers):
+            _add(place, cells, open_spans)
+    return Table(cells=tuple(cells))
+
+
+def table_rows(node: _Element) -> Iterator[_Element]:
+    """Yield the rows (``w:tr``) of a table, those that were deleted with changes tracked left out."""
+    for row in _inside(node, "w:tr"):
+        if first(row, "w:trPr/w:del") is None:
+            yield row
+
+
+def row_cells(row: _Element) -> Iterator[_Element]:
+    """Yield the cells (``w:tc``) of a row."""
+    yield from _inside(row, "w:tc")
+
+
+def _inside(node: _Element, wanted: str) -> Iterator[_Element]:
+    for child in children(node):
+        name = short(child.tag)
+        if name == wanted:
+            yield child
+        elif name in _WRAPPERS:
+            yield from _inside(child, wanted)
+
+
+def _row_cells(row: _Element, index: int, text_of: Callable[[_Element], str], *, header: bool) -> Iterator[_Place]:
+    column = _span(attribute(first(row, "w:trPr/w:gridBefore"), "w:val", "0"), least=0)
+    for node in row_cells(row):
+        width = _span(attribute(first(node, "w:tcPr/w:gridSpan"), "w:val", "1"))
+        merge = first(node, "w:tcPr/w:vMerge")
+        continues = merge is not None and attribute(merge, "w:val", "continue") != "restart"
+        cell = Cell(row=index, column=column, column_span=width, text=text_of(node), header=header)
+        yield _Place(cell=cell, continues=continues, joinable=merge is not None)
+        column += width
+        if column > _MOST_COLUMNS:
+            raise LimitExceededError(f"A table has more than {_MOST_COLUMNS:,} columns.")
+
+
+def _add(place: _Place, cells: list[Cell], open_spans: dict[int, int]) -> None:
+    """Append a cell, or lengthen the cell above that it continues (``open_spans``: column -> index in ``cells``)."""
+    above = open_spans.get(place.cell.column)
+    if place.continues and above is not None and cells[above].column_span == place.cell.column_span:
+        joined = cells[above]
+        text = "\n".join(part for part in (joined.text, place.cell.text) if part)
+        cells[above] = replace(joined, row_span=place.cell.row - joined.row + 1, text=text)
+        return
+    for column in range(place.cell.column, place.cell.column + place.cell.column_span):
+        open_spans.pop(column, None)
+    if place.joinable:
+        open_spans[place.cell.column] = len(cells)
+    cells.append(place.cell)
+
+
+def _header_rows(node: _Element, rows: list[_Element]) -> int:
+    """Count the rows that repeat on each page; without any, the first row where the table's style treats it apart."""
+    count = 0
+    while count < len(rows) and _is_on(first(rows[count], "w:trPr/w:tblHeader")):
+        count += 1
+    if count:
+        return count
+    look = first(node, "w:tblPr/w:tblLook")
+    bits = attribute(look, "w:val", "0")
+    apart = attribute(look, "w:firstRow") or str(int(bool(_hexadecimal(bits) & _FIRST_ROW)))
+    return int(len(rows) > 1 and apart not in _OFF)
+
+
+def _is_on(node: _Element | None) -> bool:
+    return node is not None and attribute(node, "w:val", "1") not in _OFF
+
+
+def _hexadecimal(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
+
+
+def _span(text: str, least: int = 1) -> int:
+    return min(max(number(text, least), least), _MOST_COLUMNS + 1)

@@ -1,0 +1,137 @@
+"""Pictures: PNG, JPEG, BMP, TIFF (every page) and WebP as documents; and the pictures inside other documents.
+
+Formats are named to Pillow one by one, so that no other decoder is ever reached; the number of pixels is checked on
+the header, before anything is inflated.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, LimitExceededError
+from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.model import Box, Element, Kind, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nemo_retriever_dagster.limits import Budget
+
+DECODERS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+"""What Pillow may decode here; DIB and GIF only occur inside other documents."""
+_ORIENTATION = 0x0112
+_KEPT = {"PNG": ("image/png", {"1", "L", "P", "RGB"}), "JPEG": ("image/jpeg", {"L", "RGB"})}
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, struct.error)
+_LOOK_INSIDE = 64
+
+
+class ImageExtractor:
+    """A picture is a page to be recognised, and itself an image."""
+
+    formats: tuple[str, ...] = ("png", "jpeg", "bmp", "tiff", "webp")
+    methods: tuple[str, ...] = ()
+    version = "1"
+
+    def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
+        """Yield a page for each frame of a TIFF, one for any other picture; boxes are in pixels."""
+        data = path.read_bytes()
+        if not data:
+            raise EmptyFileError
+        image = _open(data)
+        frames = int(getattr(image, "n_frames", 1))
+        total = frames if image.format == "TIFF" else 1
+        budget.check("pages", total)
+        unread = (f"The picture has {frames} frames; the first was read.",) if frames > total else ()
+        for index in range(total):
+            yield picture_page(_read(image, data, index, budget), options, number=index + 1, total=total, warned=unread)
+
+
+def read_picture(data: bytes, budget: Budget) -> Picture:
+    """Return an embedded picture as PNG or JPEG, upright; raise a `DataError` where it is damaged or too large.
+
+    Bytes that are already a plain PNG or JPEG are handed on as they are.
+    """
+    return _read(_open(data), data, 0, budget)
+
+
+def may_hold_more(picture: Picture) -> bool:
+    """Whether a picture is large enough to show a table or a chart that is worth looking for."""
+    return min(picture.width, picture.height) >= _LOOK_INSIDE
+
+
+def picture_page(
+    picture: Picture, options: ExtractOptions, *, number: int = 1, total: int = 1, warned: tuple[str, ...] = ()
+) -> Page:
+    """Return the page that a picture is: itself an image where images are wanted, its scan to be recognised."""
+    size = (float(picture.width), float(picture.height))
+    kinds = [Kind.PAGE_IMAGE] * options.page_as_image + [Kind.IMAGE] * options.images
+    elements = tuple(
+        Element(kind=kind, page=number, box=Box(0.0, 0.0, *size), page_size=size, picture=picture, warnings=warned)
+        for kind in kinds
+    )
+    wanted = options.text or options.tables or options.charts or options.infographics
+    return Page(number=number, size=size, elements=elements, scan=picture, needs_ocr=wanted, total=total)
+
+
+def _open(data: bytes) -> Image.Image:
+    with _decoding():
+        return Image.open(io.BytesIO(data), formats=DECODERS)
+
+
+def _read(image: Image.Image, data: bytes, frame: int, budget: Budget) -> Picture:
+    with _decoding():
+        if frame:
+            image.seek(frame)
+        budget.check("page_pixels", image.width * image.height, page=frame + 1)
+        media_type, modes = _KEPT.get(image.format or "", ("", set()))
+        turned = image.getexif().get(_ORIENTATION, 1) not in {0, 1}
+        image.load()
+        if image.mode in modes and not turned and "transparency" not in image.info:
+            return Picture(data=data, width=image.width, height=image.height, media_type=media_type)
+        return _encode(_plain(ImageOps.exif_transpose(image)))
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return grey or RGB in 8 bits; what is transparent becomes white, as on paper."""
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        paper = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(paper, clear).convert("RGB")
+    return image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode in {"1", "LA"} else "RGB")
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint16:
+        return (pixels >> 8).astype(np.uint8)
+    values = np.nan_to_num(pixels.astype(np.float32))
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
+
+
+def _encode(image: Image.Image) -> Picture:
+    target = io.BytesIO()
+    image.save(target, "PNG", compress_level=1)
+    return Picture(data=target.getvalue(), width=image.width, height=image.height)
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turn what Pillow raises into typed errors; its warnings about odd metadata do not concern the pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Image.DecompressionBombError as error:
+            raise LimitExceededError(f"The picture is too large: {error}") from error
+        except _DAMAGE as error:
+            raise CorruptFileError(f"The picture cannot be decoded: {error}.") from error
