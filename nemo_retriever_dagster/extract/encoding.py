@@ -69,14 +69,19 @@ def normalize(text: str) -> str:
 
 def detect_encoding(data: bytes, declared: str = "") -> tuple[str, int]:
     """Return the name of the encoding and the length of the byte order mark."""
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            return name, len(mark)
+    marked, mark = marked_encoding(data)
+    if marked:
+        return marked, mark
     if wide := _unmarked_wide(data[:_SAMPLE_BYTES]):
         return wide, 0
     if _is_utf8(data):
         return "utf-8", 0
-    return _known(declared, data) or _by_statistics(data), 0
+    return known_encoding(declared, data) or _by_statistics(data), 0
+
+
+def marked_encoding(data: bytes) -> tuple[str, int]:
+    """Return the encoding that a byte order mark names and the mark's length; "" and 0 where there is none."""
+    return next(((name, len(mark)) for mark, name in _MARKS if data.startswith(mark)), ("", 0))
 
 
 def _unmarked_wide(sample: bytes) -> str:
@@ -107,8 +112,8 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _known(name: str, data: bytes) -> str:
-    """Return ``name`` as Python calls it, when it is an encoding of text that can read ``data``."""
+def known_encoding(name: str, data: bytes) -> str:
+    """Return ``name`` as Python calls it, "" when it is none; web labels mean what browsers mean by them."""
     name = name.strip().lower()
     name = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030"}.get(name, name)
     try:
