@@ -13,6 +13,20 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+_PORTS = {
+    "embedder": "embedding_nim",
+    "reranker": "reranker_nim",
+    "captioner": "vlm_caption",
+    "page_elements": "yolox",
+    "table_structure": "yolox_table_structure",
+    "graphic_elements": "yolox_graphic_elements",
+    "ocr": "ocr",
+    "page_parser": "nemotron_parse",
+    "transcriber": "audio",
+}
+"""Engine port -> how its variables begin."""
+
+
 def _named(name: str, default: Any = None) -> Any:
     """Read the field from the variable ``name``, without a prefix; also accept it under the field's own name."""
     return Field(default=default, validation_alias=AliasChoices(name, name.lower()))
@@ -57,6 +71,15 @@ class Settings(BaseSettings):
     vlm_caption_model_name: str | None = _named("VLM_CAPTION_MODEL_NAME")
     vlm_caption_prompt: str | None = _named("VLM_CAPTION_PROMPT")
     vlm_caption_system_prompt: str | None = _named("VLM_CAPTION_SYSTEM_PROMPT")
+    yolox_http_endpoint: str | None = _named("YOLOX_HTTP_ENDPOINT")
+    yolox_table_structure_http_endpoint: str | None = _named("YOLOX_TABLE_STRUCTURE_HTTP_ENDPOINT")
+    yolox_graphic_elements_http_endpoint: str | None = _named("YOLOX_GRAPHIC_ELEMENTS_HTTP_ENDPOINT")
+    ocr_http_endpoint: str | None = _named("OCR_HTTP_ENDPOINT")
+    ocr_model_name: str | None = _named("OCR_MODEL_NAME")
+    nemotron_parse_http_endpoint: str | None = _named("NEMOTRON_PARSE_HTTP_ENDPOINT")
+    nemotron_parse_model_name: str | None = _named("NEMOTRON_PARSE_MODEL_NAME")
+    audio_grpc_endpoint: str | None = _named("AUDIO_GRPC_ENDPOINT")
+    audio_function_id: str | None = _named("AUDIO_FUNCTION_ID")
     model_predownload_path: Path | None = _named("MODEL_PREDOWNLOAD_PATH")
     save_to_disk_directory: Path | None = _named("NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY")
     batch_size: int = Field(
@@ -78,6 +101,20 @@ class Settings(BaseSettings):
     def api_key(self) -> SecretStr | None:
         """The key for hosted engines."""
         return self.nvidia_api_key or self.ngc_api_key
+
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """Return what the environment says of each engine port: ``urls``, ``model`` (if named) and ``api_key``.
+
+        A port is there only if its endpoint is: a key alone sends no document anywhere.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for port, start in _PORTS.items():
+            names = (f"{start}_endpoint", f"{start}_http_endpoint", f"{start}_grpc_endpoint")
+            url = next((value for name in names if (value := getattr(self, name, None))), None)
+            if url:
+                model = getattr(self, f"{start}_model_name", None)
+                found[port] = {"urls": url, "api_key": self.api_key, **({"model": model} if model else {})}
+        return found
 
     def minio_options(self) -> dict[str, Any]:
         """Return fsspec options for ``s3://`` from the ``MINIO_*`` variables; the unset is left to S3's own rules."""
