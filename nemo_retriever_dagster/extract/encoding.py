@@ -27,6 +27,7 @@ _FEW = 0.01  # share of bytes that may be damaged in a text that is otherwise UT
 _BINARY = 0.05  # share of control characters above which bytes are no text
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
+_CONTROL_BYTES = bytes({*range(32), 127} - {*b"\t\n\r\f\x1b"})
 _LINE_ENDS = re.compile("\r\n?|\x0c|\x85|\u2028")
 
 
@@ -65,6 +66,20 @@ def normalize(text: str) -> str:
     """Return ``text`` in Unicode form C, with line feeds only, without control characters and lone surrogates."""
     text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
     return unicodedata.normalize("NFC", _SURROGATES.sub("\ufffd", text))
+
+
+def looks_like_text(sample: bytes) -> bool:
+    """Whether the beginning of a file is text in some encoding: nearly no control characters."""
+    if marked_encoding(sample)[0] or _unmarked_wide(sample[:_SAMPLE_BYTES]):
+        return True
+    controls = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
+    return controls <= _BINARY * len(sample)
+
+
+def decode_sample(sample: bytes) -> str:
+    """Return the beginning of a text, good enough to look at."""
+    encoding, mark = detect_encoding(sample)
+    return sample[mark:].decode(encoding, "replace")
 
 
 def detect_encoding(data: bytes, declared: str = "") -> tuple[str, int]:
