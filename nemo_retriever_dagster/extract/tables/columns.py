@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.tables.lines import Line, Segment, line_of, segment_of
 from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
-from nemo_retriever_dagster.extract.tables.lines import around, Line, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
 
     Span = tuple[float, float]
 
 FAR = 1e9
+WIDE_BLANKS = 2.0  # a blank that many times as wide as usual parts two segments
+WIDE_BETWEEN_AMOUNTS = 1.2
+OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
 
-def table_line(words: Sequence[Glyphs], blank: float) -> Line:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What a page is measured by, in its unit: the usual height of a word and the usual blank between two."""
+
+    height: float
+    blank: float
+
+
+def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
     """Split a line of words at wide blanks, and between two amounts at any blank that does not group digits."""
     parts: list[list[Glyphs]] = [[words[0]]]
     reach = words[0].box.x1
     for word in words[1:]:
-        last = parts[-1][-1].text
-        gap = word.box.x0 - reach
-        amounts = is_value(last) and is_value(word.text) and not same_number(last, word.text)
-        if gap > (1.2 if amounts else 2.0) * blank:
+        last = parts[-1][-1]
+        amounts = is_value(last.text) and is_value(word.text) and not same_number(last.text, word.text)
+        large = max(1.0, min(last.box.height, word.box.height) / scale.height)
+        wide = (WIDE_BETWEEN_AMOUNTS if amounts else WIDE_BLANKS) * scale.blank * large
+        if word.box.x0 - reach > wide:
             parts.append([word])
         else:
             parts[-1].append(word)
         reach = max(reach, word.box.x1)
-    segments = tuple(Segment(words=tuple(part), box=around(word.box for word in part)) for part in parts)
-    return Line(segments=segments, box=around(segment.box for segment in segments))
+    return line_of(segment_of(part) for part in parts)
 
 
 def gaps_of(line: Line) -> list[Span]:
@@ -43,7 +56,7 @@ def gaps_of(line: Line) -> list[Span]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def common(left: Sequence[Span], right: Sequence[Span], narrowest: float) -> list[Span]:
+def common(left: Iterable[Span], right: Sequence[Span], narrowest: float) -> list[Span]:
     """Return the parts that blanks of two lists share, at least ``narrowest`` wide."""
     shared = []
     for a, b in left:
@@ -54,33 +67,89 @@ def common(left: Sequence[Span], right: Sequence[Span], narrowest: float) -> lis
     return shared
 
 
-def inner(gaps: Sequence[Span]) -> list[Span]:
+def inner(gaps: Iterable[Span]) -> list[Span]:
     """Return the blanks between columns: those that reach no end of the line."""
     return [(a, b) for a, b in gaps if a > -FAR and b < FAR]
 
 
-def spanning(segment: Segment, lines: Sequence[Line]) -> bool:
-    """Tell whether a segment lies over two columns: on enough lines, two segments have their place under it."""
-    box, wide = segment.box, 0
-    for line in lines:
-        under = 0
-        for other in line.segments:
-            overlap = min(box.x1, other.box.x1) - max(box.x0, other.box.x0)
-            under += overlap > 0.5 * other.box.width
-        wide += under > 1
-    return wide >= max(1, 0.25 * len(lines))
-
-
-def column_spans(lines: Sequence[Line], narrowest: float) -> list[Span]:
-    """Return the columns' extents (of ink) that leave ``lines`` a common blank between each two."""
+def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
+    """Return the extents of the columns, left to right: where ink stands on more than a few of ``lines``."""
     several = [line for line in lines if len(line.segments) > 1] or list(lines)
-    ink = sorted(
-        (s.box.x0, s.box.x1) for line in several for s in line.segments if not spanning(s, [o for o in several if o is not line])
-    )
-    columns: list[Span] = []
-    for x0, x1 in ink:
-        if columns and x0 - columns[-1][1] < narrowest:
-            columns[-1] = (columns[-1][0], max(columns[-1][1], x1))
+    ink = [s for i, line in enumerate(several) for s in line.segments if not _over_columns(s, several, i)]
+    few = int(OUTLIERS * len(several)) if len(several) > 4 else 0
+    covered = _covered([(s.box.x0, s.box.x1) for s in ink], few)
+    joined: list[Span] = []
+    for x0, x1 in covered:
+        if joined and x0 - joined[-1][1] < WIDE_BETWEEN_AMOUNTS * scale.blank:
+            joined[-1] = (joined[-1][0], x1)
         else:
-            columns.append((x0, x1))
-    return columns
+            joined.append((x0, x1))
+    return joined
+
+
+def _over_columns(segment: Segment, lines: Sequence[Line], own: int) -> bool:
+    """Tell whether a segment lies over two columns: on enough other lines, two segments have their place under it."""
+    box, wide = segment.box, 0
+    for i, line in enumerate(lines):
+        if i == own:
+            continue
+        under = sum(min(box.x1, o.box.x1) - max(box.x0, o.box.x0) > 0.5 * o.box.width for o in line.segments)
+        wide += under > 1
+    return wide >= max(1, 0.25 * (len(lines) - 1))
+
+
+def _covered(ink: Sequence[Span], few: int) -> list[Span]:
+    """Return the ranges of x that more than ``few`` of the extents in ``ink`` cover."""
+    edges = sorted([(x0, 1) for x0, _ in ink] + [(x1, -1) for _, x1 in ink], key=lambda edge: (edge[0], -edge[1]))
+    covered: list[Span] = []
+    depth, start = 0, 0.0
+    for x, step in edges:
+        if step > 0 and depth == few:
+            start = x
+        depth += step
+        if step < 0 and depth == few:
+            covered.append((start, x))
+    return covered
+
+
+def aligned(lines: Iterable[Line], columns: Sequence[Span], scale: Scale) -> list[Line]:
+    """Split the segments that run from one column into the next with a usual blank, where that blank is the edge.
+
+    The word behind the blank starts where others of its column start, or the word before ends where others end.
+    """
+    lines = list(lines)
+    starts, ends = _edges(lines, columns, scale)
+    return [line_of(part for s in line.segments for part in _parted(s, columns, starts, ends, scale)) for line in lines]
+
+
+def _edges(lines: Sequence[Line], columns: Sequence[Span], scale: Scale) -> tuple[list[float], list[float]]:
+    """Return for each column the x where most of its segments start, and end; FAR where no two agree."""
+    starts, ends = [], []
+    for x0, x1 in columns:
+        inside = [s.box for line in lines for s in line.segments if s.box.x0 >= x0 - scale.blank and s.box.x1 <= x1 + scale.blank]
+        starts.append(_usual([box.x0 for box in inside], 0.2 * scale.height))
+        ends.append(_usual([box.x1 for box in inside], 0.2 * scale.height))
+    return starts, ends
+
+
+def _usual(places: Sequence[float], slack: float) -> float:
+    counts = [(sum(abs(other - place) <= slack for other in places), place) for place in places]
+    best = max(counts, default=(0, FAR))
+    return best[1] if best[0] >= max(2, 0.4 * len(places)) else FAR
+
+
+def _parted(
+    segment: Segment, columns: Sequence[Span], starts: Sequence[float], ends: Sequence[float], scale: Scale
+) -> list[Segment]:
+    slack, words = 0.2 * scale.height, segment.words
+    cuts = []
+    for i, (left, right) in enumerate(pairwise(words), start=1):
+        for c in range(1, len(columns)):
+            blank = right.box.x0 - left.box.x1
+            begins = abs(right.box.x0 - starts[c]) <= slack and left.box.x1 < starts[c] and blank > 0.5 * scale.blank
+            finishes = abs(left.box.x1 - ends[c - 1]) <= slack and right.box.x0 > ends[c - 1] and is_value(left.text)
+            if begins or finishes:
+                cuts.append(i)
+                break
+    edges = [0, *cuts, len(words)]
+    return [segment_of(words[a:b]) for a, b in pairwise(edges)]

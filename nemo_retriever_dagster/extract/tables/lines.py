@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.geometry import Glyphs
 
 SOFT_HYPHEN = "\u00ad"
+_CORE = 0.35  # of a word's height, up and down from its middle: a word with its middle there is on the same line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,10 @@ class Line:
     segments: tuple[Segment, ...]
     box: Box
 
+    def words(self) -> list[Glyphs]:
+        """Return the words of all segments."""
+        return [word for segment in self.segments for word in segment.words]
+
 
 def around(boxes: Iterable[Box]) -> Box:
     """Return the smallest box around ``boxes``, of which there is at least one."""
@@ -43,61 +49,65 @@ def around(boxes: Iterable[Box]) -> Box:
     return Box(min(x0), min(y0), max(x1), max(y1))
 
 
-def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
-    """Return the words by line, top to bottom, each line left to right.
+def segment_of(words: Iterable[Glyphs]) -> Segment:
+    """Return the words, at least one, as a segment."""
+    kept = tuple(words)
+    return Segment(words=kept, box=around(word.box for word in kept))
 
-    A word belongs to a line when its middle is inside the line's core (the middle half of the line's height).
-    """
+
+def line_of(segments: Iterable[Segment]) -> Line:
+    """Return the segments, at least one, as a line."""
+    kept = tuple(segments)
+    return Line(segments=kept, box=around(segment.box for segment in kept))
+
+
+def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
+    """Return the words by line, top to bottom, each line left to right."""
     lines: list[list[Glyphs]] = []
-    cores: list[tuple[float, float]] = []
+    middle = reach = 0.0
     for word in sorted(words, key=lambda word: (word.box.y0 + word.box.y1, word.box.x0)):
-        middle = (word.box.y0 + word.box.y1) / 2
-        reach = max(word.box.height, 1e-6) * 0.35
-        if lines and abs(middle - cores[-1][0]) <= max(reach, cores[-1][1]):
+        here, core = (word.box.y0 + word.box.y1) / 2, word.box.height * _CORE
+        if lines and abs(here - middle) <= max(reach, core):
             lines[-1].append(word)
-            if word.box.height * 0.35 > cores[-1][1]:
-                cores[-1] = (middle, reach)
+            if core > reach:
+                middle, reach = here, core
         else:
             lines.append([word])
-            cores.append((middle, reach))
+            middle, reach = here, core
     return [sorted(line, key=lambda word: word.box.x0) for line in lines]
 
 
 def blank_width(lines: Iterable[Sequence[Glyphs]], height: float) -> float:
     """Return the usual width of the blank between two words of a line, held to 0.15 to 0.35 of the line ``height``."""
-    gaps = [
-        gap
-        for line in lines
-        for left, right in zip(line, line[1:], strict=False)
-        if 0 < (gap := right.box.x0 - left.box.x1) < 0.6 * height
-    ]
+    gaps = [gap for line in lines for a, b in pairwise(line) if 0 < (gap := b.box.x0 - a.box.x1) < 0.6 * height]
     usual = median(gaps) if gaps else 0.25 * height
     return min(max(usual, 0.15 * height), 0.35 * height)
 
 
-def segment_line(line: Sequence[Glyphs], wide: float) -> Line:
+def wide_line(words: Sequence[Glyphs], wide: float) -> Line:
     """Split a line of words where the blank is wider than ``wide``."""
-    parts: list[list[Glyphs]] = [[line[0]]]
-    reach = line[0].box.x1
-    for word in line[1:]:
+    parts: list[list[Glyphs]] = [[words[0]]]
+    reach = words[0].box.x1
+    for word in words[1:]:
         if word.box.x0 - reach > wide:
             parts.append([word])
         else:
             parts[-1].append(word)
         reach = max(reach, word.box.x1)
-    segments = tuple(Segment(words=tuple(part), box=around(word.box for word in part)) for part in parts)
-    return Line(segments=segments, box=around(segment.box for segment in segments))
+    return line_of(segment_of(part) for part in parts)
 
 
-def cell_text(words: Sequence[Glyphs]) -> str:
+def cell_text(words: Iterable[Glyphs]) -> str:
     """Return the text of a cell: its lines joined by blanks, a word that a hyphen splits over two lines joined."""
     text = ""
     for line in text_lines(words):
         piece = " ".join(word.text for word in line)
-        if text.endswith(SOFT_HYPHEN):
-            text = text[:-1] + piece
-        elif len(text) > 1 and text[-1] == "-" and text[-2].isalpha() and piece[:1].islower():
+        if text.endswith(SOFT_HYPHEN) or _broken(text, piece):
             text = text[:-1] + piece
         else:
             text = f"{text} {piece}" if text else piece
     return text.replace(SOFT_HYPHEN, "")
+
+
+def _broken(text: str, rest: str) -> bool:
+    return len(text) > 1 and text[-1] == "-" and text[-2].isalpha() and rest[:1].islower()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.columns import table_line
+from nemo_retriever_dagster.extract.tables.columns import Scale, table_line
 from nemo_retriever_dagster.extract.tables.lines import cell_text, text_lines
 from nemo_retriever_dagster.extract.tables.ruled import Field
-from nemo_retriever_dagster.extract.tables.stream import Row, merged_rows, rows_of
+from nemo_retriever_dagster.extract.tables.rows import Row, merged_rows, rows_of
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def split_wide(filled: Filled, x: Sequence[float], blank: float, height: float) 
 
 
 def _by_column(field: Field, words: list[Glyphs], x: Sequence[float], blank: float, height: float) -> Filled:
-    lines = [table_line(joined_amounts(line, height), blank) for line in text_lines(words)]
+    lines = [table_line(joined_amounts(line, height), Scale(height=height, blank=blank)) for line in text_lines(words)]
     bands = [(x[i], x[i + 1]) for i in range(field.column, field.column_end)]
     rows = rows_of(lines, bands)
     places = {place for row in rows for place in row.cells}

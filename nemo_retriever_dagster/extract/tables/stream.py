@@ -1,157 +1,65 @@
-"""A region of lines becomes a table without a drawn grid: columns from blanks, rows from lines, spans from headings."""
+"""Tables without a drawn grid: runs of lines become columns and rows, and what reads as something else is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.columns import column_spans
-from nemo_retriever_dagster.extract.tables.lines import cell_text
-from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year
-from nemo_retriever_dagster.model import Cell, Table
+from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
+from nemo_retriever_dagster.extract.tables.found import FoundTable
+from nemo_retriever_dagster.extract.tables.lines import around, blank_width, text_lines
+from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
+from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
+from nemo_retriever_dagster.extract.tables.tokens import has_leaders, is_mark, is_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
-    from nemo_retriever_dagster.extract.tables.columns import Span
     from nemo_retriever_dagster.extract.tables.lines import Line
-    from nemo_retriever_dagster.extract.tables.ruled import Stroke
+    from nemo_retriever_dagster.model import Table
 
 
-@dataclass(slots=True, kw_only=True)
-class Row:
-    """A row in the making: the words of each cell by the columns it covers (first, one past the last)."""
-
-    y0: float
-    y1: float
-    cells: dict[tuple[int, int], list[Glyphs]] = field(default_factory=dict)
-
-    def text(self, column: int) -> str:
-        """Return the text over a column, spanning or not."""
-        return next((cell_text(words) for (a, b), words in self.cells.items() if a <= column < b), "")
-
-    def filled(self) -> set[int]:
-        """Return the columns that have text."""
-        return {column for a, b in self.cells for column in range(a, b)}
-
-    def spans(self) -> bool:
-        """Tell whether a cell lies over several columns."""
-        return any(b - a > 1 for a, b in self.cells)
-
-    def values(self) -> int:
-        """Count the amounts, right of the first column; years do not count."""
-        texts = (cell_text(words) for (a, _), words in self.cells.items() if a)
-        return sum(is_value(text) and not is_year(text) for text in texts)
-
-    def take(self, other: Row) -> None:
-        """Add the cells of a row below."""
-        self.y1 = max(self.y1, other.y1)
-        for place, words in other.cells.items():
-            self.cells.setdefault(place, []).extend(words)
+def stream_tables(words: Sequence[Glyphs], height: float) -> list[FoundTable]:
+    """Return the tables among ``words`` that stand in columns without lines around them."""
+    scale = Scale(height=height, blank=blank_width(text_lines(words), height))
+    lines = page_lines(words, scale)
+    lines = without(lines, prose(lines, scale))
+    found = (_stream_table(run, scale) for run in runs(lines, scale))
+    return [table for table in found if table is not None]
 
 
-def rows_of(lines: Sequence[Line], columns: Sequence[Span]) -> list[Row]:
-    """Return one row a line, each segment over the columns it touches (the nearest one where it touches none)."""
-    rows = []
-    for line in lines:
-        row = Row(y0=line.box.y0, y1=line.box.y1)
-        for segment in line.segments:
-            place = _place(segment.box.x0, segment.box.x1, columns)
-            clash = next((old for old in row.cells if old[0] < place[1] and place[0] < old[1]), None)
-            if clash is None:
-                row.cells[place] = list(segment.words)
-            else:
-                words = row.cells.pop(clash) + list(segment.words)
-                row.cells[min(clash[0], place[0]), max(clash[1], place[1])] = words
-        rows.append(row)
-    return rows
+def _stream_table(run: Sequence[Line], scale: Scale) -> FoundTable | None:
+    columns = column_spans(run, scale)
+    if len(columns) < 2:
+        return None
+    lines = aligned(run, columns, scale)
+    rows = merged_rows(rows_of(lines, columns), [], scale.height)
+    table = to_table(rows, header_count(rows))
+    if not acceptable(table, run):
+        return None
+    return FoundTable(box=around(line.box for line in run), table=table, ruled=False, confidence=0.7)
 
 
-def _place(x0: float, x1: float, columns: Sequence[Span]) -> tuple[int, int]:
-    touched = [i for i, (a, b) in enumerate(columns) if min(x1, b) - max(x0, a) > 0.1 * min(b - a, x1 - x0)]
-    if touched:
-        return touched[0], touched[-1] + 1
-    middle = (x0 + x1) / 2
-    nearest = min(range(len(columns)), key=lambda i: max(columns[i][0] - middle, middle - columns[i][1]))
-    return nearest, nearest + 1
-
-
-def table_rows(lines: Sequence[Line], narrowest: float, cuts: Sequence[float], height: float) -> list[Row]:
-    """Return the rows of a region. ``cuts`` are heights where a line or a shade's edge parts rows."""
-    columns = column_spans(lines, narrowest)
-    rows = rows_of(lines, columns)
-    return merged_rows(rows, cuts, height)
-
-
-def merged_rows(rows: list[Row], cuts: Sequence[float], height: float) -> list[Row]:
-    """Join the lines that are one row."""
-    if len(rows) < 2:
-        return rows
-    heads = header_count(rows)
-    pitch = _row_gap([b.y0 - a.y1 for a, b in zip(rows, rows[1:], strict=False)], height)
-    between = [any(a.y1 - 0.3 * height <= cut <= b.y0 + 0.3 * height for cut in cuts) for a, b in zip(rows, rows[1:], strict=False)]
-    drawn = sum(between) >= 0.6 * max(1, len({*cuts}) and len(rows) - 1) or False
-    merged = [rows[0]]
-    last = 0
-    for i in range(1, len(rows)):
-        above, row = merged[-1], rows[i]
-        gap = row.y0 - rows[i - 1].y1
-        if between[i - 1]:
-            joins = False
-        elif i < heads:
-            joins = not above.spans() and not row.spans() and gap < 0.9 * height
-        elif i == heads and heads:
-            joins = False
-        else:
-            joins = continues(above, row, gap, pitch)
-        if joins:
-            above.take(row)
-        else:
-            merged.append(row)
-        last = i
-    return merged
-
-
-def _row_gap(gaps: Sequence[float], height: float) -> float:
-    """Return the blank between lines above which a new row starts; 0 where lines are evenly set."""
-    if len(gaps) < 2:
-        return 0.0
-    ordered = sorted(gaps)
-    best, cut = 0.0, 0.0
-    for small, large in zip(ordered, ordered[1:], strict=False):
-        if large - small > best:
-            best, cut = large - small, (large + small) / 2
-    small = ordered[0]
-    return cut if best > 0.25 * height and small < 0.6 * height else 0.0
-
-
-def continues(above: Row, row: Row, gap: float, pitch: float) -> bool:
-    """Tell whether a line goes on with the row above: it has text under text of that row only, and no amount."""
-    if row.values() or (pitch and gap > pitch):
+def acceptable(table: Table, run: Sequence[Line]) -> bool:
+    """Tell a table from lists, contents, stray columns of text."""
+    height, width = table.shape
+    if height < 2 or width < 2:
         return False
-    if not row.filled() <= above.filled():
+    texts = [cell for cell in table.cells if cell.text]
+    body = [cell for cell in texts if cell.column and cell.row]
+    if any(has_leaders(cell.text) for cell in texts) or (width == 2 and bullets(run)):
         return False
-    if pitch:
-        return len(row.cells) < len(above.cells) or len(above.filled()) > 1
-    starts = [cell_text(words)[:1] for words in row.cells.values()]
-    return len(row.cells) < len(above.filled()) and all(start.islower() or start in "(&/" for start in starts)
+    fill = sum(cell.column_span for cell in texts) / (height * width)
+    if fill < 0.4 or not body:
+        return False
+    values = sum(is_value(cell.text) for cell in body) / len(body)
+    words = sum(len(cell.text.split()) for cell in body) / len(body)
+    if values >= 0.4:
+        return len(body) >= 2
+    return height >= 3 and words < (8 if width > 2 else 6)
 
 
-def header_count(rows: Sequence[Row]) -> int:
-    """Return how many of the first lines are the header: those above the first line with amounts."""
-    first = next((i for i, row in enumerate(rows) if row.values()), 0)
-    return first if first <= 6 else 0
-
-
-def to_table(rows: Sequence[Row]) -> Table:
-    """Return the rows as a table."""
-    cells = [
-        Cell(row=i, column=a, text=cell_text(words), column_span=b - a)
-        for i, row in enumerate(rows)
-        for (a, b), words in sorted(row.cells.items())
-    ]
-    width = max((cell.column + cell.column_span for cell in cells), default=0)
-    taken = {(cell.row, c) for cell in cells for c in range(cell.column, cell.column + cell.column_span)}
-    empty = [Cell(row=r, column=c, text="") for r in range(len(rows)) for c in range(width) if (r, c) not in taken]
-    return Table(cells=tuple(sorted([*cells, *empty], key=lambda cell: (cell.row, cell.column))))
+def bullets(lines: Sequence[Line]) -> bool:
+    """Tell whether the first segments are a list's marks."""
+    firsts = [line.segments[0] for line in lines if len(line.segments) > 1]
+    return sum(is_mark(segment.words[0].text) and len(segment.words) == 1 for segment in firsts) >= 0.5 * len(firsts)

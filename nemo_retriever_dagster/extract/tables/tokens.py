@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(
     r"""[(\[<>~≈±*+\-\u2010-\u2015\u2212]*(?:US|C|A|HK|R)?[$€£¥]?\s*[(\-\u2212]?
         \d[\d.,'\u2019\s/]*(?:[eE][-+]?\d+)?\s*
-        (?:%|‰|bn|m|k|x|pp|bps|°C?|€|p)?\s*[)\]]*%?[*†‡]*(?:\(?[a-z0-9]\))?""",
+        (?:%|‰|[a-zA-Z]{1,3}\d?|bps|°C?|€)?\s*[)\]]*%?[*†‡]*(?:\(?[a-z0-9]\))?""",
     re.VERBOSE,
 )
 _NOTHING = re.compile(r"[-\u2010-\u2015\u2212.*…]+%?|n\.?/?a\.?|n\.m\.|nil|:", re.IGNORECASE)
@@ -58,14 +58,15 @@ def same_number(left: str, right: str) -> bool:
 def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
     """Return a line's words with a currency sign joined to its number, and ``%`` or ``)`` to the number before.
 
-    Accounts set the sign at the left edge of the column, far from its number.
+    Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is the
+    number's alone.
     """
     joined: list[Glyphs] = []
     for word in line:
         last = joined[-1] if joined else None
         gap = word.box.x0 - last.box.x1 if last else 0.0
         if last and last.text in _CURRENCY and is_value(word.text) and gap < 8 * height:
-            joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
+            joined[-1] = replace(word, text=last.text + word.text)
         elif last and word.text in _TAILS and gap < 1.5 * height and is_value(last.text):
             joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
         else:
