@@ -1,0 +1,81 @@
+"""What every NIM client over HTTP shares: its name, its connection, its life."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from nemo_retriever_dagster.engines.http import HttpClient
+from nemo_retriever_dagster.engines.nim.wire import data_url, fitted
+from nemo_retriever_dagster.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.engines.endpoints import NimEndpoint
+    from nemo_retriever_dagster.model import Picture
+
+T = TypeVar("T")
+
+
+class NimClient:
+    """A client of one NIM; subclasses add the payload and the reading of the reply."""
+
+    default_model: ClassVar[str] = ""
+    default_batch: ClassVar[int] = 1
+    dialects: ClassVar[tuple[str, ...]] = ()
+    """Variants of the protocol; which one is meant is told by `guess` where the endpoint does not say."""
+
+    def __init__(self, endpoint: NimEndpoint) -> None:
+        """Prepare the client; nothing is sent yet."""
+        self.endpoint = endpoint
+        self.model = endpoint.model or self.default_model
+        self.dialect = endpoint.dialect or self.guess()
+        if self.dialects and self.dialect not in self.dialects:
+            raise InvalidOptionError(
+                f"{type(self).__name__} speaks no dialect {self.dialect!r}.",
+                hint=f"Choose of: {', '.join(self.dialects)}.",
+            )
+        self.http = HttpClient(self.resolved(), name=self.name)
+
+    @property
+    def name(self) -> str:
+        """``nim/`` and the model's id."""
+        return f"nim/{self.model}"
+
+    @property
+    def batch(self) -> int:
+        """Inputs a request."""
+        return self.endpoint.batch or self.default_batch
+
+    @property
+    def window(self) -> int:
+        """Requests that one call prepares at a time: enough to keep every slot busy, and no more in memory."""
+        return 2 * self.endpoint.concurrency
+
+    def guess(self) -> str:
+        """Return the dialect that URL and model suggest."""
+        return self.dialects[0] if self.dialects else ""
+
+    def resolved(self) -> NimEndpoint:
+        """Return the endpoint with the full addresses."""
+        return self.endpoint
+
+    async def image(self, picture: Picture) -> str:
+        """Return the picture as a data URL, small enough for the endpoint."""
+        if self.endpoint.hosted:
+            picture = await asyncio.to_thread(fitted, picture)
+        return data_url(picture)
+
+    async def check(self) -> None:
+        """Raise unless the NIM is ready."""
+        await self.http.check()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+
+
+def batches(inputs: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut ``inputs`` into runs of ``size``, the last one shorter."""
+    return [inputs[start : start + size] for start in range(0, len(inputs), size)]

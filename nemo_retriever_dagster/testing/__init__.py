@@ -1,0 +1,27 @@
+"""Fakes and conformance suites for users' own tests: real servers and real in-memory parts, no mocks.
+
+Names are imported when they are first used, so that each part asks only for what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.testing.nim_faults import Fault, FaultKind
+    from nemo_retriever_dagster.testing.nim_server import NimServer
+
+_HOMES = {
+    "Fault": "nim_faults",
+    "FaultKind": "nim_faults",
+    "NimServer": "nim_server",
+}
+__all__ = ["Fault", "FaultKind", "NimServer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that has ``name``."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
