@@ -103,7 +103,19 @@ class VectorStore(Protocol):
         ...
 
     def drop(self, collection: str) -> None:
-        """Drop the collection and all its rows."""
+        """Drop the collection and all its rows; refused while an alias stands for it."""
+        ...
+
+    def alias_target(self, alias: str) -> str | None:
+        """Return the collection an alias stands for, None if there is no such alias."""
+        ...
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make ``alias`` stand for ``collection``, at once for every reader."""
+        ...
+
+    def drop_alias(self, alias: str) -> None:
+        """Remove an alias; the collection stays."""
         ...
 
     def flush(self, collection: str) -> None:

@@ -18,7 +18,7 @@ from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Ro
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, RRF_K, candidates
 from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, mapped
 from nemo_retriever_dagster.vdb.milvus_filters import bind, join
-from nemo_retriever_dagster.vdb.milvus_rows import OUTPUT_FIELDS, batches, found, stored
+from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT, OUTPUT_FIELDS, batches, found, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _PAGE = 1_000
 
 
 class MilvusStore:
-    """A `VectorStore` on Milvus: connects at first use, may be shared by threads; closing frees Milvus Lite for others."""
+    """A `VectorStore` on Milvus: opened at first use, shared by threads; closing frees Milvus Lite for others."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class MilvusStore:
             bulk_load=not self.address.lite,
             aliases=True,
             many_processes=not self.address.lite,
-            max_text_bytes=milvus_schema.MAX_TEXT,
+            max_text_bytes=MAX_TEXT,
         )
 
     @property
@@ -141,9 +141,47 @@ class MilvusStore:
         with self._mapped("list its collections"):
             return sorted(self.client.list_collections())
 
+    def alias_target(self, alias: str) -> str | None:
+        """Return the collection an alias stands for, None if there is no such alias."""
+        with self._mapped("look for an alias", alias):
+            if not self.client.has_collection(alias):
+                return None
+            name = str(self.client.describe_collection(alias)["collection_name"])
+        return None if name == alias else name
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Make ``alias`` stand for ``collection``, at once for every reader."""
+        now = self.alias_target(alias)
+        if now is None and self.exists(alias):
+            raise InvalidOptionError(
+                f"{alias!r} is the name of a collection, not an alias.",
+                hint="aliases.adopt() renames the collection and puts an alias in its place.",
+            )
+        with self._lock, self._mapped("set an alias", collection):
+            self._metrics.pop(alias, None)
+            self._load(collection)
+            set_it = self.client.create_alias if now is None else self.client.alter_alias
+            set_it(collection, alias)
+
+    def drop_alias(self, alias: str) -> None:
+        """Remove an alias; the collection stays."""
+        with self._mapped("drop an alias", alias):
+            self._metrics.pop(alias, None)
+            if self.alias_target(alias) is not None:
+                self.client.drop_alias(alias)
+
+    def rename(self, collection: str, name: str) -> None:
+        """Give a collection another name."""
+        with self._mapped("rename a collection", collection):
+            self._metrics.pop(collection, None)
+            self.client.rename_collection(collection, name)
+
     def drop(self, collection: str) -> None:
-        """Drop the collection and all its rows."""
+        """Drop the collection and all its rows; refused while an alias stands for it."""
         with self._mapped("drop a collection", collection):
+            name = str(self.client.describe_collection(collection)["collection_name"])
+            if name != collection or self.client.list_aliases(collection)["aliases"]:
+                raise InvalidOptionError(f"{collection!r} is an alias or has one.", hint="Drop the alias first.")
             self._metrics.pop(collection, None)
             self.client.drop_collection(collection, timeout=self.address.timeout)
 
@@ -279,16 +317,17 @@ class MilvusStore:
 
     def _scan(self, collection: str, bound: str, fields: list[str], limit: int) -> Iterator[dict[str, Any]]:
         self._load(collection)
+        options: dict[str, Any] = {
+            "filter": bound or 'pk != ""',
+            "output_fields": fields,
+            "consistency_level": "Strong",
+            "timeout": self.address.timeout,
+        }
         with self._mapped("select", collection):
-            pages = self.client.query_iterator(
-                collection,
-                filter=bound,
-                output_fields=fields,
-                batch_size=_PAGE,
-                limit=limit,
-                consistency_level="Strong",
-                timeout=self.address.timeout,
-            )
+            if self.address.lite:  # has no limit of its own, and every page would be another scan of all rows
+                yield from self.client.query(collection, **options, **({"limit": limit} if limit > 0 else {}))
+                return
+            pages = self.client.query_iterator(collection, batch_size=_PAGE, limit=limit, **options)
             try:
                 while page := pages.next():
                     yield from page
@@ -298,6 +337,7 @@ class MilvusStore:
     def flush(self, collection: str) -> None:
         """Make what was written fast to search: Milvus Lite scans unflushed rows slowly."""
         with self._mapped("flush", collection):
+            self.client.describe_collection(collection)  # Milvus Lite flushes what does not exist without a word
             self.client.flush(collection)
 
     def close(self) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
 from nemo_retriever_dagster.vdb.contract import Row
-from nemo_retriever_dagster.vdb.milvus_schema import MAX_DOCUMENT, MAX_GENERATION, MAX_ID, MAX_JSON, MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.model import Record, type_json
 
+MAX_TEXT, MAX_ID, MAX_DOCUMENT, MAX_GENERATION, MAX_JSON = 65_535, 128, 1_024, 128, 65_536  # bytes
 OUTPUT_FIELDS = ["text", "source", "content_metadata", "document", "generation"]
 
 
@@ -54,7 +54,7 @@ def check_unique(records: Sequence[Record]) -> None:
 
 
 def check_vectors(records: Sequence[Record], dimension: int) -> np.ndarray:
-    """Return the vectors as float32 rows; raise `InvalidOptionError` for another dimension, `EngineReplyError` for NaN."""
+    """Return the vectors as float32 rows; raise `InvalidOptionError` (dimension) or `EngineReplyError` (NaN)."""
     for record in records:
         if len(record.vector) != dimension:
             raise InvalidOptionError(
@@ -121,7 +121,8 @@ def found(hits: Sequence[Mapping[str, Any]], metric: str) -> list[Row]:
 
 def _hit(hit: Mapping[str, Any], metric: str) -> Row:
     distance = float(hit["distance"])
-    row = stored({**hit["entity"], "pk": hit["pk"]})
+    plain = dict(hit)  # the key of a hit is called "pk" by Milvus Lite and new servers, "id" by servers before 2.4
+    row = stored({**plain["entity"], "pk": plain["pk"] if "pk" in plain else plain["id"]})
     return Row(
         id=row.id,
         score=score(distance, metric),

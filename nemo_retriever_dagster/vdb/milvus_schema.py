@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.vdb.milvus_rows import MAX_DOCUMENT, MAX_GENERATION, MAX_ID, MAX_TEXT
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import type_json
     from nemo_retriever_dagster.vdb.contract import CollectionSpec
 
-MAX_TEXT, MAX_ID, MAX_DOCUMENT, MAX_GENERATION, MAX_JSON = 65_535, 128, 1_024, 128, 65_536
 _MAX_DIMENSION = 32_768
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}\Z")
 _HNSW: dict[str, Any] = {"M": 64, "efConstruction": 512}
