@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SHIFT = 0.45  # of the higher of two words: more than this apart in height is another line
 _GAP = 1.3  # of the type's size: a wider blank starts another line (a column, a cell)
 _BACK = 0.6  # of the type's size: a word may start this far left of the last one's end
+_MISMATCH = 3.0  # one word this much higher than its neighbour is not on its line
 _MOSTLY = 0.8
 
 
@@ -91,10 +92,12 @@ def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, fonts: Sequence[
 def _starts(boxes: Floats, looks: Looks) -> list[int]:
     """Return the positions of the words that start a line."""
     here, after = boxes[:-1], boxes[1:]
-    heights = np.maximum(here[:, 3] - here[:, 1], after[:, 3] - after[:, 1])
+    heights = boxes[:, 3] - boxes[:, 1]
+    higher, lower = np.maximum(heights[:-1], heights[1:]), np.minimum(heights[:-1], heights[1:])
     middles = (boxes[:, 1] + boxes[:, 3]) / 2
-    shifted = np.abs(np.diff(middles)) > _SHIFT * heights
-    sizes = np.maximum(np.maximum(looks.size[:-1], looks.size[1:]), 0.5 * heights)
+    shifted = (np.abs(np.diff(middles)) > _SHIFT * higher) | (higher > _MISMATCH * lower)
+    each = np.maximum(looks.size, 0.5 * heights)
+    sizes = np.minimum(each[:-1], each[1:])
     gaps = after[:, 0] - here[:, 2]
     broken = shifted | (gaps > _GAP * sizes) | (gaps < -_BACK * sizes) | (looks.hidden[:-1] != looks.hidden[1:])
     return [0, *(np.flatnonzero(broken) + 1).tolist()]

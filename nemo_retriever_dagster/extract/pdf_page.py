@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemo_retriever_dagster.extract.charts import chart_from_words
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
-from nemo_retriever_dagster.extract.pdf_pictures import grouped_pictures, simple_pictures
+from nemo_retriever_dagster.extract.pdf_pictures import (
+    LABEL_ROOM,
+    grouped_pictures,
+    is_infographic,
+    may_hold_chart,
+    simple_pictures,
+)
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
 from nemo_retriever_dagster.extract.pdf_words import page_frame, page_text, read_words
 from nemo_retriever_dagster.extract.tables import find_tables, may_have_tables
@@ -21,7 +28,6 @@ from nemo_retriever_dagster.model import Box, Element, Kind, Word
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.contract import ExtractOptions
-    from nemo_retriever_dagster.extract.geometry import PageGeometry
     from nemo_retriever_dagster.extract.layout import Line
     from nemo_retriever_dagster.extract.pdf_document import Render
     from nemo_retriever_dagster.extract.pdf_pictures import Group
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
     from nemo_retriever_dagster.model import Picture
 
+_MORE_IN = 0.5
 _WHOLE = 0.8  # of the page: a picture this large is the page, not a picture on it
 
 
@@ -119,9 +126,8 @@ class PageReader:
 
     def _elements(self) -> tuple[Element, ...]:
         options = self.document.options
-        found = geometry(self.words, self.drawings)
-        tables = self._tables(found) if options.tables else []
-        areas = [*tables, *self._pictures([area.box for area in tables])]
+        tables = self._tables() if options.tables else []
+        areas = [*tables, *self._figures([area.box for area in tables])]
         paper = Paper(number=self.number, size=self.size)
         return arrange(self._lines(), areas, paper, text=options.text)
 
@@ -138,7 +144,8 @@ class PageReader:
         )
         return lines_of(words.words, words.boxes, looks, [styles[i].font for i in index])
 
-    def _tables(self, found: PageGeometry) -> list[Area]:
+    def _tables(self) -> list[Area]:
+        found = geometry(self.words, self.drawings)
         if not may_have_tables(found):
             return []
         table_format = self.document.options.table_format
@@ -149,16 +156,51 @@ class PageReader:
                 text=render_table(item.table, table_format),
                 table=item.table,
                 table_format=table_format,
-                attributes={"ruled": item.ruled, "confidence": round(item.confidence, 3)},
+                attributes={"ruled": item.ruled, "confidence": round(float(item.confidence), 3)},
             )
             for item in find_tables(found)
         ]
 
-    def _pictures(self, taken: list[Box]) -> list[Area]:
+    def _figures(self, taken: list[Box]) -> list[Area]:
+        """Return charts, infographics and pictures; each group of drawings is one of them."""
         options = self.document.options
-        if not options.images:
+        if not (options.images or options.charts or options.infographics):
             return []
-        return [self._area(Kind.IMAGE, group.box) for group in self._groups(taken)]
+        areas = (self._figure(group) for group in self._groups(taken))
+        return [area for area in areas if area is not None]
+
+    def _figure(self, group: Group) -> Area | None:
+        options = self.document.options
+        near = self._words_near(group.box)
+        text = chart_from_words(near, (group.box.width, group.box.height)) if options.charts else None
+        if text is not None:
+            return self._area(Kind.CHART, self._around(group.box, near), text=text)
+        inside = [word for word in near if word.box.covered_by(group.box) > _MORE_IN]
+        if options.infographics and is_infographic(group, len(inside), self.size):
+            return self._area(Kind.INFOGRAPHIC, group.box, text=" ".join(word.text for word in inside))
+        may_be_chart = options.charts and group.raster and may_hold_chart(group, self.size)
+        if not options.images and not may_be_chart:
+            return None
+        marks = {"may_be_chart": True} if may_be_chart else {}
+        return self._area(
+            Kind.IMAGE, group.box, attributes=marks if options.images else {**marks, "only_as_chart": True}
+        )
+
+    def _words_near(self, box: Box) -> list[Word]:
+        """Return the words in a drawing and around it, where the labels of axes stand."""
+        if not self.words.words:
+            return []
+        boxes = self.words.boxes
+        x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+        left, top, right, bottom = LABEL_ROOM
+        inside = (x > box.x0 - left) & (x < box.x1 + right) & (y > box.y0 - top) & (y < box.y1 + bottom)
+        return [Word(text=self.words.words[i], box=Box(*boxes[i].tolist())) for i in np.flatnonzero(inside).tolist()]
+
+    @staticmethod
+    def _around(box: Box, words: list[Word]) -> Box:
+        for word in words:
+            box = box.union(word.box)
+        return box
 
     def _groups(self, taken: list[Box]) -> list[Group]:
         if self.document.options.images_method == "simple":
@@ -183,7 +225,7 @@ class PageReader:
 
     def _pictures_only(self) -> tuple[Element, ...]:
         """Return the pictures of a page whose text is recognised: those that are not the page itself."""
-        areas = self._pictures([])
+        areas = self._figures([])
         whole = _WHOLE * self.size[0] * self.size[1]
         return tuple(area.element for area in areas if area.box.area < whole)
 

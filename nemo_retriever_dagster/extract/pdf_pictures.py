@@ -22,6 +22,11 @@ _NEAR = 10.0
 _SMALLEST = 10.0
 _PARTS = 3
 _HALF = 0.5
+LABEL_ROOM = (48.0, 30.0, 12.0, 48.0)
+"""Points left of, above, right of and below a plot's drawings in which the labels of its axes stand."""
+_CHART_LEAST = (72.0, 48.0)  # points: in a smaller picture no axis can be read
+_PAGE_SHARE = 0.8  # a picture covering more of the page is a scan of a page, not a chart on it
+_INFOGRAPHIC_SHARE, _INFOGRAPHIC_WORDS, _INFOGRAPHIC_PARTS = 0.2, 15, 10
 _MANY = 1500  # boxes compared with each other at most; beyond, the smallest are left out
 
 
@@ -54,6 +59,18 @@ def simple_pictures(drawings: Drawings, size: tuple[float, float]) -> list[Group
     """Return every raster image of at least 10 x 10 points on its own."""
     boxes = (_clipped(box, size) for box in drawings.pictures)
     return [Group(box=box, parts=1, raster=True) for box in boxes if min(box.width, box.height) >= _SMALLEST]
+
+
+def may_hold_chart(group: Group, size: tuple[float, float]) -> bool:
+    """Tell whether a raster picture is worth reading by OCR to see whether it is a chart."""
+    large = group.box.width >= _CHART_LEAST[0] and group.box.height >= _CHART_LEAST[1]
+    return large and group.box.area < _PAGE_SHARE * size[0] * size[1]
+
+
+def is_infographic(group: Group, words: int, size: tuple[float, float]) -> bool:
+    """Tell whether a picture is an infographic: a fifth of the page or more, of many parts, with much text in it."""
+    large = group.box.area >= _INFOGRAPHIC_SHARE * size[0] * size[1]
+    return large and words >= _INFOGRAPHIC_WORDS and (group.raster or group.parts >= _INFOGRAPHIC_PARTS)
 
 
 def _counts(group: Group, page: float, *, curved: bool) -> bool:
