@@ -13,6 +13,7 @@ from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.docx_body import DocxWalk, Story, note_text
 from nemo_retriever_dagster.extract.docx_styles import Numbering, Styles
 from nemo_retriever_dagster.extract.ooxml import Package, attribute, first
+from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.model import Element, Kind
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class DocxExtractor:
             return
         with Package(path, budget) as package:
             elements = _Reader(package, options, budget).elements()
-            yield Page(elements=tuple(_wanted(elements, options)))
+            yield Page(elements=tuple(wanted_elements(elements, options)))
 
 
 class _Reader:
@@ -122,13 +123,3 @@ class _Reader:
 
 def _label(kind: str, author: str) -> str:
     return f"Comment ({author})" if author else kind.capitalize()
-
-
-def _wanted(elements: list[Element], options: ExtractOptions) -> Iterator[Element]:
-    """Leave out what was not asked for; a picture stays while an engine is to look for a table or chart inside."""
-    for element in elements:
-        if element.kind is Kind.TEXT and not options.text and not element.warnings:
-            continue
-        if element.kind is Kind.IMAGE and not options.images and not element.attributes.get("look_inside"):
-            continue
-        yield element

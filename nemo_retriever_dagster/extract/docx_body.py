@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, read_paragraph
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
@@ -44,7 +43,6 @@ class DocxWalk:
     styles: Styles
     numbering: Numbering
     notes: Callable[[str, str], list[Element]] = lambda _kind, _name: []
-    seen_charts: set[str] = field(default_factory=set)
 
     def blocks(self, node: _Element, story: Story) -> Iterator[Element]:
         """Yield the elements of the blocks below ``node``."""
@@ -137,7 +135,8 @@ class DocxWalk:
             if name == "w:txbxContent":
                 yield from self.blocks(child, replace(story, marks={**story.marks, "part": "textbox"}))
             elif name in {"c:chart", "cx:chart"}:
-                yield from self._chart(child.get(link_attribute("id"), ""), alt_text, story)
+                link_id = child.get(link_attribute("id"), "")
+                yield chart_of(self.package, story.part, link_id, alt_text=alt_text, options=self.options)
             elif name == "dgm:relIds":
                 for text in diagram_text(self.package, story.part, child.get(link_attribute("dm"), "")):
                     yield self._text(text, story, marks={"part": "diagram"})
@@ -146,17 +145,6 @@ class DocxWalk:
                 yield self._text("", story, warnings=(f"An embedded object ({program}) was not read.",))
             else:
                 yield from self._picture(child, alt_text, story)
-
-    def _chart(self, link_id: str, alt_text: str, story: Story) -> Iterator[Element]:
-        try:
-            found = chart_of(self.package, story.part, link_id, alt_text=alt_text, options=self.options)
-        except CorruptFileError as error:
-            yield self._text("", story, warnings=(f"A chart cannot be read: {error.message}",))
-            return
-        if found is None:
-            yield self._text("", story, warnings=("A chart's reference leads nowhere.",))
-        else:
-            yield found if self.options.charts else replace(found, kind=Kind.TEXT, table=None, table_format="")
 
     def _picture(self, node: _Element, alt_text: str, story: Story) -> Iterator[Element]:
         names = (link_attribute("embed"), link_attribute("id"), link_attribute("link"))

@@ -14,9 +14,10 @@ import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError, MissingDependencyError, ParserTimeoutError
+from nemo_retriever_dagster.extract.archive import sanitized_copy
 from nemo_retriever_dagster.extract.ooxml import Package
 
 if TYPE_CHECKING:
@@ -49,17 +50,19 @@ def rendered_pages(path: Path, options: ExtractOptions, budget: Budget) -> Itera
     """
     from nemo_retriever_dagster.extract.pdf import PdfExtractor
 
-    with Package(path, budget):  # the same refusals as the native reader's: damaged, encrypted, too large
+    with Package(path, budget):  # the native reader's refusals and words: no package, encrypted
         pass
-    with tempfile.TemporaryDirectory(prefix="render-") as folder:
-        pdf = convert(path, Path(folder), options.format, seconds=budget.limits.idle_seconds * _SHARE_OF_IDLE)
+    with tempfile.TemporaryDirectory(prefix="render-") as folder, sanitized_copy(path, budget) as clean:
+        seconds = budget.limits.idle_seconds * _SHARE_OF_IDLE
+        pdf = convert(clean, Path(folder), options.format, seconds=seconds)
         yield from PdfExtractor().extract(pdf, replace(options, format="pdf", method=None, password=None), budget)
 
 
-def convert(path: Path, folder: Path, document_type: str, *, seconds: float) -> Path:
+def convert(document: IO[bytes], folder: Path, document_type: str, *, seconds: float) -> Path:
     """Convert the document to a PDF below ``folder`` and return its path; ``seconds`` is the longest it may take."""
     source = folder / f"document.{document_type}"
-    shutil.copyfile(path, source)
+    with source.open("wb") as target:
+        shutil.copyfileobj(document, target)
     profile = folder / "profile"
     (profile / "user").mkdir(parents=True)
     (profile / "user" / "registrymodifications.xcu").write_text(_SETTINGS, encoding="utf-8")

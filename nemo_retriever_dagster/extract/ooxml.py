@@ -9,13 +9,14 @@ from __future__ import annotations
 import mmap
 import posixpath
 import re
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, EncryptedFileError
+from nemo_retriever_dagster.extract.archive import open_archive
+from nemo_retriever_dagster.extract.xml import safe_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,9 +115,9 @@ class Package:
     def __init__(self, path: Path, budget: Budget) -> None:
         """Open the file; raise `EmptyFileError`, `EncryptedFileError` or `CorruptFileError` where it is no package."""
         _refuse_others(path)
-        self._archive = _open(path)
+        self._archive = open_archive(path, budget)
         self._budget = budget
-        self._names = {name.replace("\\", "/").lower(): name for name in self._archive.namelist()}
+        self._names = {name.lower(): name for name in self._archive.names()}
         self._links: dict[str, dict[str, Relationship]] = {}
 
     def __enter__(self) -> Self:
@@ -141,7 +142,7 @@ class Package:
     def xml(self, part: str) -> _Element:
         """Return a part's root node, the Strict variant's names turned into the usual ones."""
         data = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/", self.data(part))
-        return _parse(data)
+        return safe_xml(data, self._budget)
 
     def links(self, part: str = "") -> Mapping[str, Relationship]:
         """Return a part's relationships by id; "" is the package itself. A part without any has none."""
@@ -202,23 +203,3 @@ def _ole_error(*, encrypted: bool) -> EncryptedFileError | CorruptFileError:
         return EncryptedFileError("The Office document is protected by a password.")
     hint = "Save it as .docx, .pptx or .xlsx."
     return CorruptFileError("The file is in the old binary Office format.", hint=hint)
-
-
-def _open(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CorruptFileError(f"The package cannot be opened: {error}.") from error
-
-
-def _parse(data: bytes) -> _Element:
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise CorruptFileError(f"A part of the package is not well-formed XML: {error}.") from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise CorruptFileError("A part of the package holds a document type definition, which Office never writes.")
-    return root

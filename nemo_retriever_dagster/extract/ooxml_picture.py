@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import DataError, LimitExceededError
+from nemo_retriever_dagster.errors import CorruptFileError, DataError
 from nemo_retriever_dagster.extract.image import may_hold_more, read_picture
 from nemo_retriever_dagster.extract.ooxml import NAMESPACES, every, q
 from nemo_retriever_dagster.extract.ooxml_chart import chart_element, read_chart
 from nemo_retriever_dagster.model import Element, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nemo_retriever_dagster.extract.contract import ExtractOptions
     from nemo_retriever_dagster.extract.ooxml import Package
     from nemo_retriever_dagster.limits import Budget
@@ -35,10 +38,11 @@ def picture_element(
     if posixpath.splitext(name)[1].lower() in _VECTOR:
         advice = "extract_method='render_as_pdf' draws it"
         return _absent(alt_text, f"The vector picture {name} was not drawn; {advice}.", name=name)
+    if link.target not in package:
+        return _absent(alt_text, f"The file has no part {link.target!r}, which a picture names.", name=name)
+    data = package.data(link.target)
     try:
-        picture = read_picture(package.data(link.target), budget)
-    except LimitExceededError:
-        raise
+        picture = read_picture(data, budget)
     except DataError as error:
         return _absent(alt_text, f"The picture {name} cannot be read: {error.message}", name=name)
     looked_at = options.tables or options.charts or options.infographics
@@ -46,12 +50,27 @@ def picture_element(
     return Element(kind=Kind.IMAGE, picture=picture, alt_text=alt_text, attributes={"name": name, **marks})
 
 
-def chart_of(package: Package, part: str, link_id: str, *, alt_text: str, options: ExtractOptions) -> Element | None:
-    """Return the chart a relationship names, or None where it leads nowhere."""
+def chart_of(package: Package, part: str, link_id: str, *, alt_text: str, options: ExtractOptions) -> Element:
+    """Return the chart a relationship names, as text where charts are not wanted; one that is damaged is a warning."""
     link = package.links(part).get(link_id)
     if link is None or link.external:
-        return None
-    return chart_element(read_chart(package.xml(link.target)), options.table_format, alt_text=alt_text)
+        return Element(kind=Kind.TEXT, alt_text=alt_text, warnings=("A chart's reference leads nowhere.",))
+    try:
+        chart = read_chart(package.xml(link.target))
+    except CorruptFileError as error:
+        return Element(kind=Kind.TEXT, alt_text=alt_text, warnings=(f"A chart cannot be read: {error.message}",))
+    element = chart_element(chart, options.table_format, alt_text=alt_text)
+    return element if options.charts else replace(element, kind=Kind.TEXT, table=None, table_format="")
+
+
+def wanted_elements(elements: list[Element], options: ExtractOptions) -> Iterator[Element]:
+    """Leave out what was not asked for; a picture stays while an engine is to look for a table or chart inside."""
+    for element in elements:
+        if element.kind is Kind.TEXT and not options.text and not element.warnings:
+            continue
+        if element.kind is Kind.IMAGE and not options.images and not element.attributes.get("look_inside"):
+            continue
+        yield element
 
 
 def diagram_text(package: Package, part: str, link_id: str) -> list[str]:
