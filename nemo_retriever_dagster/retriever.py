@@ -1,0 +1,360 @@
+"""Ask a collection: dense, sparse, hybrid, reranked, filtered; a hit leads back to run, document, page and box."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self, overload
+
+from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.engines.ports import EmbedInput
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.model import Box
+from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from nemo_retriever_dagster.engines.ports import Embedder, Engines, Reranker
+    from nemo_retriever_dagster.model import type_json
+    from nemo_retriever_dagster.vdb.contract import Row, SearchMode, VectorStore
+
+Texts = list[str] | tuple[str, ...]
+
+_MODES = ("dense", "sparse", "hybrid")
+_BOX_NUMBERS = 4
+_LONGEST_OVERLAP = 4_000  # characters; chunks overlap by a few hundred tokens at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One answer. ``score`` is higher-is-better, whatever the mode; ``distance`` is the store's own figure.
+
+    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages), ``box`` is in
+    points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in the
+    document, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the document's bytes at that time.
+    """
+
+    text: str
+    score: float
+    source: str
+    page: int = 0
+    box: Box | None = None
+    page_size: tuple[float, float] | None = None
+    image_url: str = ""
+    id: str = ""
+    kind: str = ""
+    element: int = -1
+    position: int = -1
+    run_id: str = ""
+    document: str = ""
+    version: str = ""
+    distance: float = 0.0
+    metadata: Mapping[str, type_json] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a stored row; what it lacks keeps its default."""
+        meta = row.content_metadata
+        size = _numbers(meta.get("max_dimensions"), 2)
+        return cls(
+            text=row.text,
+            score=row.score,
+            distance=row.distance,
+            source=str(row.source.get("source_name") or row.source.get("source_id") or ""),
+            page=max(int(meta.get("page_number") or 0), 0),
+            box=_box(meta.get("location")),
+            page_size=(size[0], size[1]) if size else None,
+            image_url=_image_url(row),
+            id=row.id,
+            kind=str(meta.get("kind") or meta.get("subtype") or meta.get("type") or ""),
+            element=int(meta.get("element", -1)),
+            position=int(meta.get("position", -1)),
+            run_id=str(meta.get("run_id") or ""),
+            document=str(meta.get("document") or row.fields.get("document") or ""),
+            version=str(meta.get("version") or ""),
+            metadata=meta,
+        )
+
+
+class Retriever:
+    """Searches one collection (or alias).
+
+    Milvus Lite admits one process, so outside a ``with`` block it is open only while a query runs; inside, it stays.
+    """
+
+    def __init__(
+        self,
+        collection_name: str,
+        *,
+        milvus_uri: str | None = None,
+        embedder: Embedder | None = None,
+        reranker: Reranker | None = None,
+        username: str = "",
+        password: str = "",
+        token: str = "",
+        database: str = "",
+        store: VectorStore | None = None,
+        rerank_candidates: int = 50,
+    ) -> None:
+        """Name the collection and, where they differ from the surroundings' (`Settings`), store and engines.
+
+        The embedder must be the one the collection was written with; by default it is the NIM that
+        ``EMBEDDING_NIM_ENDPOINT`` names, else the local model. ``rerank_candidates`` hits go to the reranker.
+        A ``store`` that is given is used as it is and left open.
+        """
+        settings = Settings()
+        stored_token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
+        self.collection_name = collection_name
+        self._engines: Engines | None = None
+        self._embedder, self._reranker = embedder, reranker
+        self._candidates = rerank_candidates
+        self._settings = settings
+        self._given = store
+        self._inside = 0
+        self._lock = threading.Lock()
+        self._store: VectorStore = store or MilvusStore(
+            milvus_uri or settings.milvus_uri,
+            username=username,
+            password=password,
+            token=token or stored_token,
+            database=database,
+            what="Retriever",
+        )
+
+    def __enter__(self) -> Self:
+        """Keep the store open until the block ends."""
+        with self._lock:
+            self._inside += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self._leave()
+
+    def close(self) -> None:
+        """Close the store, unless it was handed in."""
+        if self._given is None:
+            self._store.close()
+
+    @overload
+    def query(
+        self,
+        text: str,
+        top_k: int = ...,
+        *,
+        mode: SearchMode = ...,
+        filter: str = ...,
+        filter_params: Mapping[str, type_json] | None = ...,
+        rerank: bool = ...,
+    ) -> list[Hit]: ...
+    @overload
+    def query(
+        self,
+        text: Texts,
+        top_k: int = ...,
+        *,
+        mode: SearchMode = ...,
+        filter: str = ...,
+        filter_params: Mapping[str, type_json] | None = ...,
+        rerank: bool = ...,
+    ) -> list[list[Hit]]: ...
+    def query(
+        self,
+        text: str | Texts,
+        top_k: int = 5,
+        *,
+        mode: SearchMode = "dense",
+        filter: str = "",  # noqa: A002 - the word of the field
+        filter_params: Mapping[str, type_json] | None = None,
+        rerank: bool = False,
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the best ``top_k`` hits for a question, or a list of hits for each of several questions.
+
+        ``mode``: "dense" (by meaning), "sparse" (by words, BM25) or "hybrid" (both, fused by rank). ``filter`` is a
+        Milvus expression whose ``{name}`` placeholders are bound to ``filter_params``. ``rerank`` lets the reranker
+        order the candidates; the score is then its score. Works inside a running event loop, too.
+        """
+        _check(text, mode)
+        questions = [text] if isinstance(text, str) else list(text)
+        with self._opened():
+            found = portal.run(self._ask(questions, top_k, mode, filter, filter_params, rerank=rerank))
+        return found[0] if isinstance(text, str) else found
+
+    @overload
+    async def aquery(
+        self,
+        text: str,
+        top_k: int = ...,
+        *,
+        mode: SearchMode = ...,
+        filter: str = ...,
+        filter_params: Mapping[str, type_json] | None = ...,
+        rerank: bool = ...,
+    ) -> list[Hit]: ...
+    @overload
+    async def aquery(
+        self,
+        text: Texts,
+        top_k: int = ...,
+        *,
+        mode: SearchMode = ...,
+        filter: str = ...,
+        filter_params: Mapping[str, type_json] | None = ...,
+        rerank: bool = ...,
+    ) -> list[list[Hit]]: ...
+    async def aquery(
+        self,
+        text: str | Texts,
+        top_k: int = 5,
+        *,
+        mode: SearchMode = "dense",
+        filter: str = "",  # noqa: A002 - the word of the field
+        filter_params: Mapping[str, type_json] | None = None,
+        rerank: bool = False,
+    ) -> list[Hit] | list[list[Hit]]:
+        """Return the same as `query` without blocking the event loop."""
+        return await asyncio.to_thread(
+            self.query, text, top_k, mode=mode, filter=filter, filter_params=filter_params, rerank=rerank
+        )
+
+    def reconstruct(self, hit: Hit, pages: int = 0) -> str:
+        """Return the text of the hit's page and of ``pages`` pages before and after it, from the stored rows.
+
+        Chunks stand in document order; what two neighbouring chunks share is written once.
+        """
+        with self._opened() as store:
+            rows = store.select(self.collection_name, where="document == {document}", values={"document": hit.document})
+        wanted = set(range(hit.page - pages, hit.page + pages + 1))
+        kept = [row for row in rows if wanted & _pages(row)]
+        kept.sort(key=lambda row: (row.content_metadata.get("element", -1), row.content_metadata.get("position", -1)))
+        return _joined(kept)
+
+    @contextmanager
+    def _opened(self) -> Iterator[VectorStore]:
+        with self._lock:
+            self._inside += 1
+        try:
+            yield self._store
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self.close()
+
+    async def _ask(
+        self,
+        questions: Sequence[str],
+        top_k: int,
+        mode: SearchMode,
+        where: str,
+        values: Mapping[str, type_json] | None,
+        *,
+        rerank: bool,
+    ) -> list[list[Hit]]:
+        wide = max(top_k, self._candidates) if rerank else top_k
+        vectors = await self._vectors(questions) if mode != "sparse" else [None] * len(questions)
+
+        def search(question: str, vector: Sequence[float] | None) -> list[Hit]:
+            rows = self._store.search(
+                self.collection_name,
+                vector=vector,
+                text=question if mode != "dense" else None,
+                mode=mode,
+                top_k=wide,
+                where=where,
+                values=values,
+            )
+            return [Hit.of(row) for row in rows]
+
+        found = [await asyncio.to_thread(search, one, vector) for one, vector in zip(questions, vectors, strict=True)]
+        if rerank:
+            return [await self._reranked(one, hits, top_k) for one, hits in zip(questions, found, strict=True)]
+        return found
+
+    async def _vectors(self, questions: Sequence[str]) -> list[Sequence[float] | None]:
+        embedder = self._embedder or self._surroundings().embedder
+        if embedder is None:
+            raise InvalidOptionError("There is no embedding engine.", hint="Pass embedder=..., or use mode='sparse'.")
+        vectors = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
+        return [list(map(float, vector)) for vector in vectors]
+
+    async def _reranked(self, question: str, hits: list[Hit], top_k: int) -> list[Hit]:
+        reranker = self._reranker or self._surroundings().reranker
+        if reranker is None:
+            raise InvalidOptionError(
+                "There is no reranker for rerank=True.", hint="Set RERANKER_NIM_ENDPOINT, or pass reranker=..."
+            )
+        if not hits:
+            return []
+        scores = await reranker.rank(question, [hit.text for hit in hits])
+        scored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
+        return sorted(scored, key=lambda hit: -hit.score)[:top_k]
+
+    def _surroundings(self) -> Engines:
+        if self._engines is None:
+            from nemo_retriever_dagster.engines.local import local_engines
+            from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
+
+            named = self._settings.endpoints()
+            wanted: dict[str, NimEndpoint] = {}
+            for port in {"embedder", "reranker"} & set(named):
+                wanted[port] = NimEndpoint(**named[port])
+            self._engines = nim_engines(wanted, local_engines())
+        return self._engines
+
+
+def _check(text: str | Texts, mode: str) -> None:
+    if mode not in _MODES:
+        raise InvalidOptionError(f"There is no search mode {mode!r}.", hint=f"Use one of {', '.join(_MODES)}.")
+    for question in [text] if isinstance(text, str) else text:
+        if not isinstance(question, str) or not question.strip():
+            raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass a text that is not empty.")
+
+
+def _numbers(value: type_json, count: int) -> list[float]:
+    fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
+    return [float(one) for one in value] if fits and min(value) >= 0 else []
+
+
+def _box(value: type_json) -> Box | None:
+    numbers = _numbers(value, _BOX_NUMBERS)
+    return Box(*numbers) if numbers else None
+
+
+def _image_url(row: Row) -> str:
+    for section, name in (("image_metadata", "uploaded_image_url"), ("table_metadata", "uploaded_image_uri")):
+        part = row.content_metadata.get(section)
+        if isinstance(part, dict) and part.get(name):
+            return str(part[name])
+    return str(row.source.get("source_location") or "")
+
+
+def _pages(row: Row) -> set[int]:
+    custom = row.content_metadata.get("custom_content")
+    places = custom.get("places", []) if isinstance(custom, dict) else []
+    found = {int(place["page"]) for place in places if isinstance(place, dict) and "page" in place}
+    return found or {max(int(row.content_metadata.get("page_number") or 0), 0)}
+
+
+def _joined(rows: Sequence[Row]) -> str:
+    text, before = "", None
+    for row in rows:
+        element = row.content_metadata.get("element")
+        same = before is not None and element == before
+        part = row.text[_overlap(text, row.text) :] if same else row.text
+        text += part if not text or (same and part != row.text) else f"\n\n{part}"
+        before = element
+    return text
+
+
+def _overlap(left: str, right: str) -> int:
+    """Return how many characters at the end of ``left`` begin ``right``."""
+    longest = min(len(left), len(right), _LONGEST_OVERLAP)
+    return next((size for size in range(longest, 0, -1) if left.endswith(right[:size])), 0)
