@@ -53,8 +53,10 @@ class Committer:
     ) -> Receipt:
         """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt."""
         generation = draft.generation
-        self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted(rows)})
-        self._leave_former(document, rows)
+        former = self._collections(document.key)
+        self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted({*rows, *former})})
+        for name in former - set(rows):
+            self.store.delete(name, document.key)
         for name, records in rows.items():
             if records:
                 self.store.upsert(name, records)
@@ -63,15 +65,17 @@ class Committer:
             self.store.delete(name, document.key, keep_generation=generation)
             self._prove(name, document, None, len(records))
         receipt = _signed(draft, rows, self.run_id)
-        self.ledger.commit(self.corpus, receipt)
+        self.ledger.commit(self.corpus, receipt, version=document.version)
         return receipt
 
-    def _leave_former(self, document: Document, rows: Mapping[str, Sequence[Record]]) -> None:
-        """Delete the rows in a collection that the document no longer goes to."""
-        former = self.ledger.receipt(self.corpus, document.key)
-        for name in set(former.collection.split(",")) - set(rows) if former else ():
-            if name:
-                self.store.delete(name, document.key)
+    def _collections(self, key: str) -> set[str]:
+        """Return where rows of the document may be: where its receipt says, and where a broken-off commit was at work."""
+        receipt = self.ledger.receipt(self.corpus, key)
+        names = set(receipt.collection.split(",")) if receipt else set()
+        for intent in self.ledger.open_intents(self.corpus):
+            if intent.document == key:
+                names.update(intent.details.get("collections", ()))
+        return names - {""}
 
     def _prove(self, collection: str, document: Document, generation: str | None, expected: int) -> None:
         found = self.store.count(collection, document.key, generation=generation)
@@ -79,16 +83,20 @@ class Committer:
             message = f"{collection} holds {found} rows of {document.uri} where {expected} were written."
             raise VerificationError(message, hint="Run again: the document is written anew and counted again.")
 
-    def delete(self, key: str) -> Receipt | None:
-        """Remove the document: rows first, proof, then the ledger's memory of it; return its last receipt."""
+    def clear(self, key: str) -> Receipt | None:
+        """Delete the document's rows and prove it; return its last receipt, which `forget` then ends."""
         receipt = self.ledger.receipt(self.corpus, key)
-        for name in receipt.collection.split(",") if receipt else ():
+        for name in self._collections(key):
             self.store.delete(name, key)
             left = self.store.count(name, key)
             if left:
-                raise VerificationError(f"{name} still holds {left} rows of {key} after their deletion.", hint="Run again.")
-        self.ledger.forget(self.corpus, key)
+                message = f"{name} still holds {left} rows of {key} after they were deleted."
+                raise VerificationError(message, hint="Run again.")
         return receipt
+
+    def forget(self, key: str) -> None:
+        """Remove what the ledger knows of the document: the last step of its deletion."""
+        self.ledger.forget(self.corpus, key)
 
 
 def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -> Receipt:

@@ -123,7 +123,8 @@ def equipped(
     """
     with ExitStack() as stack:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        parsers = stack.enter_context(ParserPool(workers or min(os.cpu_count() or 1, 4), limits))
+        workers = workers or min(os.cpu_count() or 1, 4)
+        parsers = stack.enter_context(ParserPool(workers, limits))
         committer = None
         if pipeline.upload is not None:
             if store is None:
@@ -137,5 +138,6 @@ def equipped(
             engines=engines,
             committer=committer,
             images=image_store(pipeline.store, settings) if pipeline.store is not None else None,
+            workers=workers,
             limits=limits,
         )

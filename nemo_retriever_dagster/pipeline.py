@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
-from nemo_retriever_dagster.extract.registry import extractor_for
+from nemo_retriever_dagster.extract.registry import EXTRACTORS, extractor_for
 from nemo_retriever_dagster.tasks import ExtractTask
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ class Pipeline:
         upload = _digest(embed, store, public(self.upload), _sidecar(self.upload)) if self.upload else ""
         made = (extract, split, caption, store, embed, upload)
         return {stage: value for stage, value in zip(_ORDER, made, strict=True) if value}
+
+
+    def all_fingerprints(self, engines: Engines) -> dict[str, dict[Stage, str]]:
+        """Return the fingerprints for every format there is."""
+        return {name: self.fingerprints(name, engines) for name in EXTRACTORS}
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)

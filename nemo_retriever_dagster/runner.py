@@ -7,6 +7,7 @@ call them one stage at a time. Both get the same answers from the same artifacts
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.source import Buffers, Fetched, Source
     from nemo_retriever_dagster.stages import Captions
 
+_log = logging.getLogger(__name__)
 _STORE_TEXT_BYTES = 65_535
 _Value = TypeVar("_Value")
 Step = tuple[str, bool, Work]
@@ -47,7 +49,10 @@ Step = tuple[str, bool, Work]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equipment:
-    """What a runner works with. ``committer`` is needed for upload, ``images`` for store_images."""
+    """What a runner works with. ``committer`` is needed for upload, ``images`` for store_images.
+
+    ``workers`` is the number of parser processes: so many documents are extracted at once, and one waits at the door.
+    """
 
     source: Source | Buffers
     parsers: ParserPool
@@ -55,18 +60,20 @@ class Equipment:
     engines: Engines
     committer: Committer | None = None
     images: ImageStore | None = None
+    workers: int = 2
     limits: Limits = Limits()
 
 
 class Runner:
     """Runs the stages of one pipeline. Safe to use from several tasks of one event loop."""
 
-    def __init__(self, pipeline: Pipeline, equipment: Equipment, *, run_id: str = "", concurrency: int = 8) -> None:
+    def __init__(self, pipeline: Pipeline, equipment: Equipment, *, run_id: str = "", concurrency: int = 32) -> None:
         """Work on at most ``concurrency`` documents at once; ``run_id`` marks rows and failures."""
         self.pipeline = pipeline
         self.equipment = equipment
         self.run_id = run_id
         self._gate = asyncio.Semaphore(concurrency)
+        self._at_parsers = asyncio.Semaphore(equipment.workers + 1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency + 4, thread_name_prefix="nemo-retriever")
         self._steps: dict[Stage, Callable[[Work], Any]] = {
             Stage.EXTRACT: self._extract,
@@ -91,20 +98,33 @@ class Runner:
 
     async def attempt(self, stage: Stage, work: Work) -> Result:
         """Take ``work`` through ``stage``; an error becomes the document's Failure."""
-        async with self._gate:
-            try:
-                return await self.stage(stage, work)
-            except Exception as error:  # noqa: BLE001 - one document's error, of whatever kind, must not stop the others
-                return Failure.of(work.document, stage, error, run_id=self.run_id)
+        try:
+            return await self.stage(stage, work)
+        except Exception as error:  # noqa: BLE001 - one document's error, of whatever kind, must not stop the others
+            _log.debug("%s failed at %s", work.document.uri, stage, exc_info=True)
+            return Failure.of(work.document, stage, error, run_id=self.run_id)
 
-    async def through(self, work: Work, wanted: Sequence[Stage]) -> Result:
-        """Take a document through several stages, as far as it gets."""
-        result: Result = work
-        for stage in wanted:
-            if isinstance(result, Failure):
-                break
-            result = await self.attempt(stage, result)
+    async def through(self, result: Result, wanted: Sequence[Stage]) -> Result:
+        """Take a document through several stages, as far as it gets; a Failure is handed on as it is."""
+        async with self._gate:
+            for stage in wanted:
+                if isinstance(result, Failure):
+                    break
+                result = await self.attempt(stage, result)
         return result
+
+    async def all_through(
+        self, results: Sequence[Result], wanted: Sequence[Stage], observe: Callable[[Result], None] | None = None
+    ) -> list[Result]:
+        """Take documents through several stages, many at once; return them in the same order."""
+
+        async def one(result: Result) -> Result:
+            result = await self.through(result, wanted)
+            if observe is not None:
+                observe(result)
+            return result
+
+        return list(await asyncio.gather(*(one(result) for result in results)))
 
     # --- the stages ---
 
@@ -118,18 +138,22 @@ class Runner:
             note = await self._call(self.equipment.shelf.note, place)
             reused = note is not None
             if note is None:
-                found = await extraction.extract(
-                    fetched.path,
-                    extraction.options(self.pipeline.extract, kind, self.equipment.engines),
-                    parsers=self.equipment.parsers,
-                    engines=self.equipment.engines,
-                    threads=self._threads,
-                    limits=self.equipment.limits,
-                )
+                wanted = extraction.options(self.pipeline.extract, kind, self.equipment.engines)
+                async with self._at_parsers:
+                    found = await extraction.extract(
+                        fetched.path,
+                        wanted,
+                        parsers=self.equipment.parsers,
+                        engines=self.equipment.engines,
+                        threads=self._threads,
+                        limits=self.equipment.limits,
+                    )
                 note = {"pages": found.pages, "elements": len(found.elements)}
                 await self._call(self.equipment.shelf.put_elements, place, found.elements)
                 await self._call(self.equipment.shelf.finish, place, note)
-        return place, reused, replace(work, document=document, counts={**work.counts, **note})
+        prints = {str(stage): value for stage, value in self.fingerprints(document).items()}
+        counts = {**work.counts, **note}
+        return place, reused, replace(work, document=document, counts=counts, fingerprints=prints)
 
     async def _split(self, work: Work) -> Step:
         return await self._step(Stage.SPLIT, work, self._split_new)
@@ -210,7 +234,7 @@ class Runner:
             draft = await self._draft(work, generation)
             receipt = await self._call(committer.commit, work.document, rows, draft)
         counts = {**work.counts, "rows": receipt.rows}
-        return f"receipt/{generation}", reused, replace(work, counts=counts)
+        return f"receipt/{generation}", reused, replace(work, counts=counts, generation=generation)
 
     def _rows(self, made: Made, generation: str) -> dict[str, list[Record]]:
         rows = {}
@@ -230,7 +254,7 @@ class Runner:
             rows=0,
             run_id=self.run_id,
             finished_at="",
-            fingerprints={str(stage): value for stage, value in self.fingerprints(work.document).items()},
+            fingerprints=work.fingerprints,
             counts=work.counts,
             seconds=work.seconds,
             images=tuple(sorted({link[2] for link in links.values()})),

@@ -23,8 +23,8 @@ class Work:
     counts: Mapping[str, int] = field(default_factory=dict)
     usage: Mapping[str, Usage] = field(default_factory=dict)
     reused: tuple[str, ...] = ()
-    rows: int = 0
     generation: str = ""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     def done(self, stage: Stage, address: str, seconds: float, *, reused: bool) -> Work:
         """Return the work after ``stage``."""

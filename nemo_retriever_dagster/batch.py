@@ -1,0 +1,108 @@
+"""One call of `Ingestor.ingest`: all documents through all stages, all or nothing where that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import RetrieverError, Stage
+from nemo_retriever_dagster.model import Failure
+from nemo_retriever_dagster.shape import to_json
+from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.work import Result, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nemo_retriever_dagster.model import Document
+    from nemo_retriever_dagster.results import DocumentResult, Element
+    from nemo_retriever_dagster.runner import Runner
+
+
+class IngestError(RetrieverError, RuntimeError):
+    """At least one document failed, so nothing was uploaded."""
+
+    default_hint = "ingest(return_failures=True) uploads the others and returns the failures."
+
+    def __init__(self, message: str = "", *, hint: str = "", page: int = 0, failures: Sequence[Failure] = ()) -> None:
+        """Keep the failures beside the message."""
+        super().__init__(message, hint=hint, page=page)
+        self.failures = list(failures)
+
+    @classmethod
+    def of(cls, failures: Sequence[Failure], total: int) -> IngestError:
+        """Say how many of ``total`` documents failed, and show the first few."""
+        shown = "\n".join(f"- {failure.message}" for failure in failures[:5])
+        more = f"\n... and {len(failures) - 5} more" if len(failures) > 5 else ""  # noqa: PLR2004 - five fit a screen
+        message = f"{len(failures)} of {total} documents failed; nothing was uploaded.\n{shown}{more}\n"
+        return cls(message, failures=failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOutcome:
+    """What became of the documents, in the order of the inputs; ``kept`` are the successes' element lists."""
+
+    results: list[Result]
+    kept: list[DocumentResult]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The documents that failed."""
+        return [result for result in self.results if isinstance(result, Failure)]
+
+    @property
+    def works(self) -> list[Work]:
+        """The documents that got through."""
+        return [result for result in self.results if isinstance(result, Work)]
+
+
+async def run_batch(
+    runner: Runner,
+    documents: Sequence[Document],
+    *,
+    all_or_nothing: bool,
+    keep: Callable[[Document, list[Element]], DocumentResult],
+    observe: Callable[[Result], None] | None = None,
+) -> BatchOutcome:
+    """Take ``documents`` through the pipeline; raise `IngestError` before any upload if one failed and all must pass.
+
+    Without ``all_or_nothing`` a document is uploaded as soon as it is ready.
+    """
+    wanted = runner.pipeline.stages()
+    started: list[Result] = [Work(document=document) for document in documents]
+    if all_or_nothing and Stage.UPLOAD in wanted:
+        before = [stage for stage in wanted if stage is not Stage.UPLOAD]
+        results = await runner.all_through(started, before, observe)
+        failed = [result for result in results if isinstance(result, Failure)]
+        if failed:
+            raise IngestError.of(_numbered(results), len(results))
+        results = await runner.all_through(results, [Stage.UPLOAD])
+    else:
+        results = await runner.all_through(started, wanted, observe)
+    await _flush(runner)
+    kept = [await _kept(runner, result, keep) for result in results if isinstance(result, Work)]
+    return BatchOutcome(results=_with_index(results), kept=kept)
+
+
+def _with_index(results: Sequence[Result]) -> list[Result]:
+    return [replace(r, index=i) if isinstance(r, Failure) else r for i, r in enumerate(results)]
+
+
+def _numbered(results: Sequence[Result]) -> list[Failure]:
+    return [result for result in _with_index(results) if isinstance(result, Failure)]
+
+
+async def _flush(runner: Runner) -> None:
+    committer = runner.equipment.committer
+    if committer is not None:
+        for name in collections(runner.pipeline.upload):
+            await asyncio.to_thread(committer.store.flush, name)
+
+
+async def _kept(
+    runner: Runner, work: Work, keep: Callable[[Document, list[Element]], DocumentResult]
+) -> DocumentResult:
+    made = await runner.made(work)
+    elements = await asyncio.to_thread(lambda: [to_json(made, i) for i in range(len(made.chunks))])
+    return await asyncio.to_thread(keep, work.document, elements)

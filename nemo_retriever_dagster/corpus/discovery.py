@@ -1,0 +1,147 @@
+"""Discovery: the sensor that follows the source, the schedule that sets everything right, the job that deletes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
+from nemo_retriever_dagster.corpus.removal import remove_documents
+from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.model import stable_id
+from nemo_retriever_dagster.planning import MassDeletionError, Plan, check_deletion, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
+    from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.model import Document
+
+_HOUR = 3600
+
+
+def look(corpus: DocumentCorpus, ledger: Ledger, engines: Engines | None = None) -> Plan:
+    """Hold the corpus's source against its ledger; with ``engines``, changed options count too."""
+    name = corpus.name
+    fingerprints = corpus.pipeline.all_fingerprints(engines) if engines is not None else None
+    return compare(
+        corpus.plant.documents().list(),
+        ledger.versions(name),
+        ledger.failures(name),
+        ledger.receipts(name) if fingerprints is not None else (),
+        fingerprints,
+    )
+
+
+def discovery_sensor(corpus: DocumentCorpus) -> dg.SensorDefinition:
+    """Return the sensor: new and changed documents are run, vanished ones deleted unless suspiciously many are gone.
+
+    It asks for a version of a document once; whatever then goes wrong is the schedule's to set right, and anyone's who
+    launches 'failed and missing'.
+    """
+
+    @dg.sensor(
+        name=f"{corpus.name}_discovery",
+        jobs=[corpus.job, corpus.removal_job],
+        minimum_interval_seconds=corpus.sensor_interval,
+        required_resource_keys={STATE},
+        description="New, changed and vanished documents.",
+    )
+    def discover(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
+            plan = look(corpus, ledger)
+            requests = run_requests(corpus, context.instance, plan.arrived)
+            ledger.remember(corpus.name, plan.arrived)
+        try:
+            check_deletion(len(plan.vanished), _known(plan), max_deletions=corpus.max_deletions)
+            requests += _removal_requests(corpus, plan.vanished)
+        except MassDeletionError as error:
+            context.log.error(str(error))
+            if not requests:
+                return dg.SkipReason(str(error))
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_words(plan))
+
+    return discover
+
+
+def reconcile_schedule(corpus: DocumentCorpus) -> dg.ScheduleDefinition:
+    """Return the schedule: it runs every document that is not in the collection as source and pipeline want it now."""
+
+    @dg.schedule(
+        name=f"{corpus.name}_reconcile",
+        job=corpus.job,
+        cron_schedule=corpus.cron,
+        required_resource_keys={STATE, ENGINES},
+        description="Whatever is not as it should be: new, changed, unfinished documents, and changed options.",
+    )
+    def reconcile(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        settings = getattr(context.resources, STATE).settings()
+        engines = getattr(context.resources, ENGINES).engines(corpus.pipeline, settings)
+        with Ledger(settings.ledger) as ledger:
+            plan = look(corpus, ledger, engines)
+            requests = run_requests(corpus, context.instance, plan.due, again=str(context.scheduled_execution_time))
+            ledger.remember(corpus.name, plan.due)
+        return requests or dg.SkipReason(_words(plan))
+
+    return reconcile
+
+
+def run_requests(
+    corpus: DocumentCorpus, instance: dg.DagsterInstance, documents: Sequence[Document], *, again: str = ""
+) -> list[dg.RunRequest]:
+    """Add the documents' partitions and return ranged run requests for them.
+
+    The run key is made of the versions, so that one version is run once; ``again`` makes the key another one.
+    """
+    add_keys(instance, corpus.partitions_def, (document.key for document in documents))
+    versions = {document.key: document.version for document in documents}
+    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name))
+    return [
+        dg.RunRequest(
+            run_key=stable_id(again, *(f"{key}={versions[key]}" for key in keys)),
+            job_name=f"{corpus.name}_ingest",
+            tags=range_tags(keys),
+        )
+        for keys in ranges(versions, order, corpus.batch_size)
+    ]
+
+
+def _removal_requests(corpus: DocumentCorpus, keys: Sequence[str]) -> list[dg.RunRequest]:
+    """Return the request to delete ``keys``; a removal that failed is asked for again in the next hour."""
+    if not keys:
+        return []
+    config = {"ops": {"remove": {"config": {"keys": list(keys)}}}}
+    run_key = stable_id("remove", int(time.time() // _HOUR), *keys)
+    return [dg.RunRequest(run_key=run_key, job_name=f"{corpus.name}_remove", run_config=config)]
+
+
+def removal_job(corpus: DocumentCorpus) -> dg.JobDefinition:
+    """Return the job that takes documents out: rows, pictures nobody refers to, the ledger's entry, the partition."""
+
+    @dg.op(
+        name="remove",
+        config_schema={"keys": [str]},
+        required_resource_keys=set(RESOURCES),
+        description="Documents that vanished from the source leave the collection.",
+    )
+    def remove(context: dg.OpExecutionContext) -> None:
+        removed = remove_documents(corpus, context, list(context.op_config["keys"]))
+        context.log.info(f"{len(removed)} documents removed: {', '.join(removed)}")
+
+    @dg.job(name=f"{corpus.name}_remove", executor_def=dg.in_process_executor)
+    def removal() -> Any:
+        remove()
+
+    return removal
+
+
+def _known(plan: Plan) -> int:
+    return sum(plan.counts().values()) - len(plan.new)
+
+
+def _words(plan: Plan) -> str:
+    return ", ".join(f"{number} {word}" for word, number in plan.counts().items() if number) or "the source is empty"

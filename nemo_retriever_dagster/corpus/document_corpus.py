@@ -1,0 +1,170 @@
+"""`DocumentCorpus`: a pile of documents as a partitioned Dagster asset, each document a partition."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from nemo_retriever_dagster.corpus.discovery import discovery_sensor, reconcile_schedule, removal_job
+from nemo_retriever_dagster.corpus.ops import plan_op, stage_op
+from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE, EnginesResource, MilvusResource, StateResource
+from nemo_retriever_dagster.corpus.session import Plant
+from nemo_retriever_dagster.corpus.settle import settle_op
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage
+from nemo_retriever_dagster.ingestor import Ingestor
+from nemo_retriever_dagster.limits import Limits
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.pipeline import Pipeline
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_POLICY = dg.RetryPolicy(max_retries=2, delay=2.0, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL)
+_POOLS = {Stage.EMBED: "nim-embedder", Stage.CAPTION: "nim-captioner", Stage.UPLOAD: "milvus"}
+
+
+class DocumentCorpus:
+    """A corpus: where its documents are, what is done with them, and the Dagster definitions made of that.
+
+    >>> handbook = DocumentCorpus(
+    ...     name="handbook",
+    ...     source="docs/**/*",
+    ...     pipeline=Ingestor().extract().split(chunk_size=200).embed().vdb_upload(collection_name="handbook"),
+    ... )
+    >>> defs = handbook.definitions()
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        pipeline: Ingestor | Pipeline,
+        storage_options: Mapping[str, Any] | None = None,
+        batch_size: int = 200,
+        concurrency: int = 32,
+        workers: int = 0,
+        limits: Limits | None = None,
+        retry_policy: dg.RetryPolicy = _POLICY,
+        pools: Mapping[Stage, str] | None = None,
+        group_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sensor_interval: int = 60,
+        cron: str = "0 3 * * *",
+        max_deletions: int | None = None,
+        preview: bool = True,
+    ) -> None:
+        """Name the corpus (a letter, then letters, digits, underscores), its ``source`` and its ``pipeline``.
+
+        ``source`` is a path, glob, folder or fsspec URI, or a list of them, with ``storage_options`` for fsspec. A run
+        takes at most ``batch_size`` documents, ``concurrency`` of them at once, in ``workers`` parser processes (0: one
+        a core). ``pools`` names the Dagster pool of a stage. The sensor looks for new and changed documents every
+        ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. More than
+        ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not deleted but reported.
+        ``preview`` False keeps the documents' text out of the event log.
+        """
+        if not _NAME.fullmatch(name):
+            hint = "Use lower-case letters, digits and underscores, a letter first."
+            raise InvalidOptionError(f"{name!r} is no name for a corpus.", hint=hint)
+        if batch_size < 1:
+            raise InvalidOptionError(f"batch_size is {batch_size}.", hint="Give the number of documents of a run.")
+        self.name = name
+        self.pipeline = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
+        self.batch_size = batch_size
+        self.max_deletions = max_deletions
+        self.sensor_interval, self.cron = sensor_interval, cron
+        self.partitions_def = dg.DynamicPartitionsDefinition(name=f"{name}_documents")
+        self.key = dg.AssetKey(name)
+        self._policy, self._pools = retry_policy, {**_POOLS, **(pools or {})}
+        self._group, self._tags, self._preview = group_name, dict(tags or {}), preview
+        self._description = description
+        self.plant = Plant(
+            name=name,
+            source=source,
+            storage_options=dict(storage_options or {}),
+            pipeline=self.pipeline,
+            limits=limits or Limits(),
+            workers=workers,
+            concurrency=concurrency,
+        )
+
+    @cached_property
+    def asset(self) -> dg.AssetsDefinition:
+        """The graph-backed asset: ``plan``, the pipeline's stages, ``settle``."""
+        plan = plan_op(self.plant, self.key)
+        settle = settle_op(self.plant, self.key, preview=self._preview)
+        steps = {
+            stage: stage_op(self.plant, stage, pool=self._pools.get(stage), policy=self._policy)
+            for stage in self.pipeline.stages()
+        }
+
+        @dg.graph_asset(
+            name=self.name,
+            partitions_def=self.partitions_def,
+            backfill_policy=dg.BackfillPolicy.multi_run(self.batch_size),
+            group_name=self._group or self.name,
+            description=self._description or self._promise(),
+            tags=self._tags,
+            kinds={"milvus", "python"} if self.pipeline.upload else {"python"},
+            metadata={"source": str(self.plant.source), "stages": ", ".join(self.pipeline.stages())},
+        )
+        def corpus() -> Any:
+            documents = plan.alias("plan")()
+            for stage, step in steps.items():
+                documents = step.alias(str(stage))(documents)
+            return settle.alias("settle")(documents)
+
+        return corpus
+
+    def _promise(self) -> str:
+        return (
+            f"The documents of {self.plant.source}, one partition each. A green partition's rows were counted in the "
+            "collection after they were written; a red one carries an observation with stage, cause and next step. "
+            "Running again changes nothing and costs nothing; 'failed and missing' runs only what is not there."
+        )
+
+    @cached_property
+    def job(self) -> Any:
+        """The job that materializes partitions of the asset; sensor and schedule launch it."""
+        return dg.define_asset_job(
+            f"{self.name}_ingest",
+            selection=dg.AssetSelection.assets(self.key),
+            partitions_def=self.partitions_def,
+            executor_def=dg.in_process_executor,
+        )
+
+    @cached_property
+    def removal_job(self) -> dg.JobDefinition:
+        """The job that takes vanished documents out of the collection."""
+        return removal_job(self)
+
+    @cached_property
+    def sensor(self) -> dg.SensorDefinition:
+        """The sensor that finds new, changed and vanished documents."""
+        return discovery_sensor(self)
+
+    @cached_property
+    def schedule(self) -> dg.ScheduleDefinition:
+        """The schedule that holds everything against the ledger and runs whatever is not as it should be."""
+        return reconcile_schedule(self)
+
+    def resources(self) -> dict[str, Any]:
+        """Return the default resources; give your own under the same keys to ``definitions``."""
+        return {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
+
+    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+        """Return asset, jobs, sensor, schedule and resources, to be merged with others'."""
+        return dg.Definitions(
+            assets=[self.asset],
+            jobs=[self.job, self.removal_job],
+            sensors=[self.sensor],
+            schedules=[self.schedule],
+            resources={**self.resources(), **(resources or {})},
+            executor=dg.in_process_executor,
+        )

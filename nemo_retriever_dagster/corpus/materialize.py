@@ -1,0 +1,91 @@
+"""Materializing from Python: many documents, one call, and what became of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
+from nemo_retriever_dagster.corpus.resources import STATE
+from nemo_retriever_dagster.corpus.runs import materialized_by, observed_by
+from nemo_retriever_dagster.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
+    from nemo_retriever_dagster.model import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentOutcome:
+    """What became of one document in one run. ``metadata`` is what the UI shows of it."""
+
+    key: str
+    uri: str
+    succeeded: bool
+    run_id: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def materialize_documents(
+    corpus: DocumentCorpus,
+    keys: Sequence[str] | None = None,
+    *,
+    instance: dg.DagsterInstance | None = None,
+    resources: Mapping[str, Any] | None = None,
+) -> dict[str, DocumentOutcome]:
+    """Materialize the documents of ``keys`` (None: all that the source has), in ranged runs in this process.
+
+    Returns the outcome of each by key. A failed document does not raise: it is an outcome that did not succeed. Without
+    ``instance`` an ephemeral one is used, and the event log is lost; the ledger and the collection are not.
+    """
+    if instance is None:
+        with dg.DagsterInstance.ephemeral() as ephemeral:
+            return materialize_documents(corpus, keys, instance=ephemeral, resources=resources)
+    given = {**corpus.resources(), **(resources or {})}
+    documents = {document.key: document for document in _discover(corpus, given)}
+    wanted = list(documents) if keys is None else list(keys)
+    add_keys(instance, corpus.partitions_def, wanted)
+    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name))
+    outcomes: dict[str, DocumentOutcome] = {}
+    for group in ranges(wanted, order, corpus.batch_size):
+        result = dg.materialize(
+            [corpus.asset], instance=instance, resources=given, raise_on_error=False, tags=range_tags(group)
+        )
+        outcomes |= _outcomes(corpus, instance, result, group, documents)
+    return {key: outcomes[key] for key in wanted}
+
+
+def _discover(corpus: DocumentCorpus, resources: Mapping[str, Any]) -> list[Document]:
+    documents = corpus.plant.documents().list()
+    with Ledger(resources[STATE].settings().ledger) as ledger:
+        ledger.remember(corpus.name, documents)
+    return documents
+
+
+def _outcomes(
+    corpus: DocumentCorpus,
+    instance: dg.DagsterInstance,
+    result: dg.ExecuteInProcessResult,
+    keys: Sequence[str],
+    documents: Mapping[str, Document],
+) -> dict[str, DocumentOutcome]:
+    good = materialized_by(instance, result.run_id, corpus.key)
+    bad = observed_by(instance, result.run_id, corpus.key)
+    return {
+        key: DocumentOutcome(
+            key=key,
+            uri=documents[key].uri if key in documents else "",
+            succeeded=key in good,
+            run_id=result.run_id,
+            metadata=_values(good.get(key) or bad.get(key)),
+        )
+        for key in keys
+    }
+
+
+def _values(event: dg.AssetMaterialization | dg.AssetObservation | None) -> dict[str, Any]:
+    return {name: value.value for name, value in event.metadata.items()} if event is not None else {}

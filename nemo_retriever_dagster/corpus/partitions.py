@@ -1,0 +1,40 @@
+"""Partition keys of a corpus and the ranges they are run in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import dagster as dg
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+_CHUNK = 10_000
+
+
+def add_keys(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
+    """Add the keys that are not there yet, in the given order; ranges follow the order of adding."""
+    assert partitions.name is not None
+    there = set(instance.get_dynamic_partitions(partitions.name))
+    new = [key for key in dict.fromkeys(keys) if key not in there]
+    for start in range(0, len(new), _CHUNK):
+        instance.add_dynamic_partitions(partitions.name, new[start : start + _CHUNK])
+
+
+def ranges(wanted: Iterable[str], order: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """Group the wanted keys into runs of neighbours in ``order``, at most ``size`` long."""
+    place = {key: i for i, key in enumerate(order)}
+    groups: list[list[str]] = []
+    for key in sorted(wanted, key=place.__getitem__):
+        if groups and len(groups[-1]) < size and place[groups[-1][-1]] + 1 == place[key]:
+            groups[-1].append(key)
+        else:
+            groups.append([key])
+    return [tuple(group) for group in groups]
+
+
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """Return the run tags that select the range from the first to the last of ``keys``."""
+    return {RANGE_START: keys[0], RANGE_END: keys[-1]}

@@ -1,0 +1,124 @@
+"""What an op works with: the runner of its corpus, made from the run's resources and given back when the op ends."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE
+from nemo_retriever_dagster.equip import equipped, prepare
+from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.model import Document, Failure
+from nemo_retriever_dagster.runner import Runner
+from nemo_retriever_dagster.source import Source
+from nemo_retriever_dagster.work import Result, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import dagster as dg
+
+    from nemo_retriever_dagster.limits import Limits
+    from nemo_retriever_dagster.pipeline import Pipeline
+    from nemo_retriever_dagster.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plant:
+    """The facts of a corpus that its ops need: name, source, pipeline, limits. Frozen; shared by all of its ops."""
+
+    name: str
+    source: Any
+    storage_options: Mapping[str, Any]
+    pipeline: Pipeline
+    limits: Limits
+    workers: int
+    concurrency: int
+
+    def documents(self) -> Source:
+        """Return the source; nothing is looked at yet."""
+        return Source(self.source, storage_options=self.storage_options, limits=self.limits)
+
+    def begin(self, ledger: Ledger, keys: Sequence[str], run_id: str) -> list[Result]:
+        """Return the work of partition keys; a key whose document is nowhere is a Failure from the start."""
+        documents = find(self, ledger, keys)
+        return [start(documents, key, run_id) for key in keys]
+
+
+def settings_of(context: dg.OpExecutionContext) -> Settings:
+    """Return the surroundings as the run's state resource has them."""
+    found: Settings = getattr(context.resources, STATE).settings()
+    return found
+
+
+@contextmanager
+def ledger_of(context: dg.OpExecutionContext) -> Iterator[Ledger]:
+    """Hand out the corpus's ledger."""
+    with Ledger(settings_of(context).ledger) as ledger:
+        yield ledger
+
+
+@contextmanager
+def session(plant: Plant, context: dg.OpExecutionContext, stages: Sequence[Stage]) -> Iterator[Runner]:
+    """Hand out a runner for ``stages``; what those need is checked first, so that nothing is begun in vain."""
+    settings = settings_of(context)
+    engines = getattr(context.resources, ENGINES).engines(plant.pipeline, settings)
+    store = None
+    if Stage.UPLOAD in stages:
+        store = getattr(context.resources, STORE).open(
+            plant.pipeline, settings, what=f"corpus {plant.name}", run_id=context.run_id
+        )
+    try:
+        with equipped(
+            plant.pipeline,
+            plant.documents(),
+            settings,
+            corpus=plant.name,
+            run_id=context.run_id,
+            engines=engines,
+            store=store,
+            workers=plant.workers,
+            limits=plant.limits,
+        ) as equipment:
+            runner = Runner(plant.pipeline, equipment, run_id=context.run_id, concurrency=plant.concurrency)
+            try:
+                if Stage.EMBED in stages or Stage.UPLOAD in stages:
+                    portal.run(prepare(plant.pipeline, engines, store))
+                yield runner
+            finally:
+                runner.close()
+    finally:
+        if store is not None:
+            store.close()
+
+
+def through(runner: Runner, results: Sequence[Result], stages: Sequence[Stage]) -> list[Result]:
+    """Take results through ``stages`` and wait."""
+    return portal.run(runner.all_through(results, stages))
+
+
+def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Document]:
+    """Return the documents of partition keys: from the ledger, which discovery fills, else from the source itself.
+
+    A key that neither knows is left out.
+    """
+    states = ledger.versions(plant.name)
+    known = {key: states[key] for key in keys if key in states}
+    documents = {k: Document(uri=s.uri, key=k, size=s.size, version=s.version) for k, s in known.items()}
+    if len(documents) < len(keys):
+        missing = set(keys) - set(documents)
+        found = [document for document in plant.documents().list() if document.key in missing]
+        ledger.remember(plant.name, found)
+        documents.update({document.key: document for document in found})
+    return documents
+
+
+def start(documents: Mapping[str, Document], key: str, run_id: str) -> Result:
+    """Return the work on one document, or the Failure that it is gone."""
+    if key in documents:
+        return Work(document=documents[key])
+    error = SourceUnavailableError("The document is not in the source.", hint="It was deleted or renamed since.")
+    return Failure.of(Document(uri=key, key=key), Stage.SOURCE, error, run_id=run_id)

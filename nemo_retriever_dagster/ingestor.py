@@ -1,0 +1,424 @@
+"""The chainable `Ingestor` of the NeMo Retriever Library, over the same stages as the Dagster asset.
+
+Methods only note what is wanted and return the ingestor; `Ingestor.ingest` does it. Results come in the order of the
+inputs. Where this differs from the original it is to lose nothing: see ``docs/ingestor.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from pydantic import SecretStr
+
+from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.batch import BatchOutcome, run_batch
+from nemo_retriever_dagster.equip import engines_for, equipped, prepare
+from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.pipeline import Pipeline
+from nemo_retriever_dagster.progress import progress
+from nemo_retriever_dagster.results import file_name, save
+from nemo_retriever_dagster.runner import Runner
+from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.source import Buffers, Source
+from nemo_retriever_dagster.stages import check_collections, collections
+from nemo_retriever_dagster.tasks import (
+    CaptionTask,
+    DedupTask,
+    EmbedTask,
+    ExtractTask,
+    FilterTask,
+    SaveTask,
+    SplitTask,
+    StoreTask,
+    UploadTask,
+    make,
+)
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from io import BytesIO
+    from os import PathLike
+    from types import TracebackType
+
+    from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.model import Document, Failure
+    from nemo_retriever_dagster.results import DocumentResult, Element
+    from nemo_retriever_dagster.vdb.contract import VectorStore
+
+_SPLIT_PARAMS = ("split_source_types", "hf_access_token")
+_NOT_NEEDED = (
+    "job_queue_id",
+    "message_client_allocator",
+    "message_client_hostname",
+    "message_client_port",
+    "message_client_kwargs",
+    "msg_counter_id",
+    "worker_pool_size",
+)
+_NOT_NEEDED_TO_INGEST = (
+    "timeout",
+    "max_job_retries",
+    "verbose",
+    "enable_telemetry",
+    "show_telemetry",
+    "include_parent_trace_ids",
+    "batch_size",
+    "job_queue_id",
+)
+
+
+
+class Ingestor:
+    """Collects what is to be done with which documents; `ingest` does it.
+
+    >>> from nemo_retriever_dagster import Ingestor
+    >>> results = (
+    ...     Ingestor().files("reports/*.pdf").extract().split(chunk_size=256).embed()
+    ...     .vdb_upload(collection_name="reports", milvus_uri="reports.db").ingest()
+    ... )  # doctest: +SKIP
+
+    ``client`` and the connection options of the original are accepted and not needed: the stages run in this process
+    and its parser processes, engines behind URLs are named where they are used.
+    """
+
+    def __init__(
+        self,
+        documents: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+        client: object = None,
+        *,
+        engines: Engines | None = None,
+        store: VectorStore | None = None,
+        settings: Settings | None = None,
+        limits: Limits | None = None,
+        workers: int = 0,
+        storage_options: Mapping[str, Any] | None = None,
+        **reference_options: Any,
+    ) -> None:
+        """Start with ``documents``, if given (see `files`).
+
+        ``engines`` and ``store`` replace what the options would choose; ``workers`` is the number of parser processes
+        (0: one a core); ``storage_options`` go to fsspec when documents are remote.
+        """
+        _known("Ingestor", reference_options, _NOT_NEEDED)
+        self.client = client
+        self._engines, self._store = engines, store
+        self._settings = settings
+        self._limits = limits or Limits()
+        self._workers = workers
+        self._storage_options = storage_options
+        self._files: list[str] = []
+        self._buffers: list[tuple[str, BytesIO]] = []
+        self._options: dict[str, dict[str, Any]] = {}
+        self._tasks: dict[str, Any] = {}
+        self._save: SaveTask | None = None
+        self._saved_in: Path | None = None
+        self._outcome: BatchOutcome | None = None
+        self._total = 0
+        if documents is not None:
+            self.files(documents)
+
+    # --- inputs ---
+
+    def files(self, documents: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Self:
+        """Add paths, globs (``**`` too), folders or fsspec URIs, one or a list. They are looked at by `ingest`."""
+        given = [documents] if isinstance(documents, str) or not isinstance(documents, Sequence) else documents
+        self._files += [str(path) for path in given]
+        return self
+
+    def buffers(self, buffers: tuple[str, BytesIO] | Sequence[tuple[str, BytesIO]]) -> Self:
+        """Add documents held in memory: (name, bytes) pairs; the name tells the type where the content does not."""
+        given = [buffers] if isinstance(buffers, tuple) else buffers
+        self._buffers += given  # type: ignore[arg-type]
+        return self
+
+    def load(self, **storage_options: Any) -> Self:
+        """Accepted for the reference: remote documents are fetched when they are read, one at a time.
+
+        ``storage_options`` go to fsspec.
+        """
+        if storage_options:
+            self._storage_options = {**(self._storage_options or {}), **storage_options}
+        return self
+
+    # --- tasks ---
+
+    def extract(self, **options: Any) -> Self:
+        """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
+        if "paddle_output_format" in options:
+            warnings.warn("paddle_output_format is table_output_format now.", DeprecationWarning, stacklevel=2)
+            options["table_output_format"] = options.pop("paddle_output_format")
+        return self._add("extract", ExtractTask, _reference_extract(options))
+
+    def split(
+        self,
+        tokenizer: str | None = None,
+        chunk_size: int | None = None,
+        chunk_overlap: int | None = None,
+        params: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Cut text into windows of ``chunk_size`` tokens that share ``chunk_overlap``.
+
+        ``params``: ``split_source_types`` (types to cut, e.g. ["pdf", "mp3"]; default all) and ``hf_access_token`` for
+        a gated tokenizer. ``sentences=True`` keeps sentences whole where they fit.
+        """
+        params = dict(params or {})
+        _known("split(params=...)", params, _SPLIT_PARAMS)
+        types, token = params.get("split_source_types"), params.get("hf_access_token")
+        given = {
+            "tokenizer": tokenizer,
+            "chunk_size": chunk_size,
+            "chunk_overlap": chunk_overlap,
+            "source_types": tuple(str(name).lower() for name in types) if types is not None else None,
+            "hf_access_token": _secret(token),
+            **options,
+        }
+        return self._add("split", SplitTask, given)
+
+    def caption(self, **options: Any) -> Self:
+        """Describe pictures and infographics; see `CaptionTask` for the options."""
+        return self._add("caption", CaptionTask, _with_secrets(options, "api_key"))
+
+    def embed(self, **options: Any) -> Self:
+        """Give every chunk a vector; see `EmbedTask` for the options."""
+        return self._add("embed", EmbedTask, _with_secrets(options, "api_key"))
+
+    def store(self, **options: Any) -> Self:
+        """Store pictures (``images``) and renders of tables and charts (``structured``); see `StoreTask`."""
+        self._add("store", StoreTask, options)
+        task: StoreTask = self._tasks["store"]
+        if not (task.structured or task.images):
+            message = "store() stores nothing: both structured and images are False, the reference's defaults."
+            warnings.warn(message, stacklevel=2)
+        return self
+
+    def dedup(self, **options: Any) -> Self:
+        """Leave out repeated pictures and pictures that are tables or charts; see `DedupTask`."""
+        return self._add("dedup", DedupTask, options)
+
+    def filter(self, **options: Any) -> Self:
+        """Leave out pictures too small or too narrow to tell anything; see `FilterTask`."""
+        return self._add("filter", FilterTask, options)
+
+    def vdb_upload(self, purge_results_after_upload: bool = True, vdb_op: str | VectorStore = "milvus", **options: Any) -> Self:  # noqa: FBT001, FBT002 - the reference's signature
+        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or a `VectorStore` of your own."""
+        if not isinstance(vdb_op, str):
+            self._store = vdb_op
+        elif vdb_op != "milvus":
+            raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus', or an object that is a VectorStore.")
+        if "meta_fields" in options:
+            options["meta_fields"] = tuple(options["meta_fields"])
+        options["purge_results_after_upload"] = purge_results_after_upload
+        check_collections(options.get("collection_name"))
+        return self._add("upload", UploadTask, _with_secrets(options, "password", "access_key", "secret_key"))
+
+    def save_to_disk(
+        self,
+        output_directory: str | None = None,
+        cleanup: bool = True,  # noqa: FBT001, FBT002 - the reference's signature
+        compression: Literal["gzip"] | None = "gzip",
+    ) -> Self:
+        """Write each document's elements to a JSONL file; `ingest` then returns lists that read them when asked.
+
+        The folder is ``output_directory``, else the environment's, else a temporary one. ``cleanup`` removes it when
+        the ``with`` block ends.
+        """
+        self._save = SaveTask(output_directory=output_directory, cleanup=cleanup, compression=compression)
+        return self
+
+    def all_tasks(self) -> Self:
+        """Extract, dedup, filter, split and embed with defaults: what `ingest` does when nothing was asked for."""
+        return self.extract().dedup().filter().split().embed()
+
+    def _add(self, slot: str, task: type[Any], options: Mapping[str, Any]) -> Self:
+        self._options[slot] = {**self._options.get(slot, {}), **options}
+        self._tasks[slot] = make(task, {"upload": "vdb_upload"}.get(slot, slot), self._options[slot])
+        return self
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What was asked for, as a frozen value."""
+        return Pipeline(**self._tasks)
+
+    # --- doing it ---
+
+    @overload
+    def ingest(
+        self, show_progress: bool = ..., return_failures: Literal[False] = ..., **options: Any
+    ) -> list[DocumentResult]: ...
+    @overload
+    def ingest(
+        self, show_progress: bool = ..., *, return_failures: Literal[True], **options: Any
+    ) -> tuple[list[DocumentResult], list[Failure]]: ...
+    def ingest(self, show_progress: bool = False, return_failures: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - the reference's signature
+        """Do it, and return a list of elements for each document that got through, in the order of the inputs.
+
+        With ``return_failures`` also the list of `Failure`; without it, and with an upload, one failed document raises
+        `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document.
+        """
+        return portal.run(self._ingest(show_progress, return_failures, options))
+
+    def ingest_async(self, *, return_failures: bool = False, **options: Any) -> Future[Any]:
+        """Start `ingest` and return a future of what it returns."""
+        return portal.submit(self._ingest(False, return_failures, options))  # noqa: FBT003
+
+    async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:  # noqa: FBT001
+        traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
+        concurrency = options.pop("concurrency_limit", 32)
+        _known("ingest", options, _NOT_NEEDED_TO_INGEST)
+        if save_all and self._save is None:
+            self.save_to_disk()
+        if not self._tasks:
+            self.all_tasks()
+        outcome = await self._run(show_progress, return_failures, concurrency)
+        self._outcome = outcome
+        if outcome.failures and not return_failures:
+            shown = "\n".join(failure.message for failure in outcome.failures)
+            message = f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}"
+            warnings.warn(message, IngestWarning, stacklevel=2)
+        returned: list[Any] = [outcome.kept]
+        if return_failures:
+            returned.append(outcome.failures)
+        if traces:
+            returned.append([dict(work.seconds) for work in outcome.works])
+        return tuple(returned) if len(returned) > 1 else outcome.kept
+
+    async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:  # noqa: FBT001
+        settings, pipeline = self._settings or Settings(), self.pipeline
+        source = self._source()
+        documents = await asyncio.to_thread(source.list, as_given=True)
+        self._total = len(documents)
+        engines = self._engines or engines_for(pipeline, settings)
+        folder = self._folder(settings)
+        run_id = uuid.uuid4().hex
+        corpus = "ingestor:" + ",".join(collections(pipeline.upload))
+        with equipped(
+            pipeline,
+            source,
+            settings,
+            corpus=corpus,
+            run_id=run_id,
+            engines=engines,
+            store=self._store,
+            workers=self._workers,
+            limits=self._limits,
+        ) as equipment:
+            runner = Runner(pipeline, equipment, run_id=run_id, concurrency=concurrency)
+            try:
+                await prepare(pipeline, engines, equipment.committer.store if equipment.committer else None)
+                with progress(len(documents), shown=show_progress) as observe:
+                    outcome = await run_batch(
+                        runner,
+                        documents,
+                        all_or_nothing=not return_failures,
+                        keep=lambda document, elements: self._keep(document, elements, folder),
+                        observe=observe,
+                    )
+            finally:
+                runner.close()
+                if self._engines is None:
+                    await engines.aclose()
+        self._purge(outcome, pipeline)
+        return outcome
+
+    def _source(self) -> Source | Buffers:
+        if self._buffers and self._files:
+            raise InvalidOptionError("files() and buffers() are both given.", hint="Use one ingestor for each.")
+        if self._buffers:
+            return Buffers(self._buffers)
+        return Source(self._files, storage_options=self._storage_options, limits=self._limits)
+
+    # --- results on disk ---
+
+    def _folder(self, settings: Settings) -> Path | None:
+        if self._save is None:
+            return None
+        chosen = self._save.output_directory or settings.save_to_disk_directory
+        folder = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="nemo_retriever_results_"))
+        folder.mkdir(parents=True, exist_ok=True)
+        self._saved_in = folder
+        return folder
+
+    def _keep(self, document: Document, elements: list[Element], folder: Path | None) -> DocumentResult:
+        if folder is None or self._save is None:
+            return elements
+        return save(elements, folder / file_name(document.uri, self._save.compression), self._save.compression)
+
+    def _purge(self, outcome: BatchOutcome, pipeline: Pipeline) -> None:
+        if self._save is None or pipeline.upload is None or not pipeline.upload.purge_results_after_upload:
+            return
+        for kept in outcome.kept:
+            Path(kept.filepath).unlink(missing_ok=True)  # type: ignore[union-attr]
+
+    def __enter__(self) -> Self:
+        """Return the ingestor."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the results on disk if `save_to_disk` was asked to clean up."""
+        if self._save is not None and self._save.cleanup and self._saved_in is not None:
+            shutil.rmtree(self._saved_in, ignore_errors=True)
+
+    # --- counters ---
+
+    def get_status(self) -> dict[str, str]:
+        """Return "completed" or "failed" by source, of the last `ingest`."""
+        if self._outcome is None:
+            return {}
+        done = {work.document.uri: "completed" for work in self._outcome.works}
+        return {**done, **{failure.uri: "failed" for failure in self._outcome.failures}}
+
+    def completed_jobs(self) -> int:
+        """Return how many documents got through."""
+        return len(self._outcome.works) if self._outcome else 0
+
+    def failed_jobs(self) -> int:
+        """Return how many documents failed."""
+        return len(self._outcome.failures) if self._outcome else 0
+
+    def cancelled_jobs(self) -> int:
+        """Return 0: a cancelled ingest raises."""
+        return 0
+
+    def remaining_jobs(self) -> int:
+        """Return how many documents of the running or last `ingest` are neither done nor failed."""
+        return self._total - self.completed_jobs() - self.failed_jobs()
+
+
+class IngestWarning(UserWarning):
+    """Documents failed and the caller did not ask for the failures."""
+
+
+def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in options:
+        if name not in known:
+            raise UnknownOptionError.of(where, name, known)
+
+
+def _secret(value: Any) -> SecretStr | None:
+    return value if value is None or isinstance(value, SecretStr) else SecretStr(value)
+
+
+def _with_secrets(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: _secret(value) if name in names else value for name, value in options.items()}
+
+
+def _reference_extract(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the reference's options that say nothing here: they chose engines of its server."""
+    given = dict(options)
+    audio = given.pop("extract_audio_params", None) or {}
+    if "segment_audio" in audio:
+        given["segment_audio"] = audio["segment_audio"]
+    for name in ("auto_dedup", "extract_images_params", "extract_tables_method", "page_image_max_dimension"):
+        given.pop(name, None)
+    return given

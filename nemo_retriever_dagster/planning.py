@@ -1,0 +1,105 @@
+"""What has to be done: the source held against the ledger, in four words: new, changed, unchanged, vanished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import InfrastructureError, Stage
+from nemo_retriever_dagster.ledger import DocumentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.ledger import DocumentState
+    from nemo_retriever_dagster.model import Document, Failure, Receipt
+
+DELETIONS_AT_ONCE = 10
+DELETED_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Documents by what is to be done with them, each sorted by path.
+
+    ``unfinished`` were seen before in this version but have neither rows nor a failure that needs other bytes;
+    ``outdated`` are unchanged themselves, but the pipeline's options changed since.
+    """
+
+    new: tuple[Document, ...] = ()
+    changed: tuple[Document, ...] = ()
+    unfinished: tuple[Document, ...] = ()
+    outdated: tuple[Document, ...] = ()
+    failed: tuple[Document, ...] = ()
+    unchanged: tuple[Document, ...] = ()
+    vanished: tuple[str, ...] = ()
+
+    @property
+    def arrived(self) -> tuple[Document, ...]:
+        """New and changed documents."""
+        return (*self.new, *self.changed)
+
+    @property
+    def due(self) -> tuple[Document, ...]:
+        """All that a run would have to do; failures of the data are left until the bytes change."""
+        return (*self.arrived, *self.unfinished, *self.outdated)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of documents under each word."""
+        words = ("new", "changed", "unfinished", "outdated", "failed", "unchanged", "vanished")
+        return {word: len(getattr(self, word)) for word in words}
+
+
+def compare(
+    documents: Sequence[Document],
+    states: Mapping[str, DocumentState],
+    failures: Sequence[Failure] = (),
+    receipts: Sequence[Receipt] = (),
+    fingerprints: Mapping[str, Mapping[Stage, str]] | None = None,
+) -> Plan:
+    """Hold the source's ``documents`` against what the ledger knows.
+
+    ``fingerprints`` are the pipeline's current ones by document format; without them no document counts as outdated.
+    """
+    for_good = {failure.document for failure in failures if failure.category in {"data", "misuse"}}
+    made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
+    sorted_out: dict[str, list[Document]] = {}
+    for document in documents:
+        state = states.get(document.key)
+        word = _word(document, state, document.key in for_good)
+        if word == "unchanged" and fingerprints is not None and _outdated(made_by.get(document.key, {}), fingerprints):
+            word = "outdated"
+        sorted_out.setdefault(word, []).append(document)
+    there = {document.key for document in documents}
+    return Plan(
+        vanished=tuple(sorted(key for key in states if key not in there)),
+        **{word: tuple(found) for word, found in sorted_out.items()},
+    )
+
+
+def _word(document: Document, state: DocumentState | None, failed_for_good: bool) -> str:  # noqa: FBT001
+    if state is None:
+        return "new"
+    if state.version != document.version or state.status is DocumentStatus.CHANGED:
+        return "changed"
+    if state.status is DocumentStatus.CURRENT:
+        return "unchanged"
+    return "failed" if failed_for_good else "unfinished"
+
+
+def _outdated(made_by: Mapping[str, str], fingerprints: Mapping[str, Mapping[Stage, str]]) -> bool:
+    """Whether no format's current fingerprints are the ones the rows were made by."""
+    return all(dict(made_by) != {str(stage): value for stage, value in one.items()} for one in fingerprints.values())
+
+
+class MassDeletionError(InfrastructureError):
+    """Suspiciously many documents vanished at once; nothing was deleted."""
+
+    default_hint = "Is the source mounted and whole? If they are really gone, delete with force."
+
+
+def check_deletion(vanished: int, known: int, *, max_deletions: int | None = None) -> None:
+    """Raise `MassDeletionError` if more vanished than ``max_deletions``, by default the larger of 10 and 20 %."""
+    allowed = max(DELETIONS_AT_ONCE, int(known * DELETED_SHARE)) if max_deletions is None else max_deletions
+    if vanished > allowed:
+        raise MassDeletionError(f"{vanished} of {known} documents vanished from the source at once; {allowed} are allowed.")
