@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FAR = 1e9
 WIDE_BLANKS = 2.0  # a blank that many times as wide as usual parts two segments
+WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
 OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
@@ -36,15 +37,22 @@ def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
     reach = words[0].box.x1
     for word in words[1:]:
         last = parts[-1][-1]
-        amounts = is_value(last.text) and is_value(word.text) and not same_number(last.text, word.text)
         large = max(1.0, min(last.box.height, word.box.height) / scale.height)
-        wide = (WIDE_BETWEEN_AMOUNTS if amounts else WIDE_BLANKS) * scale.blank * large
-        if word.box.x0 - reach > wide:
+        if word.box.x0 - reach > _wide(last.text, word.text) * scale.blank * large:
             parts.append([word])
         else:
             parts[-1].append(word)
         reach = max(reach, word.box.x1)
     return line_of(segment_of(part) for part in parts)
+
+
+def _wide(left: str, right: str) -> float:
+    """Return how many usual blanks wide the one between two words must be to part them."""
+    if not is_value(right):
+        return WIDE_BLANKS
+    if not is_value(left):
+        return WIDE_BEFORE_AMOUNT
+    return WIDE_BLANKS if same_number(left, right) else WIDE_BETWEEN_AMOUNTS
 
 
 def gaps_of(line: Line) -> list[Span]:
@@ -84,7 +92,13 @@ def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
             joined[-1] = (joined[-1][0], x1)
         else:
             joined.append((x0, x1))
-    return joined
+    return [span for span in joined if _peopled(span, ink, scale)]
+
+
+def _peopled(span: Span, ink: Sequence[Segment], scale: Scale) -> bool:
+    """Tell whether a range is a column: two segments have their middle in it (or its only one, where there is just that)."""
+    inside = sum(span[0] - scale.blank <= (s.box.x0 + s.box.x1) / 2 <= span[1] + scale.blank for s in ink)
+    return inside > 1
 
 
 def _over_columns(segment: Segment, lines: Sequence[Line], own: int) -> bool:

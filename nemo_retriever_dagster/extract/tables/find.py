@@ -22,7 +22,6 @@ def find_tables(geometry: PageGeometry) -> list[FoundTable]:
     height = line_height(geometry.words)
     if not height:
         return []
-    found = grid_tables(geometry.words, geometry.rulings, height)
-    rest = [word for word in geometry.words if not any(word.box.covered_by(table.box) > 0.5 for table in found)]
-    found += stream_tables(rest, height)
+    found = grid_tables(geometry, height)
+    found += stream_tables(geometry, found, height)
     return sorted(found, key=lambda table: (table.box.y0, table.box.x0))

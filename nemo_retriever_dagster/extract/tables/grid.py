@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.found import FoundTable
 from nemo_retriever_dagster.extract.tables.headers import mark_headers
-from nemo_retriever_dagster.extract.tables.lines import cell_text
+from nemo_retriever_dagster.extract.tables.lines import cell_text, text_lines
 from nemo_retriever_dagster.extract.tables.refine import split_rows, split_wide
 from nemo_retriever_dagster.extract.tables.ruled import Field, coordinates, fields, frames, strokes, walls
+from nemo_retriever_dagster.extract.tables.tokens import is_value
 from nemo_retriever_dagster.model import Box, Cell, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nemo_retriever_dagster.extract.geometry import Glyphs, Ruling
+    from nemo_retriever_dagster.extract.geometry import Glyphs, PageGeometry
     from nemo_retriever_dagster.extract.tables.ruled import Frame
 
     Filled = list[tuple[Field, list[Glyphs]]]
 
 
-def grid_tables(words: Sequence[Glyphs], rulings: Iterable[Ruling], height: float) -> list[FoundTable]:
+def grid_tables(geometry: PageGeometry, height: float) -> list[FoundTable]:
     """Return the tables whose cells are drawn. ``height`` is the usual height of a word."""
-    slack = 0.3 * height
-    rulings = [ruling for ruling in rulings if max(ruling.box.width, ruling.box.height) > 0.5 * height]
+    slack, words = 0.3 * height, geometry.words
+    rulings = [ruling for ruling in geometry.rulings if max(ruling.box.width, ruling.box.height) > 0.5 * height]
     across = strokes(rulings, horizontal=True, slack=slack)
     upright = strokes(rulings, horizontal=False, slack=slack)
     found = (_grid_table(frame, words, height) for frame in frames(across, upright, slack))
@@ -40,7 +42,7 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
     drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
     filled = split_wide(fill(drawn, words, x, y), x, 0.25 * height, height)
     filled = split_rows(filled, height)
-    if not is_table(filled):
+    if not is_table(filled) or _too_coarse(filled, height) or (len(x) == 2 and _has_neighbours(box, words)):
         return None
     cells = tuple(
         Cell(
@@ -65,6 +67,23 @@ def fill(drawn: Sequence[Field], words: Iterable[Glyphs], x: Sequence[float], y:
         if (index := at.get((row, column))) is not None:
             inside[index].append(word)
     return list(zip(drawn, inside, strict=True))
+
+
+def _too_coarse(filled: Filled, height: float) -> bool:
+    """Tell whether the drawn columns are not the table's: many fields hold an amount far from the word before."""
+    lines = [text_lines(inside) for field, inside in filled if inside and field.column_end - field.column == 1]
+    apart = sum(any(_far(a, b, height) for line in cell for a, b in pairwise(line)) for cell in lines)
+    return apart > 2 and apart > 0.3 * len(lines)
+
+
+def _far(left: Glyphs, right: Glyphs, height: float) -> bool:
+    return right.box.x0 - left.box.x1 > height and is_value(right.text)
+
+
+def _has_neighbours(box: Box, words: Iterable[Glyphs]) -> bool:
+    """Tell whether text stands beside the box, on its lines: it is a column of something wider."""
+    beside = [w for w in words if box.y0 < (w.box.y0 + w.box.y1) / 2 < box.y1 and not w.box.covered_by(box)]
+    return len(beside) > 1
 
 
 def is_table(filled: Filled) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.columns import common, gaps_of, inner, table_line
+from nemo_retriever_dagster.extract.tables.columns import FAR, WIDE_BETWEEN_AMOUNTS, common, gaps_of, inner, table_line
 from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_lines, wide_line
 from nemo_retriever_dagster.extract.tables.tokens import is_value, joined_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.tables.columns import Scale, Span
     from nemo_retriever_dagster.extract.tables.lines import Line, Segment
+    from nemo_retriever_dagster.model import Box
 
 PROSE_WORDS = 5  # a line of prose has as many words on average
 LONE_PROSE_WORDS = 12
 FARTHEST = 5.0  # heights of a line that a table's rows may stand apart
+SHORT_PARAGRAPH = 4
+FEW_WORDS = 8
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
 
@@ -26,16 +30,22 @@ def page_lines(words: Iterable[Glyphs], scale: Scale) -> list[Line]:
     return [table_line(joined_amounts(line, scale.height), scale) for line in text_lines(words)]
 
 
-def prose(lines: Sequence[Line], scale: Scale) -> set[int]:
-    """Return the ids of the words that belong to paragraphs: stacked, flush, full of words.
+def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
+    """Return the segments of paragraphs: stacked, flush, full of words.
 
     Looked for twice: justified text has blanks as wide as those between columns, so the second look parts lines at very
     wide blanks only and takes what has no blank in common.
     """
-    stacks = [stack for stack in _stacks(lines, scale.height) if is_prose(stack, scale.height)]
+    crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
+    stacks = [s for s in _stacks(lines, scale.height) if is_prose(s, scale.height) and not _is_cell(s, crowd)]
     coarse = [wide_line(line.words(), 1.5 * scale.height) for line in lines]
     stacks += [s for s in _stacks(coarse, scale.height) if is_prose(s, scale.height) and not _has_columns(s, scale)]
-    return {id(word) for stack in stacks for segment in stack for word in segment.words}
+    return [segment for stack in stacks for segment in stack]
+
+
+def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:
+    """Tell whether a short paragraph is one of three or more pieces side by side: a row's cell."""
+    return len(stack) <= SHORT_PARAGRAPH and crowd[id(stack[0])] > 2
 
 
 def _has_columns(stack: Sequence[Segment], scale: Scale) -> bool:
@@ -80,8 +90,9 @@ def is_prose(stack: Sequence[Segment], height: float) -> bool:
     return words >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack)
 
 
-def without(lines: Iterable[Line], out: set[int]) -> list[Line]:
-    """Return the lines without the segments that hold a word of ``out``."""
+def without(lines: Iterable[Line], left_out: Iterable[Segment]) -> list[Line]:
+    """Return the lines without the segments that share a word with ``left_out``."""
+    out = {id(word) for segment in left_out for word in segment.words}
     kept = []
     for line in lines:
         segments = [s for s in line.segments if not any(id(word) in out for word in s.words)]
@@ -90,38 +101,46 @@ def without(lines: Iterable[Line], out: set[int]) -> list[Line]:
     return kept
 
 
-def runs(lines: Sequence[Line], scale: Scale) -> list[list[Line]]:
-    """Return the longest runs of lines that share blanks between columns; other lines only between such lines."""
+def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[list[Line]]:
+    """Return the longest runs of lines that share blanks between columns; other lines only between such lines.
+
+    No run goes past one of ``barriers``, the boxes of paragraphs and of tables already found.
+    """
     found: list[list[Line]] = []
-    i = 0
+    i = free = 0
     while i < len(lines):
-        run, end = _run(lines, i, scale) if len(lines[i].segments) > 1 else ([], i + 1)
+        run, end = _run(lines, i, barriers, scale) if len(lines[i].segments) > 1 else ([], i + 1)
         if len(run) > 1:
-            found.append(run)
+            found.append([*_heading_lines(lines[free:i], run, scale), *_trimmed(run, scale)])
+            free = end
         i = end if len(run) > 1 else i + 1
     return found
 
 
-def _run(lines: Sequence[Line], start: int, scale: Scale) -> tuple[list[Line], int]:
+def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scale) -> tuple[list[Line], int]:
     gaps = gaps_of(lines[start])
     run, end = [lines[start]], start + 1
     pending: list[Line] = []
     for i in range(start + 1, len(lines)):
         line = lines[i]
-        if line.box.y0 - lines[i - 1].box.y1 > FARTHEST * scale.height or len(pending) > MOST_PENDING:
+        far = line.box.y0 - lines[i - 1].box.y1 > FARTHEST * scale.height
+        if far or len(pending) > MOST_PENDING or _barred(lines[i - 1].box, line.box, barriers):
             break
-        shared = common(gaps, gaps_of(line), WIDE * scale.blank)
+        shared = common(gaps, gaps_of(line), WIDE_BETWEEN_AMOUNTS * scale.blank)
         if _keeps(gaps, shared, line):
             run += [*pending, line]
             pending, gaps, end = [], shared, i + 1
-        elif len(line.segments) == 1 and (_left_of(line, gaps) or len(line.segments[0].words) <= 8):
+        elif len(line.segments) == 1 and (_left_of(line, gaps) or len(line.segments[0].words) <= FEW_WORDS):
             pending.append(line)
         else:
             break
     return run, end
 
 
-WIDE = 1.2
+def _barred(above: Box, below: Box, barriers: Sequence[Box]) -> bool:
+    both = above.union(below)
+    top, bottom = (above.y0 + above.y1) / 2, (below.y0 + below.y1) / 2
+    return any(top < (b.y0 + b.y1) / 2 < bottom + 0.2 * below.height and min(b.x1, both.x1) > max(b.x0, both.x0) for b in barriers)
 
 
 def _keeps(gaps: Sequence[Span], shared: Sequence[Span], line: Line) -> bool:
@@ -133,3 +152,40 @@ def _keeps(gaps: Sequence[Span], shared: Sequence[Span], line: Line) -> bool:
 def _left_of(line: Line, gaps: Sequence[Span]) -> bool:
     blanks = inner(gaps)
     return bool(blanks) and line.box.x1 <= blanks[0][1]
+
+
+def _heading_lines(above: Sequence[Line], run: Sequence[Line], scale: Scale) -> list[Line]:
+    """Return the lines close above a run that stand over its columns but the first: the upper lines of a heading."""
+    left = min((line.segments[1].box.x0 for line in run if len(line.segments) > 1), default=FAR)
+    first = max((line.segments[0].box.x1 for line in run if line.segments[0].box.x1 < left), default=left)
+    taken: list[Line] = []
+    below = run[0]
+    for line in reversed(above):
+        short = all(len(segment.words) <= FEW_WORDS for segment in line.segments)
+        close = -0.5 * scale.height < below.box.y0 - line.box.y1 < 0.6 * scale.height
+        if not (short and close and line.box.x0 > first) or _centred(line, run, scale):
+            break
+        taken.append(line)
+        below = line
+    return taken[::-1]
+
+
+def _centred(line: Line, run: Sequence[Line], scale: Scale) -> bool:
+    """Tell whether a line is set in the middle over all of a run, as a caption is."""
+    box = around(other.box for other in run)
+    off = abs((line.box.x0 + line.box.x1) / 2 - (box.x0 + box.x1) / 2)
+    return len(line.segments) == 1 and off < scale.height
+
+
+def _trimmed(run: list[Line], scale: Scale) -> list[Line]:
+    """Drop the last lines that have one segment and stand apart, or cross the blank right of the first column."""
+    left = min(line.segments[1].box.x0 for line in run if len(line.segments) > 1)
+    gaps = [b.box.y0 - a.box.y1 for a, b in pairwise(run)]
+    while len(run) > 2 and len(run[-1].segments) == 1:
+        apart = gaps[-1] > max(0.8 * scale.height, *gaps[:-1])
+        across = run[-1].box.x0 < left < run[-1].box.x1
+        if not (apart or across):
+            break
+        run.pop()
+        gaps.pop()
+    return run

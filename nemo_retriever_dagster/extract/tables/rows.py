@@ -102,21 +102,27 @@ def merged_rows(rows: Sequence[Row], cuts: Sequence[float], height: float) -> li
     if len(rows) < 2:
         return list(rows)
     heads, gap = header_count(rows), row_gap(rows, height)
+    cut = [_cut(above, below, cuts, height) for above, below in pairwise(rows)]
+    parted = sum(cut) >= 0.5 * len(cut)
     merged = [rows[0]]
     for i, (before, row) in enumerate(pairwise(rows), start=1):
         above = merged[-1]
         blank = row.y0 - before.y1
-        if any(before.y1 - 0.3 * height <= cut <= row.y0 + 0.3 * height for cut in cuts):
+        if cut[i - 1]:
             joins = False
         elif i <= heads:
             joins = i < heads and _one_heading(above, row, blank, gap, height)
         else:
-            joins = _goes_on(above, row, blank, gap)
+            joins = _goes_on(above, row, blank, gap) or (parted and not (above.values() and row.values()))
         if joins:
             above.take(row)
         else:
             merged.append(row)
     return merged
+
+
+def _cut(above: Row, below: Row, cuts: Sequence[float], height: float) -> bool:
+    return any(above.y1 - 0.3 * height <= cut <= below.y0 + 0.3 * height for cut in cuts)
 
 
 def row_gap(rows: Sequence[Row], height: float) -> float:
@@ -154,13 +160,6 @@ def _goes_on(above: Row, row: Row, blank: float, gap: float) -> bool:
 
 def _label_goes_on(label: str, rest: str) -> bool:
     return not label.endswith(":") and (rest[:1].islower() or label.lower().endswith(_GO_ON))
-
-
-def widened(rows: Sequence[Row], heads: int, columns: Sequence[Span], lines: Sequence[Span], height: float) -> None:
-    """Stretch headings over the columns that they are set in the middle of, and keep them over what is below.
-
-    ``lines`` is not used yet.
-    """
 
 
 def to_table(rows: Sequence[Row], heads: int) -> Table:

@@ -9,35 +9,50 @@ from nemo_retriever_dagster.extract.tables.found import FoundTable
 from nemo_retriever_dagster.extract.tables.lines import around, blank_width, text_lines
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
 from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
+from nemo_retriever_dagster.extract.tables.ruled import strokes
 from nemo_retriever_dagster.extract.tables.tokens import has_leaders, is_mark, is_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from nemo_retriever_dagster.extract.geometry import Glyphs
+    from nemo_retriever_dagster.extract.geometry import PageGeometry
     from nemo_retriever_dagster.extract.tables.lines import Line
-    from nemo_retriever_dagster.model import Table
+    from nemo_retriever_dagster.extract.tables.ruled import Stroke
+    from nemo_retriever_dagster.model import Box, Table
 
 
-def stream_tables(words: Sequence[Glyphs], height: float) -> list[FoundTable]:
-    """Return the tables among ``words`` that stand in columns without lines around them."""
+def stream_tables(geometry: PageGeometry, grids: Sequence[FoundTable], height: float) -> list[FoundTable]:
+    """Return the tables that stand in columns without a grid around them, outside of the ``grids`` already found."""
+    words = [w for w in geometry.words if not any(w.box.covered_by(table.box) > 0.5 for table in grids)]
     scale = Scale(height=height, blank=blank_width(text_lines(words), height))
     lines = page_lines(words, scale)
-    lines = without(lines, prose(lines, scale))
-    found = (_stream_table(run, scale) for run in runs(lines, scale))
-    return [table for table in found if table is not None]
+    paragraphs = prose(lines, scale)
+    barriers = [segment.box for segment in paragraphs] + [table.box for table in grids]
+    across = strokes(geometry.rulings, horizontal=True, slack=0.3 * height)
+    found = []
+    for run in runs(without(lines, paragraphs), barriers, scale):
+        box = around(line.box for line in run)
+        table = _stream_table(run, cuts_of(box, across, geometry.fills), scale)
+        if table is not None and acceptable(table, run):
+            found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
+    return found
 
 
-def _stream_table(run: Sequence[Line], scale: Scale) -> FoundTable | None:
+def cuts_of(box: Box, across: Iterable[Stroke], fills: Iterable[Box]) -> list[float]:
+    """Return the heights at which a line or the edge of a shade goes through most of the width of ``box``."""
+    enough = 0.6 * box.width
+    cuts = [line.at for line in across if min(line.end, box.x1) - max(line.start, box.x0) >= enough]
+    shades = [fill for fill in fills if fill.height < box.height and fill.intersect(box).width >= enough]
+    return sorted([*cuts, *(edge for fill in shades for edge in (fill.y0, fill.y1))])
+
+
+def _stream_table(run: Sequence[Line], cuts: Sequence[float], scale: Scale) -> Table | None:
     columns = column_spans(run, scale)
     if len(columns) < 2:
         return None
-    lines = aligned(run, columns, scale)
-    rows = merged_rows(rows_of(lines, columns), [], scale.height)
-    table = to_table(rows, header_count(rows))
-    if not acceptable(table, run):
-        return None
-    return FoundTable(box=around(line.box for line in run), table=table, ruled=False, confidence=0.7)
+    rows = rows_of(aligned(run, columns, scale), columns)
+    rows = merged_rows(rows, cuts, scale.height)
+    return to_table(rows, header_count(rows))
 
 
 def acceptable(table: Table, run: Sequence[Line]) -> bool:
