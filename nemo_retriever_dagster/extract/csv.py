@@ -1,0 +1,88 @@
+"""Separated values: one table, in groups of rows, so that a large file makes bounded elements."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.extract.encoding import read_text
+from nemo_retriever_dagster.extract.tabular import ROWS_A_GROUP, row_groups
+from nemo_retriever_dagster.model import Element, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from nemo_retriever_dagster.limits import Budget
+
+_DELIMITERS = ",;\t|"
+_SAMPLE_CHARS = 20_000
+_SAMPLE_ROWS = 100
+_HINT = re.compile(r"sep=(.)\n")  # Excel's first line
+_NUMBER = re.compile(r"\s*[-+(]?[$€£]?\s*\d[\d.,' ]*\s*[%)]?\s*")
+
+
+class CsvExtractor:
+    """Reads csv: comma, semicolon, tab or bar, whichever cuts the first lines most evenly."""
+
+    formats = ("csv",)
+    methods: tuple[str, ...] = ()
+    version = "1"
+
+    def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
+        """Yield pages without a number, each a group of rows under the file's header."""
+        decoded = read_text(path, budget)
+        text = decoded.text
+        hint = _HINT.match(text)
+        delimiter = hint[1] if hint else delimiter_of(text[:_SAMPLE_CHARS])
+        rows = _rows(text[hint.end() :] if hint else text, delimiter)
+        warnings = decoded.warnings
+        for element in _elements(rows, options, delimiter):
+            yield Page(elements=(element,))
+        if warnings:
+            yield Page(elements=(Element(kind=Kind.TEXT, warnings=warnings),))
+
+
+def delimiter_of(sample: str) -> str:
+    """Return the delimiter that cuts most rows of ``sample`` into the same number (above 1) of fields; else a comma."""
+    return max(_DELIMITERS, key=lambda delimiter: _evenness(sample, delimiter))
+
+
+def _evenness(sample: str, delimiter: str) -> float:
+    widths = Counter(len(row) for row in islice(_rows(sample, delimiter), _SAMPLE_ROWS))
+    width, rows = widths.most_common(1)[0] if widths else (1, 0)
+    return rows / widths.total() + width / 1000 if width > 1 else 0.0
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if any(field.strip() for field in row):
+                yield [field.strip() for field in row]
+    except csv.Error as error:
+        raise CorruptFileError(f"The file cannot be read as separated values: {error}.") from None
+
+
+def _elements(rows: Iterator[list[str]], options: ExtractOptions, delimiter: str) -> Iterator[Element]:
+    if options.tables:
+        start = list(islice(rows, 2))
+        yield from row_groups(chain(start, rows), options.table_format, headers=int(_has_header(start)))
+    elif options.text:
+        while group := list(islice(rows, ROWS_A_GROUP)):
+            lines = (f"{delimiter} ".join(row) for row in group)
+            yield Element(kind=Kind.TEXT, text="\n".join(lines))
+
+
+def _has_header(start: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names the columns: no numbers, no gaps, no name twice."""
+    if len(start) < 2:  # noqa: PLR2004 -- a header needs something below it
+        return False
+    first = start[0]
+    return all(first) and len(set(first)) == len(first) and not any(_NUMBER.fullmatch(field) for field in first)

@@ -1,0 +1,76 @@
+"""HTML: text by blocks, headings with their level, lists, tables as tables; what a browser would not show is out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.extract.encoding import Decoded, decode
+from nemo_retriever_dagster.extract.html_blocks import Blocks
+from nemo_retriever_dagster.extract.html_scan import check_depth
+from nemo_retriever_dagster.model import Element, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from selectolax.lexbor import LexborHTMLParser
+
+    from nemo_retriever_dagster.limits import Budget
+
+_CHARSET = re.compile(rb"""<meta[^>]{0,500}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
+_CHARSET_WITHIN = 4096
+
+
+class HtmlExtractor:
+    """Reads html; scripts, styles, templates and hidden elements give no text, nothing is fetched."""
+
+    formats = ("html",)
+    methods: tuple[str, ...] = ()
+    version = "1"
+
+    def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
+        """Yield one page without a number."""
+        size = path.stat().st_size
+        budget.check("file_bytes", size)
+        budget.check("text_chars", size // 4)
+        decoded = _decoded(path.read_bytes())
+        check_depth(decoded.text, budget)
+        elements = html_elements(decoded.text, options, budget)
+        if decoded.warnings:
+            elements = [*elements, Element(kind=Kind.TEXT, warnings=decoded.warnings)]
+        yield Page(elements=tuple(elements))
+
+
+def html_elements(text: str, options: ExtractOptions, budget: Budget) -> list[Element]:
+    """Return the elements of an HTML text whose depth was checked."""
+    document = _parsed(text)
+    blocks = Blocks(options, budget)
+    if document.body is not None:
+        blocks.read(document.body)
+    elements = blocks.finish()
+    title = _title(document)
+    if title and options.text and not any(element.heading == 1 for element in elements):
+        elements = [Element(kind=Kind.TEXT, text=title, heading=1), *elements]
+    return elements
+
+
+def _decoded(data: bytes) -> Decoded:
+    declared = _CHARSET.search(data[:_CHARSET_WITHIN])
+    return decode(data, declared[1].decode("ascii") if declared else "")
+
+
+def _parsed(text: str) -> LexborHTMLParser:
+    from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+    try:
+        return LexborHTMLParser(text)
+    except SelectolaxError as error:
+        raise CorruptFileError(f"The HTML parser gave up: {error}.") from None
+
+
+def _title(document: LexborHTMLParser) -> str:
+    node = document.css_first("head > title")
+    return " ".join(node.text().split()) if node else ""

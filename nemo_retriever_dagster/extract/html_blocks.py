@@ -1,0 +1,272 @@
+"""From an HTML tree to elements: one walk without recursion that gathers text until a block begins or ends."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.extract.html_picture import embedded_picture
+from nemo_retriever_dagster.extract.html_tables import is_grid, tables_of
+from nemo_retriever_dagster.extract.tabular import table_element
+from nemo_retriever_dagster.extract.text import paragraphs
+from nemo_retriever_dagster.model import Element, Kind, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from selectolax.lexbor import LexborNode
+
+    from nemo_retriever_dagster.extract.contract import ExtractOptions
+    from nemo_retriever_dagster.limits import Budget
+
+_UNSEEN = frozenset(
+    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "object", "param", "datalist"]
+)
+_BLOCKS = frozenset(
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "frameset",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "legend",
+        "main",
+        "nav",
+        "optgroup",
+        "option",
+        "p",
+        "search",
+        "section",
+        "select",
+        "summary",
+        "table",
+        "tbody",
+        "tfoot",
+        "thead",
+        "tr",
+        "td",
+        "th",
+        "textarea",
+    ]
+)
+_LISTS = ("ul", "ol", "menu", "dir")
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_HIDDEN_STYLE = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?:\.0*)?(?![\d.]))",
+    re.IGNORECASE,
+)
+_BLANKS = re.compile(r"\s+")
+_BREAK = "\x00"  # cannot be in a normalised text
+_INDENT = "\x01"  # nor this
+_LONGEST_LIST = 4_000
+_LONGEST_BLOCK = 5_000
+_DIGITS = 7
+
+
+@dataclass(slots=True)
+class _List:
+    ordered: bool
+    number: int
+
+
+class Blocks:
+    """Gathers the elements of one tree: `read` its root, then `finish`."""
+
+    def __init__(self, options: ExtractOptions, budget: Budget, *, in_cell: bool = False) -> None:
+        """Start with nothing; in a table's cell no table is looked for."""
+        self._options = options
+        self._budget = budget
+        self._in_cell = in_cell
+        self._elements: list[Element] = []
+        self._parts: list[str] = []
+        self._lists: list[_List] = []
+        self._heading = 0
+        self._pre = 0
+        self._only_alt = True
+        self._after_marker = False
+        self._entering: dict[str, Callable[[LexborNode], None]] = {
+            **dict.fromkeys(_HEADINGS, self._open_heading),
+            **dict.fromkeys(_LISTS, self._open_list),
+            "pre": self._open_pre,
+            "li": self._open_item,
+            "br": self._break_line,
+            "img": self._picture,
+        }
+
+    def read(self, root: LexborNode) -> None:
+        """Walk the subtree of ``root``."""
+        node: LexborNode | None = root
+        while node is not None:
+            goes_in = self._enter(node)
+            if goes_in and (child := node.first_child) is not None:
+                node = child
+                continue
+            if goes_in:
+                self._leave(node)
+            node = self._after(node, root)
+
+    def finish(self) -> list[Element]:
+        """Return the elements in the order of the document."""
+        self._flush()
+        return self._elements
+
+    def _after(self, node: LexborNode, root: LexborNode) -> LexborNode | None:
+        while node.mem_id != root.mem_id:
+            if (following := node.next) is not None:
+                return following
+            parent = node.parent
+            assert parent is not None  # the root is above
+            node = parent
+            self._leave(node)
+        return None
+
+    def _enter(self, node: LexborNode) -> bool:
+        """Take in what the node is; tell whether its children are to be read."""
+        tag = node.tag
+        if tag == "-text":
+            self._say(node.text_content or "")
+            return False
+        if tag is None or tag.startswith("-") or tag in _UNSEEN or _hidden(node):
+            return False
+        if tag == "table" and not self._in_cell and self._options.tables and is_grid(node):
+            self._table(node)
+            return False
+        if action := self._entering.get(tag):
+            action(node)
+        elif tag in _BLOCKS:
+            self._border()
+        return True
+
+    def _leave(self, node: LexborNode) -> None:
+        tag = node.tag or ""
+        if tag in _HEADINGS or tag == "pre":
+            self._flush()
+            self._heading = 0
+            self._pre = max(0, self._pre - (tag == "pre"))
+        elif tag in _LISTS and self._lists:
+            self._lists.pop()
+            self._border()
+        elif tag in {"td", "th"}:
+            self._parts.append(" ")
+        elif tag in _BLOCKS:
+            self._border()
+
+    def _say(self, text: str, *, alt: bool = False) -> None:
+        if text.strip():
+            self._only_alt = self._only_alt and alt
+            self._after_marker = False
+        self._parts.append(text.replace("\n", _BREAK) if self._pre else text)
+
+    def _border(self) -> None:
+        """End a block: a line's end inside of a list, a heading or preformatted text, an element's end elsewhere."""
+        if self._lists or self._in_cell or self._pre:
+            if not self._after_marker:
+                self._parts.append(_BREAK)
+        elif self._heading:
+            self._parts.append(" ")
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        lines = "".join(self._parts).split(_BREAK)
+        self._parts = []
+        only_alt, self._only_alt = self._only_alt, True
+        if self._pre:
+            text = "\n".join(line.rstrip() for line in lines).strip("\n")
+        else:
+            text = "\n".join(line for line in (_tidy(line) for line in lines) if line)
+        if text.strip() and self._options.text:
+            origin = Origin.ALT_TEXT if only_alt else Origin.NATIVE
+            pieces = paragraphs(text) if len(text) > _LONGEST_BLOCK else [text]
+            self._elements += [
+                Element(kind=Kind.TEXT, text=piece, heading=self._heading, origin=origin) for piece in pieces
+            ]
+
+    def _open_heading(self, node: LexborNode) -> None:
+        self._flush()
+        self._heading = _HEADINGS[node.tag or ""]
+
+    def _open_pre(self, _: LexborNode) -> None:
+        if not self._in_cell:
+            self._flush()
+            self._pre += 1
+
+    def _open_list(self, node: LexborNode) -> None:
+        self._border()
+        self._lists.append(_List(ordered=node.tag == "ol", number=_number(node.attributes.get("start"))))
+
+    def _open_item(self, _: LexborNode) -> None:
+        if not self._lists:
+            self._border()
+            return
+        if sum(map(len, self._parts)) > _LONGEST_LIST:
+            self._flush()
+        level = self._lists[-1]
+        marker = f"{level.number}. " if level.ordered else "- "
+        level.number += 1
+        self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + marker)
+        self._after_marker = True
+
+    def _break_line(self, _: LexborNode) -> None:
+        self._parts.append(_BREAK)
+
+    def _picture(self, node: LexborNode) -> None:
+        alt = (node.attributes.get("alt") or "").strip()
+        source = node.attributes.get("src") or ""
+        picture = embedded_picture(source, alt, self._budget) if self._options.images else None
+        if picture is not None:
+            self._flush()
+            self._elements.append(picture)
+        elif alt:
+            self._say(f" {alt} ", alt=True)
+
+    def _table(self, node: LexborNode) -> None:
+        self._flush()
+        if (caption := node.css_first("caption")) is not None:
+            self.read(caption)
+            self._flush()
+        pictures: list[Element] = []
+        for table in tables_of(node, lambda cell: self._cell(cell, pictures)):
+            self._elements.append(table_element(table, self._options.table_format))
+        self._elements += pictures
+
+    def _cell(self, cell: LexborNode, pictures: list[Element]) -> str:
+        inside = Blocks(replace(self._options, text=True), self._budget, in_cell=True)
+        inside.read(cell)
+        elements = inside.finish()
+        pictures += [element for element in elements if element.kind == Kind.IMAGE]
+        return "\n".join(element.text for element in elements if element.kind == Kind.TEXT)
+
+
+def _tidy(line: str) -> str:
+    return _BLANKS.sub(" ", line).strip().replace(_INDENT, "  ")
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < _DIGITS else 1
+
+
+def _hidden(node: LexborNode) -> bool:
+    attributes = node.attributes
+    if not attributes:
+        return False
+    return "hidden" in attributes or bool(_HIDDEN_STYLE.search(attributes.get("style") or ""))

@@ -1,0 +1,119 @@
+"""HTML tables to cells: spans kept, layout tables told apart, hostile spans bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.extract.tabular import ROWS_A_GROUP
+from nemo_retriever_dagster.model import Cell, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from selectolax.lexbor import LexborNode
+
+_WIDEST_SPAN = 1_000
+_PLACES_A_GROUP = 200_000
+_SIGNS_OF_DATA = "th, thead, caption, colgroup"
+_SIGNS_OF_LAYOUT = "table, h1, h2, h3, h4, h5, h6, form, nav, article, section"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spot:
+    """A cell as it is written, before it has a place."""
+
+    text: str
+    row_span: int
+    column_span: int
+    header: bool
+
+
+def is_grid(table: LexborNode) -> bool:
+    """Whether a table holds data: one around other tables, headings or a single row or column is a page's layout."""
+    if table.attributes.get("role") in {"presentation", "none"} or any(
+        found.mem_id != table.mem_id for found in table.css(_SIGNS_OF_LAYOUT)[:2]
+    ):
+        return False
+    rows = [len(_cells(row)) for row in table.css("tr")]
+    if table.css_first(_SIGNS_OF_DATA) is not None:
+        return sum(rows) > 0
+    return sum(count > 0 for count in rows) > 1 and max(rows) > 1
+
+
+def tables_of(table: LexborNode, read: Callable[[LexborNode], str]) -> Iterator[Table]:
+    """Yield the table, in groups of rows under the same header when it is long; ``read`` gives a cell's text."""
+    nodes = table.css("tr")
+    rows = [[_spot(cell, read) for cell in _cells(row)] for row in nodes]
+    headers = _header_rows(nodes, rows)
+    head, body = rows[:headers], rows[headers:]
+    width = max((sum(spot.column_span for spot in row) for row in rows), default=0)
+    step = max(1, min(ROWS_A_GROUP, _PLACES_A_GROUP // max(width, 1)))
+    for start in range(0, max(len(body), 1), step):
+        if placed := _placed(head, body[start : start + step]):
+            yield placed
+
+
+def _cells(row: LexborNode) -> list[LexborNode]:
+    cells = []
+    child = row.first_child
+    while child is not None:
+        if child.tag in {"td", "th"}:
+            cells.append(child)
+        child = child.next
+    return cells
+
+
+def _header_rows(nodes: Sequence[LexborNode], rows: Sequence[Sequence[_Spot]]) -> int:
+    in_head = sum(node.parent is not None and node.parent.tag == "thead" for node in nodes)
+    return in_head or sum(1 for _ in takewhile(lambda row: row and all(spot.header for spot in row), rows))
+
+
+def _spot(cell: LexborNode, read: Callable[[LexborNode], str]) -> _Spot:
+    return _Spot(
+        text=read(cell),
+        row_span=_span(cell, "rowspan"),
+        column_span=_span(cell, "colspan"),
+        header=cell.tag == "th",
+    )
+
+
+def _span(cell: LexborNode, name: str) -> int:
+    """Return a span as it is written, 1 to 1000; ``rowspan=0`` (all rows to the end) is the most."""
+    text = (cell.attributes.get(name) or "1").strip()
+    if not text.isascii() or not text.isdigit():
+        return 1
+    value = int(text[:6])
+    return min(value or (_WIDEST_SPAN if name == "rowspan" else 1), _WIDEST_SPAN)
+
+
+def _placed(head: Sequence[Sequence[_Spot]], body: Sequence[Sequence[_Spot]]) -> Table | None:
+    """Give each cell its row and column; a row span ends with the header or the group it began in."""
+    cells: list[Cell] = []
+    for first, rows, in_head in ((0, head, True), (len(head), body, False)):
+        taken: dict[int, int] = {}  # column -> the first row where it is free again
+        for row, spots in enumerate(rows, first):
+            last = first + len(rows)
+            cells += _row(row, spots, taken, last, in_head=in_head)
+    return Table(cells=tuple(cells)) if any(cell.text for cell in cells) else None
+
+
+def _row(row: int, spots: Sequence[_Spot], taken: dict[int, int], last: int, *, in_head: bool) -> Iterator[Cell]:
+    column = 0
+    for spot in spots:
+        while taken.get(column, 0) > row:
+            column += 1
+        width = max(1, min(spot.column_span, _WIDEST_SPAN - column))
+        height = min(spot.row_span, last - row)
+        yield Cell(
+            row=row,
+            column=column,
+            text=spot.text,
+            row_span=height,
+            column_span=width,
+            header=spot.header or in_head,
+        )
+        for place in range(column, column + width):
+            taken[place] = row + height
+        column += width
