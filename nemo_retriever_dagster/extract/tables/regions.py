@@ -36,11 +36,15 @@ def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
     Looked for twice: justified text has blanks as wide as those between columns, so the second look parts lines at very
     wide blanks only and takes what has no blank in common.
     """
-    crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
-    stacks = [s for s in _stacks(lines, scale.height) if is_prose(s, scale.height) and not _is_cell(s, crowd)]
     coarse = [wide_line(line.words(), 1.5 * scale.height) for line in lines]
-    stacks += [s for s in _stacks(coarse, scale.height) if is_prose(s, scale.height) and not _has_columns(s, scale)]
+    stacks = _paragraphs(lines, scale)
+    stacks += [stack for stack in _paragraphs(coarse, scale) if not _has_columns(stack, scale)]
     return [segment for stack in stacks for segment in stack]
+
+
+def _paragraphs(lines: Sequence[Line], scale: Scale) -> list[list[Segment]]:
+    crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
+    return [s for s in _stacks(lines, scale.height) if is_prose(s, scale.height) and not _is_cell(s, crowd)]
 
 
 def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:

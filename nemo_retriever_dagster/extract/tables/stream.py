@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
 from nemo_retriever_dagster.extract.tables.found import FoundTable
+from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
 from nemo_retriever_dagster.extract.tables.lines import around, blank_width, text_lines
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
 from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nemo_retriever_dagster.extract.geometry import PageGeometry
-    from nemo_retriever_dagster.extract.tables.lines import Line
+    from nemo_retriever_dagster.extract.tables.lines import Line, Segment
     from nemo_retriever_dagster.extract.tables.ruled import Stroke
     from nemo_retriever_dagster.model import Box, Table
 
@@ -29,12 +30,32 @@ def stream_tables(geometry: PageGeometry, grids: Sequence[FoundTable], height: f
     paragraphs = prose(lines, scale)
     barriers = [segment.box for segment in paragraphs] + [table.box for table in grids]
     across = strokes(geometry.rulings, horizontal=True, slack=0.3 * height)
-    found = []
-    for run in runs(without(lines, paragraphs), barriers, scale):
+    found = _keyed_tables(lines, paragraphs, scale)
+    barriers += [table.box for table in found]
+    taken = [segment for line in lines for segment in line.segments if any(segment.box.covered_by(t.box) > 0.5 for t in found)]
+    for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
         box = around(line.box for line in run)
         table = _stream_table(run, cuts_of(box, across, geometry.fills), scale)
         if table is not None and acceptable(table, run):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
+    return found
+
+
+def _keyed_tables(lines: Sequence[Line], paragraphs: Sequence[Segment], scale: Scale) -> list[FoundTable]:
+    found = []
+    for run in keyed_runs(lines, paragraphs, scale):
+        flat = [line for block in run for line in block]
+        columns = column_spans(flat, scale)
+        if len(columns) < 2:
+            continue
+        rows = []
+        for block in run:
+            first, *others = rows_of(aligned(block, columns, scale), columns)
+            for other in others:
+                first.take(other)
+            rows.append(first)
+        box = around(line.box for line in flat)
+        found.append(FoundTable(box=box, table=to_table(rows, 0), ruled=False, confidence=0.6))
     return found
 
 
