@@ -27,7 +27,8 @@ _LEADING = 1.0  # of the type's size: blank between two lines of one paragraph a
 _EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
 _SAME_SIZE = 0.12
 _INDENT = 0.8  # of the type's size
-_LARGER = 1.12  # a heading's size over the body's
+_LARGER = 1.15  # a heading's size over the body's, where it is not bold
+_BOLD_LEAST = 0.8  # of the body's size
 _HEADING_CHARS, _HEADING_LINES = 220, 3
 _LETTERS = 2
 _SHORT = 0.85  # a line shorter than this share of the column ends its paragraph, when it ends a sentence
@@ -47,15 +48,53 @@ class Block:
     lines: int = 1
 
 
-def blocks_of(runs: Sequence[Sequence[Line]], *, vocabulary: str = "") -> list[list[Block]]:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Lines in reading order with nothing between them; ``furniture`` for a running head or foot: no headings there."""
+
+    lines: list[Line]
+    furniture: bool = False
+
+
+def blocks_of(runs: Sequence[Run], *, vocabulary: str = "") -> list[list[Block]]:
     """Merge lines, given in reading order, into blocks, one list a run; a block never reaches over two runs.
 
     ``vocabulary`` is the page's text: a word broken at a hyphen keeps the hyphen if the page has it so elsewhere.
     """
-    body = body_size([line for run in runs for line in run])
-    found = [[_block(group, vocabulary) for group in _paragraphs(_with_markers(run))] for run in runs]
-    blocks = iter(_headings([block for run in found for block in run], body))
-    return [_lists([next(blocks) for _ in run]) for run in found]
+    body = body_size([line for run in runs for line in run.lines])
+    found = [[_block(group, vocabulary) for group in _paragraphs(_with_markers(run.lines))] for run in runs]
+    free = [block for run, blocks in zip(runs, found, strict=True) if not run.furniture for block in blocks]
+    headings = iter(_headings(free, body))
+    return [
+        _lists(blocks if run.furniture else [next(headings) for _ in blocks])
+        for run, blocks in zip(runs, found, strict=True)
+    ]
+
+
+def stacks(lines: Sequence[Line]) -> list[list[Line]]:
+    """Group lines written one after another that stand one below another, close together and in like type."""
+    groups: list[list[Line]] = []
+    for line in lines:
+        if groups and _below(groups[-1][-1], line):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+    return groups
+
+
+def _below(last: Line, line: Line) -> bool:
+    size = max(last.size, line.size) or 1.0
+    like = abs(last.size - line.size) <= _SAME_SIZE * size and last.bold == line.bold
+    close = -0.6 * size < line.box.y0 - last.box.y1 < _LEADING * size
+    return like and close and min(last.box.x1, line.box.x1) > max(last.box.x0, line.box.x0)
+
+
+def around(lines: Sequence[Line]) -> Box:
+    """Return the smallest box around the lines."""
+    box = lines[0].box
+    for line in lines[1:]:
+        box = box.union(line.box)
+    return box
 
 
 def body_size(lines: Sequence[Line]) -> float:
@@ -161,12 +200,9 @@ def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
 
 
 def _block(group: Sequence[Line], vocabulary: str) -> Block:
-    box = group[0].box
-    for line in group[1:]:
-        box = box.union(line.box)
     return Block(
         text=join_lines([line.text for line in group], vocabulary),
-        box=box,
+        box=around(group),
         size=max(line.size for line in group),
         bold=all(line.bold for line in group),
         hidden=group[0].hidden,
@@ -195,14 +231,11 @@ def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
         return False
     if sum(character.isalpha() for character in text) < _LETTERS:
         return False
-    larger, bold = block.size >= _LARGER * body, block.bold
-    if not larger and not (bold and block.size >= 0.9 * body):
+    if _BULLET.match(text) or (text.endswith((".", ",", ";")) and block.size < _LARGER * body):
         return False
-    if text.endswith((".", ",", ";")) and not larger:
-        return False
-    if _BULLET.match(text):
-        return False
-    return larger or not block.listed or bool(_SECTION.match(text))
+    if block.bold:
+        return block.size >= _BOLD_LEAST * body and (not block.listed or bool(_SECTION.match(text)))
+    return block.size >= _LARGER * body and (text[:1].isupper() or text[:1].isdigit())
 
 
 def _lists(blocks: list[Block]) -> list[Block]:

@@ -6,6 +6,7 @@ separates cells of rows, not columns of prose.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,21 +27,66 @@ _CROSSING = 0.4  # share of the boxes that may span a gutter
 _TURNS = 0.34  # changes of side per box, written turn by turn above this
 _SAME_ROW = 0.5  # of the lower box: overlapping this much in height is the same row
 _FULL = 0.75  # a line this long, in widths of its column, is prose
+_WIDE = 8  # heights of a line: a narrower column holds no prose
+_PROSE_LINES = 3
+_COLUMN_LINES = 2
 
 
-def reading_order(boxes: Sequence[Box], order: Sequence[float] | None = None) -> list[int]:
+def written_in_columns(boxes: Sequence[Box], order: Sequence[float]) -> bool:
+    """Tell whether lines side by side are columns of prose: written one column after the other, filling the width.
+
+    A table is written row by row, or its cells do not fill their columns.
+    """
+    array, written = np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(order, dtype=np.float32)
+    page = _Page(array, written, np.ones(len(array), dtype=np.float32))
+    for edge in np.unique(array[:, 2]):
+        left, right, across = _sides(array, float(edge))
+        if min(left.sum(), right.sum()) < _COLUMN_LINES or across.sum() > _CROSSING * len(array):
+            continue
+        in_turn = _turns(written, right, across) == 0
+        if in_turn and (_is_prose(page, left) or _is_prose(page, right)):
+            return True
+    return False
+
+
+def _sides(boxes: Floats, edge: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the masks of the boxes left of an edge, right of it, and across it."""
+    left = boxes[:, 2] <= edge + _OVERHANG
+    right = (boxes[:, 0] >= edge - _OVERHANG) & ~left
+    return left, right, ~left & ~right
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The boxes to order; ``written`` is NaN where the source has no order, ``lines`` how many lines each box holds."""
+
+    boxes: Floats
+    written: Floats
+    lines: Floats
+
+    def of(self, members: list[int]) -> _Page:
+        return _Page(self.boxes[members], self.written[members], self.lines[members])
+
+
+def reading_order(
+    boxes: Sequence[Box], order: Sequence[float] | None = None, lines: Sequence[int] | None = None
+) -> list[int]:
     """Return the indices of ``boxes`` as they are read.
 
-    ``order`` is each box's place in the source where the source has an order of its own, None where it has none
-    (words of a scan).
+    ``order`` is each box's place in the source where the source has an order of its own, None where it has none (words
+    of a scan); ``lines`` is how many lines of text each box holds, one where not given.
     """
     if len(boxes) < 2:  # noqa: PLR2004 - nothing to order
         return list(range(len(boxes)))
     array = np.array(boxes, dtype=np.float32)
     if order is not None and _descends(array, order):
         return sorted(range(len(boxes)), key=lambda i: order[i])
-    written = np.array(order if order is not None else [-1.0] * len(boxes), dtype=np.float64)
-    return _ordered(array, written, list(range(len(boxes))), 0)
+    page = _Page(
+        array,
+        np.array(order if order is not None else [np.nan] * len(boxes), dtype=np.float32),
+        np.array(lines if lines is not None else [1] * len(boxes), dtype=np.float32),
+    )
+    return _ordered(page, list(range(len(boxes))), 0)
 
 
 def _descends(boxes: Floats, order: Sequence[float]) -> bool:
@@ -50,43 +96,41 @@ def _descends(boxes: Floats, order: Sequence[float]) -> bool:
     return bool((tops[1:] >= bottoms[:-1] - 0.35 * (bottoms - tops)[:-1]).all())
 
 
-def _ordered(boxes: Floats, written: NDArray[np.float64], members: list[int], depth: int) -> list[int]:
+def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
     if len(members) < 2:  # noqa: PLR2004 - nothing to order
         return members
-    gutter = _gutter(boxes[members], written[members]) if depth < _DEPTH else None
+    gutter = _gutter(page.of(members)) if depth < _DEPTH else None
     if gutter is None:
-        return _by_rows(boxes, written, members)
+        return _by_rows(page, members)
     left, right, across = ([members[i] for i in np.flatnonzero(mask)] for mask in gutter)
     result: list[int] = []
-    spans = sorted(across, key=lambda i: float(boxes[i, 1]))
-    edges = [float(boxes[i, 1] + boxes[i, 3]) / 2 for i in spans]
+    spans = sorted(across, key=lambda i: float(page.boxes[i, 1]))
+    middle = (page.boxes[:, 1] + page.boxes[:, 3]) / 2
     for strip in range(len(spans) + 1):
-        top = edges[strip - 1] if strip else -np.inf
-        bottom = edges[strip] if strip < len(spans) else np.inf
+        top = float(middle[spans[strip - 1]]) if strip else -np.inf
+        bottom = float(middle[spans[strip]]) if strip < len(spans) else np.inf
         for side in (left, right):
-            inside = [i for i in side if top <= float(boxes[i, 1] + boxes[i, 3]) / 2 < bottom]
-            result.extend(_ordered(boxes, written, inside, depth + 1))
+            inside = [i for i in side if top <= float(middle[i]) < bottom]
+            result.extend(_ordered(page, inside, depth + 1))
         if strip < len(spans):
             result.append(spans[strip])
     return result
 
 
-def _gutter(boxes: Floats, written: NDArray[np.float64]) -> tuple[NDArray[np.bool_], ...] | None:
+def _gutter(page: _Page) -> tuple[NDArray[np.bool_], ...] | None:
     """Find the best gutter: masks of the boxes left of it, right of it and across it; None where there is none."""
+    boxes = page.boxes
     best, best_score = None, 0.0
     height = float(boxes[:, 3].max() - boxes[:, 1].min()) or 1.0
     for edge in np.unique(boxes[:, 2]):
-        left = boxes[:, 2] <= edge + _OVERHANG
-        right = (boxes[:, 0] >= edge - _OVERHANG) & ~left
-        across = ~left & ~right
+        left, right, across = _sides(boxes, float(edge))
         if not left.any() or not right.any() or across.sum() > _CROSSING * len(boxes):
             continue
         shared = _side_by_side(boxes[left], boxes[right])
-        if shared < _SHARED * height or not _columns(boxes, written, left, right, across):
+        if shared < _SHARED * height or not _columns(page, left, right, across):
             continue
-        score = shared / height - across.sum() / len(boxes)
         gap = float(boxes[right, 0].min() - boxes[left, 2].max())
-        score += 1e-3 * gap
+        score = shared / height - across.sum() / len(boxes) + 1e-3 * gap
         if best is None or score > best_score:
             best, best_score = (left, right, across), score
     return best
@@ -97,28 +141,39 @@ def _side_by_side(left: Floats, right: Floats) -> float:
     return float(min(left[:, 3].max(), right[:, 3].max()) - max(left[:, 1].min(), right[:, 1].min()))
 
 
-def _columns(boxes: Floats, written: NDArray[np.float64], *sides: NDArray[np.bool_]) -> bool:
-    left, right, across = sides
-    if written[0] >= 0:
-        labels = right[np.argsort(written, kind="stable")]
-        labels = labels[~across[np.argsort(written, kind="stable")]]
-        turns = int(np.count_nonzero(labels[1:] != labels[:-1]))
-        if turns <= max(2 * (int(across.sum()) + 1), int(_TURNS * min(left.sum(), right.sum()))):
-            return True
-    return _is_prose(boxes[left]) and _is_prose(boxes[right])
+def _columns(page: _Page, left: NDArray[np.bool_], right: NDArray[np.bool_], across: NDArray[np.bool_]) -> bool:
+    """Tell columns from cells: columns were written one after the other, or both are prose."""
+    written = page.written
+    if not np.isnan(written[0]) and _turns(written, right, across) <= _TURNS * min(left.sum(), right.sum()):
+        return True
+    return _is_prose(page, left) and _is_prose(page, right)
 
 
-def _is_prose(boxes: Floats) -> bool:
+def _turns(written: Floats, right: NDArray[np.bool_], across: NDArray[np.bool_]) -> int:
+    """Count how often writing changed sides, more than the once that any strip between spanning boxes needs."""
+    order = np.argsort(written, kind="stable")
+    spare = 0
+    strips = np.split(order, np.flatnonzero(across[order]))
+    for strip in (right[part[~across[part]]] for part in strips):
+        spare += max(int(np.count_nonzero(strip[1:] != strip[:-1])) - 1, 0)
+    return spare
+
+
+def _is_prose(page: _Page, side: NDArray[np.bool_]) -> bool:
     """Tell whether most lines fill the width of their column, as running text does and cells do not."""
+    boxes, lines = page.boxes[side], page.lines[side]
     widths = boxes[:, 2] - boxes[:, 0]
     column = float(boxes[:, 2].max() - boxes[:, 0].min())
-    return len(boxes) > 2 and float((widths >= _FULL * column).mean()) >= 0.5  # noqa: PLR2004 - most of several
+    height = float(np.median((boxes[:, 3] - boxes[:, 1]) / lines))
+    full = float(lines[widths >= _FULL * column].sum())
+    return column >= _WIDE * height and float(lines.sum()) >= _PROSE_LINES and full >= 0.5 * float(lines.sum())
 
 
-def _by_rows(boxes: Floats, written: NDArray[np.float64], members: list[int]) -> list[int]:
+def _by_rows(page: _Page, members: list[int]) -> list[int]:
     """Order from top to bottom; boxes of one row from left to right."""
+    boxes = page.boxes
     rows: list[list[int]] = []
-    for index in sorted(members, key=lambda i: (float(boxes[i, 1]), float(written[i]))):
+    for index in sorted(members, key=lambda i: (float(boxes[i, 1]), float(np.nan_to_num(page.written[i])))):
         if rows and _same_row(boxes[rows[-1][0]], boxes[index]):
             rows[-1].append(index)
         else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, Block, blocks_of
+from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, Block, Run, around, blocks_of, body_size, stacks
 from nemo_retriever_dagster.extract.layout_order import reading_order
 from nemo_retriever_dagster.model import Box, Element, Kind, Origin
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.09  # of the page's height: where running heads and page numbers stand
 _APART = 0.8  # of the type's size: the blank that sets them off
+_SMALL = 1.25  # of the usual size: larger type is no running head
+_NOTE = 0.93  # of the usual size: footnotes are at most this large
+_NOTE_MARK = re.compile(r"(?:\d{1,3}|[*\u2020\u2021\u00a7]+|\[\d+\]|\([\da-z]\))[\s.)]?\s*\S")
 _INSIDE = 0.5  # a line with more than this share of its area in an area belongs to it
 _HIDDEN = "This text cannot be seen on the page (invisible, white, tiny or off the page)."
 
@@ -61,7 +65,9 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
         "\n".join(line.text for line in lines) if any(line.text.endswith(("-", SOFT_HYPHEN)) for line in lines) else ""
     )
     elements: list[Element] = []
-    for run, area in zip(blocks_of(runs, vocabulary=vocabulary), [*placed, None], strict=True):
+    for run, area in zip(
+        blocks_of(runs, vocabulary=vocabulary), [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True
+    ):
         if text:
             elements.extend(_text_element(block, paper) for block in run)
         if area is not None:
@@ -79,21 +85,43 @@ def _claimed(line: Line, owned: Sequence[_Owned]) -> bool:
     return False
 
 
-def _runs(lines: Sequence[Line], owned: Sequence[_Owned], paper: Paper) -> tuple[list[list[Line]], list[_Owned]]:
+def _runs(lines: Sequence[Line], owned: Sequence[_Owned], paper: Paper) -> tuple[list[Run], list[_Owned]]:
     """Return the runs of lines between the areas, and the areas between them, in reading order."""
     head, body, foot = _furniture(lines, paper.size[1])
-    boxes = [*(line.box for line in body), *(item.area.box for item in owned)]
-    order = [*(line.order for line in body), *(_written(item, body) for item in owned)] if paper.written else None
-    runs: list[list[Line]] = [[*head]]
+    groups, notes = _notes(stacks(body) if paper.written else [[line] for line in body], paper.size[1])
+    boxes = [*(around(group) for group in groups), *(item.area.box for item in owned)]
+    order = (
+        [*(group[0].order for group in groups), *(_written(item, body) for item in owned)] if paper.written else None
+    )
+    runs = [Run(head, furniture=True), Run([])]
     placed: list[_Owned] = []
-    for index in reading_order(boxes, order):
-        if index < len(body):
-            runs[-1].append(body[index])
+    counts = [*(len(group) for group in groups), *(1 for _ in owned)]
+    for index in reading_order(boxes, order, counts):
+        if index < len(groups):
+            runs[-1].lines.extend(groups[index])
         else:
-            placed.append(owned[index - len(body)])
-            runs.append([])
-    runs[-1].extend(foot)
-    return runs, placed
+            placed.append(owned[index - len(groups)])
+            runs.append(Run([]))
+    runs.extend(Run(notes[i], furniture=True) for i in reading_order([around(note) for note in notes]))
+    return [*runs, Run(foot, furniture=True)], placed
+
+
+def _notes(groups: list[list[Line]], height: float) -> tuple[list[list[Line]], list[list[Line]]]:
+    """Set footnotes apart: small type under a mark, in the lower half, with no text of the usual size below."""
+    usual = body_size([line for group in groups for line in group])
+    found: list[list[Line]] = []
+    kept = list(groups)
+    for group in sorted(groups, key=lambda group: -group[0].box.y0):
+        box = around(group)
+        small = group[0].size <= _NOTE * usual and box.y0 > 0.5 * height and _NOTE_MARK.match(group[0].text)
+        if small and not any(_under(box, around(other)) for other in kept if other is not group):
+            found.append(group)
+            kept.remove(group)
+    return kept, found[::-1]
+
+
+def _under(box: Box, other: Box) -> bool:
+    return other.y0 >= box.y1 - 1 and other.x0 < box.x1 and box.x0 < other.x1
 
 
 def _written(item: _Owned, lines: Sequence[Line]) -> float:
@@ -106,19 +134,22 @@ def _written(item: _Owned, lines: Sequence[Line]) -> float:
 
 
 def _furniture(lines: Sequence[Line], height: float) -> tuple[list[Line], list[Line], list[Line]]:
-    """Set running heads and feet apart, each from left to right, where a blank separates them from the body."""
-    top, bottom = _MARGIN * height, (1 - _MARGIN) * height
-    head = [line for line in lines if line.box.y1 <= top]
-    foot = [line for line in lines if line.box.y0 >= bottom]
-    body = [line for line in lines if line.box.y1 > top and line.box.y0 < bottom]
+    """Set running heads and feet apart, each from left to right: small type near the edge, a blank off the body."""
+    top, bottom, usual = _MARGIN * height, (1 - _MARGIN) * height, body_size(lines)
+    small = [line.size <= _SMALL * usual and not line.bold for line in lines]
+    head = [line for line, is_small in zip(lines, small, strict=True) if is_small and line.box.y1 <= top]
+    foot = [line for line, is_small in zip(lines, small, strict=True) if is_small and line.box.y0 >= bottom]
+    apart = {line.order for line in [*head, *foot]}
+    body = [line for line in lines if line.order not in apart]
     if not body:
         return [], list(lines), []
     first, last = min(line.box.y0 for line in body), max(line.box.y1 for line in body)
-    if head and first - max(line.box.y1 for line in head) < _APART * head[-1].size:
-        head, body = [], [*head, *body]
-    if foot and min(line.box.y0 for line in foot) - last < _APART * foot[0].size:
-        foot, body = [], [*body, *foot]
-    return _by_place(head), sorted(body, key=lambda line: line.order), _by_place(foot)
+    if head and first - max(line.box.y1 for line in head) < _APART * usual:
+        head = []
+    if foot and min(line.box.y0 for line in foot) - last < _APART * usual:
+        foot = []
+    apart = {line.order for line in [*head, *foot]}
+    return _by_place(head), [line for line in lines if line.order not in apart], _by_place(foot)
 
 
 def _by_place(lines: Sequence[Line]) -> list[Line]:
@@ -144,14 +175,11 @@ def _text_element(block: Block, paper: Paper, inside: Kind | None = None) -> Ele
 def _inner_element(owned: _Owned, paper: Paper) -> Element:
     """Return the text of a table or chart row by row, so that the page's full text has it."""
     lines = owned.lines
-    box = lines[0].box
-    for line in lines[1:]:
-        box = box.union(line.box)
     rows = [lines[i] for i in reading_order([line.box for line in lines])]
     parts = [rows[0].text]
     for before, line in pairwise(rows):
         same_row = min(before.box.y1, line.box.y1) - max(before.box.y0, line.box.y0) > _INSIDE * line.box.height
         parts.append(f"{' ' if same_row else chr(10)}{line.text}")
     text = "".join(parts).replace(SOFT_HYPHEN, "-")
-    block = Block(text=text, box=box, size=lines[0].size, hidden=all(line.hidden for line in lines))
+    block = Block(text=text, box=around(lines), size=lines[0].size, hidden=all(line.hidden for line in lines))
     return _text_element(block, paper, inside=owned.area.element.kind)

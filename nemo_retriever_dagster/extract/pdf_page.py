@@ -10,6 +10,7 @@ import numpy as np
 from nemo_retriever_dagster.extract.charts import chart_from_words
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
+from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
@@ -126,10 +127,11 @@ class PageReader:
 
     def _elements(self) -> tuple[Element, ...]:
         options = self.document.options
-        tables = self._tables() if options.tables else []
+        lines = self._lines()
+        tables = self._tables(lines) if options.tables else []
         areas = [*tables, *self._figures([area.box for area in tables])]
         paper = Paper(number=self.number, size=self.size)
-        return arrange(self._lines(), areas, paper, text=options.text)
+        return arrange(lines, areas, paper, text=options.text)
 
     def _lines(self) -> list[Line]:
         words = self.words
@@ -144,7 +146,7 @@ class PageReader:
         )
         return lines_of(words.words, words.boxes, looks, [styles[i].font for i in index])
 
-    def _tables(self) -> list[Area]:
+    def _tables(self, lines: list[Line]) -> list[Area]:
         found = geometry(self.words, self.drawings)
         if not may_have_tables(found):
             return []
@@ -159,6 +161,7 @@ class PageReader:
                 attributes={"ruled": item.ruled, "confidence": round(float(item.confidence), 3)},
             )
             for item in find_tables(found)
+            if item.ruled or not _is_prose(lines, item.box)
         ]
 
     def _figures(self, taken: list[Box]) -> list[Area]:
@@ -270,3 +273,8 @@ class PageReader:
         if scale not in self._renders:
             self._renders[scale] = render(self.page, self.size, scale, self.document.budget.limits)
         return self._renders[scale]
+
+
+def _is_prose(lines: list[Line], box: Box) -> bool:
+    inside = [line for line in lines if line.box.covered_by(box) > _MORE_IN]
+    return written_in_columns([line.box for line in inside], [line.order for line in inside])
