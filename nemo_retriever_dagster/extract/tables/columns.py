@@ -84,7 +84,7 @@ def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
     """Return the extents of the columns, left to right: where ink stands on more than a few of ``lines``."""
     several = [line for line in lines if len(line.segments) > 1] or list(lines)
     ink = [s for i, line in enumerate(several) for s in line.segments if not _over_columns(s, several, i)]
-    few = int(OUTLIERS * len(several)) if len(several) > 4 else 0
+    few = max(1, int(OUTLIERS * len(several))) if len(several) > 4 else 0
     covered = _covered([(s.box.x0, s.box.x1) for s in ink], few)
     joined: list[Span] = []
     for x0, x1 in covered:

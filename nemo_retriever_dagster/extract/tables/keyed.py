@@ -88,6 +88,6 @@ def _is_keyed(run: Sequence[Sequence[Line]], gaps: Sequence[Span]) -> bool:
     rows = [block for block in run if _both(block, gaps)]
     edge = inner(gaps)[0][0]
     keys = [[w.text for line in block for w in line.words() if w.box.x0 < edge] for block in rows]
-    marks = sum(len(key) == 1 and is_mark(key[0]) for key in keys)
+    marks = any(len(key) == 1 and (is_mark(key[0]) or key[0].isdigit()) for key in keys)
     short = all(len(key) <= LONGEST_KEY * (1 + (i > 0)) for i, key in enumerate(keys))
     return len(rows) >= FEWEST_ROWS and short and not marks and 2 * len(rows) > len(run)

@@ -91,7 +91,10 @@ def is_prose(stack: Sequence[Segment], height: float) -> bool:
     if len(stack) == 1:
         return words >= LONE_PROSE_WORDS
     full = sum(segment.box.x1 > box.x1 - 0.15 * box.width for segment in stack)
-    return words >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack)
+    if words >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack):
+        return True
+    small = sum(segment.words[0].text[0].islower() for segment in stack[1:])
+    return len(stack) > 2 and words >= 2.5 * len(stack) and small >= 0.6 * (len(stack) - 1) and box.width > 6 * height
 
 
 def without(lines: Iterable[Line], left_out: Iterable[Segment]) -> list[Line]:

@@ -36,7 +36,7 @@ def stream_tables(geometry: PageGeometry, grids: Sequence[FoundTable], height: f
     for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
         box = around(line.box for line in run)
         table = _stream_table(run, cuts_of(box, across, geometry.fills), scale)
-        if table is not None and acceptable(table, run):
+        if table is not None and acceptable(table, run) and not in_pictures(run, geometry):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
     return found
 
@@ -77,22 +77,34 @@ def _stream_table(run: Sequence[Line], cuts: Sequence[float], scale: Scale) -> T
 
 
 def acceptable(table: Table, run: Sequence[Line]) -> bool:
-    """Tell a table from lists, contents, stray columns of text."""
+    """Tell a table from lists, contents, formulas, stray columns of text."""
     height, width = table.shape
-    if height < 2 or width < 2:
-        return False
     texts = [cell for cell in table.cells if cell.text]
-    body = [cell for cell in texts if cell.column and cell.row]
+    body = [cell.text for cell in texts if cell.column and cell.row]
+    if height < 2 or width < 2 or not body:
+        return False
     if any(has_leaders(cell.text) for cell in texts) or (width == 2 and bullets(run)):
         return False
     fill = sum(cell.column_span for cell in texts) / (height * width)
-    if fill < 0.4 or not body:
+    weak = sum(len(cell.text) < 3 and not is_value(cell.text) for cell in texts)
+    if fill < 0.4 or weak > 0.4 * len(texts):
         return False
-    values = sum(is_value(cell.text) for cell in body) / len(body)
-    words = sum(len(cell.text.split()) for cell in body) / len(body)
+    values = sum(map(is_value, body)) / len(body)
     if values >= 0.4:
         return len(body) >= 2
-    return height >= 3 and words < (8 if width > 2 else 6)
+    words = sum(len(text.split()) for text in body) / len(body)
+    small = sum(text[0].islower() for text in body) / len(body)
+    return height >= 3 and words < (8 if width > 2 else 6) and small < 0.4
+
+
+def in_pictures(run: Sequence[Line], geometry: PageGeometry) -> bool:
+    """Tell whether most words stand in pictures, or in three or more drawn shapes: they are labels of a figure."""
+    page = geometry.size[0] * geometry.size[1]
+    box = around(line.box for line in run)
+    shapes = [shape for shape in geometry.drawings if shape.intersect(box).area and shape.area < 0.5 * page]
+    areas = [*(p for p in geometry.pictures if p.area < 0.8 * page), *(shapes if len(shapes) > 2 else [])]
+    words = [word.box for line in run for word in line.words()]
+    return sum(any(word.covered_by(area) > 0.5 for area in areas) for word in words) > 0.5 * len(words)
 
 
 def bullets(lines: Sequence[Line]) -> bool:

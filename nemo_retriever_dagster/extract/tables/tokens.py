@@ -17,7 +17,7 @@ _NUMBER = re.compile(
         (?:%|‰|[a-zA-Z]{1,3}\d?|bps|°C?|€)?\s*[)\]]*%?[*†‡]*(?:\(?[a-z0-9]\))?""",
     re.VERBOSE,
 )
-_NOTHING = re.compile(r"[-\u2010-\u2015\u2212.*…]+%?|n\.?/?a\.?|n\.m\.|nil|:", re.IGNORECASE)
+_NOTHING = re.compile(r"[-\u2010-\u2015\u2212*…]+%?|\.{2,3}|n\.?/?a\.?|n\.m\.|nil", re.IGNORECASE)
 _YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[/\u2013-](?:\d\d){1,2})?[AEP*]?")
 _MARK = re.compile(r"[•◦▪●○■□–—*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?")
 _LEADERS = re.compile(r"(?:\.\s?){4,}|…{2,}|_{4,}")
