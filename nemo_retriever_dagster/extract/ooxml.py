@@ -30,6 +30,7 @@ _SCHEMAS = "http://schemas.openxmlformats.org"
 NAMESPACES = {
     "w": f"{_SCHEMAS}/wordprocessingml/2006/main",
     "p": f"{_SCHEMAS}/presentationml/2006/main",
+    "s": f"{_SCHEMAS}/spreadsheetml/2006/main",
     "a": f"{_SCHEMAS}/drawingml/2006/main",
     "c": f"{_SCHEMAS}/drawingml/2006/chart",
     "dgm": f"{_SCHEMAS}/drawingml/2006/diagram",

@@ -1,0 +1,123 @@
+"""The cells of a worksheet as text, and the workbook's tables they point into: shared strings, number formats."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.ooxml import every, first, number, q
+from nemo_retriever_dagster.extract.xlsx_shown import plain, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxml.etree import _Element
+
+    from nemo_retriever_dagster.extract.ooxml import Package
+
+_REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_LETTERS = 26
+_PHONETIC = "s:rPh"
+_YES = {"1", "true"}
+
+
+class Workbook:
+    """What the sheets of a workbook share."""
+
+    def __init__(self, package: Package, part: str, root: _Element) -> None:
+        """Read shared strings and styles; a workbook without them is whole too."""
+        properties = first(root, "s:workbookPr")
+        self.mac_epoch = properties is not None and properties.get("date1904", "0") in _YES
+        self.warnings: list[str] = []
+        self._strings = [rich_text(node) for node in every(self._part(package, part, "sharedStrings"), "s:si")]
+        styles = self._part(package, part, "styles")
+        own = {number(n.get("numFmtId")): n.get("formatCode", "") for n in every(styles, "s:numFmts/s:numFmt")}
+        self._formats = [
+            own.get(code, _built_in(code))
+            for code in (number(node.get("numFmtId")) for node in every(styles, "s:cellXfs/s:xf"))
+        ]
+
+    def text(self, cell: _Element) -> str:
+        """Return what a cell (``s:c``) shows; a formula whose result the file does not keep is shown itself."""
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            inline = first(cell, "s:is")
+            return rich_text(inline) if inline is not None else ""
+        value, formula = first(cell, "s:v"), first(cell, "s:f")
+        text = (value.text or "").strip() if value is not None else ""
+        if not text:
+            return f"={formula.text}" if formula is not None and formula.text else ""
+        if kind == "s":
+            place = number(text, -1)
+            return self._strings[place] if 0 <= place < len(self._strings) else ""
+        if kind == "b":
+            return "TRUE" if text == "1" else "FALSE"
+        return self._number(text, cell) if kind == "n" else text
+
+    def _number(self, text: str, cell: _Element) -> str:
+        try:
+            value = float(text)
+        except ValueError:
+            return text
+        style = number(cell.get("s"), -1)
+        code = self._formats[style] if 0 <= style < len(self._formats) else "General"
+        return shown(value, code, mac_epoch=self.mac_epoch) if math.isfinite(value) else plain(value)
+
+    def _part(self, package: Package, part: str, kind: str) -> _Element | None:
+        target = package.link(part, kind)
+        try:
+            return package.xml(target) if target else None
+        except CorruptFileError as error:
+            self.warnings.append(f"The part {target} cannot be read: {error.message}")
+            return None
+
+
+def rich_text(node: _Element) -> str:
+    """Return the text of a string item, reading aids for Asian scripts left out."""
+    phonetic = {run for aid in every(node, _PHONETIC) for run in aid.iter(q("s:t"))}
+    return "".join(run.text or "" for run in node.iter(q("s:t")) if run not in phonetic).strip()
+
+
+def rows(sheet: _Element, workbook: Workbook) -> Iterator[tuple[int, dict[int, str]]]:
+    """Yield each row that holds text: its number and its cells by column, both from 0."""
+    row = -1
+    for node in every(sheet, "s:sheetData/s:row"):
+        row = number(node.get("r"), row + 2) - 1
+        cells: dict[int, str] = {}
+        column = -1
+        for cell in every(node, "s:c"):
+            column = place(cell.get("r", ""))[1] if cell.get("r") else column + 1
+            if text := workbook.text(cell):
+                cells[column] = text
+        if cells:
+            yield row, cells
+
+
+def merges(sheet: _Element) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return the merged cells: (row, column) of the first -> (rows, columns)."""
+    found = {}
+    for node in every(sheet, "s:mergeCells/s:mergeCell"):
+        start, _, end = node.get("ref", "").partition(":")
+        if end:
+            (top, left), (bottom, right) = place(start), place(end)
+            found[top, left] = (bottom - top + 1, right - left + 1)
+    return found
+
+
+def place(reference: str) -> tuple[int, int]:
+    """Turn ``B3`` into (2, 1); raise `CorruptFileError` for anything else."""
+    match = _REFERENCE.fullmatch(reference.replace("$", "").upper())
+    if match is None:
+        raise CorruptFileError(f"A cell of the workbook stands at {reference!r}, which is no place.")
+    column = 0
+    for letter in match[1]:
+        column = column * _LETTERS + ord(letter) - ord("A") + 1
+    return int(match[2]) - 1, column - 1
+
+
+def _built_in(code: int) -> str:
+    from openpyxl.styles.numbers import BUILTIN_FORMATS
+
+    return str(BUILTIN_FORMATS.get(code, "General"))
