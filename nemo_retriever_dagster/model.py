@@ -339,7 +339,7 @@ class Failure:
 
     def __getitem__(self, item: int) -> str:
         """Index the same pair."""
-        return tuple(self)[item]
+        return (f"{self.index}:{self.uri}", self.message)[item]
 
     def __len__(self) -> int:
         """Return 2: it is a pair."""

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 _PORTS = {
     "embedder": "embedding_nim",
     "reranker": "reranker_nim",

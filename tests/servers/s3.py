@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
-
 from servers.process import free_port, serving
 
 if TYPE_CHECKING:
@@ -28,7 +27,11 @@ class S3:
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"key": KEY, "secret": SECRET, "client_kwargs": {"endpoint_url": self.endpoint, "region_name": "us-east-1"}}
+        return {
+            "key": KEY,
+            "secret": SECRET,
+            "client_kwargs": {"endpoint_url": self.endpoint, "region_name": "us-east-1"},
+        }
 
     @property
     def files(self) -> Any:

@@ -1,0 +1,170 @@
+"""Artifacts: whole or absent, checked, named by their addresses only; full and read-only disks are named."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_retriever_dagster.artifacts import Artifacts, address
+from nemo_retriever_dagster.errors import InvalidOptionError, StorageError, StorageFullError
+
+PLACE = address("extract", "ab" * 32, "data")
+
+
+@pytest.fixture(params=["local", "memory"])
+def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    return Artifacts(
+        tmp_path / "kept" if request.param == "local" else f"memory://{tmp_path.name}-{os.urandom(4).hex()}"
+    )
+
+
+def test_round_trip(artifacts: Artifacts):
+    assert artifacts.get(PLACE) is None
+    assert not artifacts.exists(PLACE)
+    assert artifacts.list() == []
+    for data in (b"", b"one", bytes(100_000)):
+        artifacts.put(PLACE, data)
+        assert artifacts.get(PLACE) == data
+        assert artifacts.exists(PLACE)
+    other = address("embed", "cd" * 16, "npy")
+    artifacts.put(other, b"x")
+    assert artifacts.list() == [other, PLACE]
+    assert artifacts.list("extract") == artifacts.list("extract/ab") == [PLACE]
+    assert artifacts.list("extract/cd") == []
+    assert artifacts.delete("extract") == 1
+    assert artifacts.delete(other) == 1
+    assert artifacts.delete(other) == 1
+    assert artifacts.list() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "extract",
+        f"extract/ab/{'ab' * 32}",
+        f"extract/ba/{'ab' * 32}.data",
+        f"../ab/{'ab' * 32}.data",
+        f"/extract/ab/{'ab' * 32}.data",
+        f"extract/ab/{'ab' * 32}.data\n",
+        f"extract/ab/{'AB' * 32}.data",
+        f"extract/ab/{'ab' * 32}.../x",
+        f"extract/ab/../ab/{'ab' * 32}.data",
+        "extract/ab/abab.data",
+    ],
+)
+def test_only_addresses_are_taken(tmp_path: Path, text: str):
+    artifacts = Artifacts(tmp_path / "kept")
+    for call in (artifacts.get, artifacts.exists, lambda name: artifacts.put(name, b"x")):
+        with pytest.raises(InvalidOptionError):
+            call(text)
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("prefix", ["..", "/", "extract/", "extract/abc", "extract/../x"])
+def test_only_prefixes_are_listed(artifacts: Artifacts, prefix: str):
+    for call in (artifacts.list, artifacts.delete):
+        with pytest.raises(InvalidOptionError):
+            call(prefix)
+
+
+def flipped(data: bytes) -> Iterator[bytes]:
+    for place in range(len(data)):
+        yield data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
+        yield data[:place]
+
+
+def test_every_damaged_byte_and_every_cut_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    artifacts = Artifacts(tmp_path)
+    artifacts.put(PLACE, b"payload")
+    whole = (tmp_path / PLACE).read_bytes()
+    for damaged in flipped(whole):
+        (tmp_path / PLACE).write_bytes(damaged)
+        assert artifacts.get(PLACE) is None
+        assert not artifacts.exists(PLACE)
+    assert "is damaged" in caplog.text
+    assert PLACE in caplog.text
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_are_never_taken_for_an_artifact(tmp_path_factory: pytest.TempPathFactory, data: bytes):
+    folder = tmp_path_factory.getbasetemp() / "foreign"
+    (folder / PLACE).parent.mkdir(parents=True, exist_ok=True)
+    (folder / PLACE).write_bytes(data)
+    assert Artifacts(folder).get(PLACE) is None
+
+
+def test_unfinished_writes_are_neither_listed_nor_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    artifacts = Artifacts(tmp_path)
+    artifacts.put(PLACE, b"old")
+
+    def crash(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", crash)
+        with pytest.raises(StorageError, match="Input/output error"):
+            artifacts.put(PLACE, b"new")
+    assert artifacts.get(PLACE) == b"old"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [PLACE.rpartition("/")[2]]
+    left = tmp_path / f"{PLACE}.x1.part"
+    left.write_bytes(b"from a killed process")
+    assert artifacts.list() == [PLACE]
+
+
+def test_many_writers_of_one_address_leave_one_whole_artifact(tmp_path: Path):
+    artifacts = Artifacts(tmp_path)
+    contents = [bytes([number]) * 50_000 for number in range(8)]
+    threads = [threading.Thread(target=artifacts.put, args=(PLACE, data)) for data in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert artifacts.get(PLACE) in contents
+    assert artifacts.list() == [PLACE]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_is_named_and_work_goes_on_when_there_is_space(small_disk: Path):
+    artifacts = Artifacts(small_disk / "kept")
+    artifacts.put(PLACE, b"kept")
+    with pytest.raises(StorageFullError, match="No space left") as caught:
+        artifacts.put(address("embed", "cd" * 16, "npy"), os.urandom(400_000))
+    assert "Free some space" in caught.value.hint
+    assert artifacts.get(PLACE) == b"kept"
+    assert artifacts.list() == [PLACE]
+    artifacts.put(address("embed", "cd" * 16, "npy"), b"small")
+
+
+def test_read_only_disk_is_named(small_disk: Path):
+    artifacts = Artifacts(small_disk / "kept")
+    artifacts.put(PLACE, b"kept")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StorageError, match="Read-only file system") as caught:
+        artifacts.put(PLACE, b"new")
+    assert "mount it writable" in caught.value.hint
+    assert artifacts.get(PLACE) == b"kept"
+
+
+def test_place_that_is_a_file_is_named(tmp_path: Path):
+    (tmp_path / "kept").write_text("a file")
+    with pytest.raises(StorageError, match="kept"):
+        Artifacts(tmp_path / "kept").put(PLACE, b"x")
