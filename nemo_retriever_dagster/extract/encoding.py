@@ -22,6 +22,16 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_IN_USE = [
+    *("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949", "mac_roman"),
+]
+_HEBREW = bytes(range(0xE0, 0xFB))  # letters without case; Cyrillic would have capitals and letters above
+_TOO_FEW = 4
+_CONFUSED_WITH_WESTERN = {"cp1250", "cp1257", "mac_roman"}
+_NEAR = 0.06
+_CENTRAL = re.compile(rb"[\x8a\x8e\x9a\x9e\xf0\xfe]|[A-Za-z][\xb3\xb9\xba][a-z]")
+_ESCAPES_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
 _SAMPLE_BYTES = 1 << 15
 _FEW = 0.01  # share of bytes that may be damaged in a text that is otherwise UTF-8
 _BINARY = 0.05  # share of control characters above which bytes are no text
@@ -89,6 +99,8 @@ def detect_encoding(data: bytes, declared: str = "") -> tuple[str, int]:
         return marked, mark
     if wide := _unmarked_wide(data[:_SAMPLE_BYTES]):
         return wide, 0
+    if _ESCAPES_JAPANESE.search(data[:_SAMPLE_BYTES]):
+        return "iso2022_jp", 0
     if _is_utf8(data):
         return "utf-8", 0
     return known_encoding(declared, data) or _by_statistics(data), 0
@@ -130,6 +142,8 @@ def _is_utf8(data: bytes) -> bool:
 def known_encoding(name: str, data: bytes) -> str:
     """Return ``name`` as Python calls it, "" when it is none; web labels mean what browsers mean by them."""
     name = name.strip().lower()
+    if name.startswith(("utf", "unicode", "ucs")):
+        return ""  # bytes that are UTF have been seen to be so
     name = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030"}.get(name, name)
     try:
         data[:_SAMPLE_BYTES].decode(name, "replace").encode("utf-8", "replace")
@@ -139,10 +153,34 @@ def known_encoding(name: str, data: bytes) -> str:
 
 
 def _by_statistics(data: bytes) -> str:
+    """Guess among the encodings in use; where guesses tie, Western European as browsers do."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:_SAMPLE_BYTES]).best()
-    return best.encoding if best else "cp1252"
+    sample = data[:_SAMPLE_BYTES]
+    beyond_ascii = sample.translate(None, bytes(range(128)))
+    if len(beyond_ascii) < _TOO_FEW:
+        return "cp1252"
+    if len(beyond_ascii) > 4 * _TOO_FEW and not beyond_ascii.translate(None, _HEBREW):
+        return "cp1255"
+    matches = list(from_bytes(sample, cp_isolation=_IN_USE))
+    if not matches:
+        return "cp1252"
+    western = next((match for match in matches if match.encoding == "cp1252"), None)
+    best = matches[0]
+    if western and best.encoding in _CONFUSED_WITH_WESTERN and not _is_central_european(sample):
+        near = western.chaos <= best.chaos + _NEAR and western.coherence >= best.coherence - _NEAR
+        return "cp1252" if near else best.encoding
+    return best.encoding
+
+
+def _is_central_european(sample: bytes) -> bool:
+    """Look for bytes that Western European texts hardly have: s and z with caron, d and t as South Slavs write them.
+
+    The Hungarian o with double acute shares its byte with the Portuguese and Estonian o with tilde; these have a company
+    that Hungarian has not.
+    """
+    hungarian = b"\xf5" in sample and b"\xe3" not in sample and b"\xe4" not in sample
+    return hungarian or bool(_CENTRAL.search(sample))
 
 
 def _losses(text: str, data: bytes, encoding: str) -> tuple[str, ...]:

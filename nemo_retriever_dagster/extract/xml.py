@@ -71,10 +71,10 @@ def _as_utf8(data: bytes) -> bytes:
     encoding, mark = marked_encoding(data)
     if not encoding:
         declared = _DECLARATION.match(data)
-        encoding = known_encoding(declared[1].decode("ascii"), data) if declared else "utf-8"
+        encoding = (known_encoding(declared[1].decode("ascii"), data) if declared else "") or "utf-8"
     if encoding in {"utf-8", "ascii"}:
         return data[mark:]
     try:
-        return data[mark:].decode(encoding or "utf-8").encode()
+        return data[mark:].decode(encoding).encode()
     except (UnicodeError, LookupError) as error:
         raise CorruptFileError(f"An XML part is not in the encoding it declares: {error}.") from None
