@@ -32,6 +32,7 @@ _COVERED = 0.9
 _IN_CELL = 0.25  # share of a word that must lie in a cell
 _IN_BAND = 0.5  # share of a row (column) that a spanning cell must cover
 _WIDE_TITLE = 0.3  # of the chart
+_BLANK = 0.6  # of the height of the type: a wider gap parts two labels
 
 
 def distinct(regions: Iterable[Region], *, overlap: float = _SAME) -> list[Region]:
@@ -241,3 +242,26 @@ def unpadded(box: Box, place: Box, frame: tuple[float, float], picture: Picture)
     x0, x1 = sorted((inside.x0, inside.x1))
     y0, y1 = sorted((inside.y0, inside.y1))
     return Box((x0 - place.x0) * x, (y0 - place.y0) * y, (x1 - place.x0) * x, (y1 - place.y0) * y)
+
+
+def phrases(words: Sequence[Word]) -> list[Word]:
+    """Join words that stand on one line with no more than a blank between them, and sort them as they are read.
+
+    A label of several words is one phrase; labels side by side stay apart.
+    """
+    found: list[Word] = []
+    for word in sorted(words, key=lambda one: (one.box.x0, one.box.y0)):
+        at = next((i for i, one in enumerate(found) if _goes_on(one, word)), None)
+        if at is None:
+            found.append(word)
+        else:
+            text, box = f"{found[at].text} {word.text}", found[at].box.union(word.box)
+            found[at] = replace(found[at], text=text, box=box, confidence=min(found[at].confidence, word.confidence))
+    height = median(word.box.height for word in found) if found else 1.0
+    return sorted(found, key=lambda one: (round(one.box.y0 / (height or 1.0)), one.box.x0))
+
+
+def _goes_on(phrase: Word, word: Word) -> bool:
+    height = min(phrase.box.height, word.box.height)
+    on_line = _common((phrase.box.y0, phrase.box.y1), (word.box.y0, word.box.y1)) > height / 2
+    return on_line and -height < word.box.x0 - phrase.box.x1 < _BLANK * height

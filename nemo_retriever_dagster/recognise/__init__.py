@@ -1,0 +1,46 @@
+"""What the engines see and hear on a page that the parser could not read by itself.
+
+Native elements pass through; scans, pictures, renders and speech become elements by the engines of the pipeline.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.recognise.frame import Frame
+from nemo_retriever_dagster.recognise.inside import look_inside
+from nemo_retriever_dagster.recognise.needed import needed
+from nemo_retriever_dagster.recognise.parsed import parsed
+from nemo_retriever_dagster.recognise.regions import with_regions
+from nemo_retriever_dagster.recognise.scan import read_scan
+from nemo_retriever_dagster.recognise.speech import heard
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+    from nemo_retriever_dagster.model import Element
+
+__all__ = ["recognise"]
+
+
+async def recognise(page: Page, options: ExtractOptions, engines: Engines) -> tuple[Element, ...]:
+    """Return the elements of ``page`` in reading order, what only engines can read included; boxes in the page's unit.
+
+    An engine that is needed and not there raises `MissingDependencyError` with the name of its port. A page on which an
+    engine read nothing says so in a warning.
+    """
+    elements = page.elements
+    if page.sound is not None:
+        elements = (*elements, *await heard(page, page.sound, options, needed(engines.transcriber, "transcriber")))
+    if page.scan is None:
+        return await look_inside(elements, options, engines.ocr)
+    frame = Frame.of(page, page.scan)
+    if options.method == "nemotron_parse":
+        elements = await parsed(page, frame, options, engines)
+    else:
+        words = page.words
+        if page.needs_ocr:
+            words, elements = await read_scan(page, frame, options, needed(engines.ocr, "ocr"))
+        if engines.page_elements is not None:
+            elements = await with_regions(elements, words, frame, options, engines)
+    return await look_inside(elements, options, engines.ocr)

@@ -1,0 +1,43 @@
+"""A page without usable text of its own: read by OCR, laid out by the finders of native text."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.extract.scans import elements_from_words
+from nemo_retriever_dagster.model import Element, Kind, Origin
+from nemo_retriever_dagster.recognise.order import placed
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.engines.ports import Ocr
+    from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+    from nemo_retriever_dagster.model import Word
+    from nemo_retriever_dagster.recognise.frame import Frame
+
+NOTHING_READ = "OCR read nothing on this page."
+
+
+async def read_scan(
+    page: Page, frame: Frame, options: ExtractOptions, ocr: Ocr
+) -> tuple[tuple[Word, ...], tuple[Element, ...]]:
+    """Return the words on the page and its elements, those the parser found (pictures) at their places among them."""
+    (found,) = await ocr.read([frame.picture], merge="word")
+    words = frame.words(found)
+    if not words:
+        return (), (*page.elements, _nothing(page, frame, ocr))
+    made = await asyncio.to_thread(
+        elements_from_words, words, frame.size, page=page.number, options=options, engine=ocr.name
+    )
+    return words, placed(made, page.elements)
+
+
+def _nothing(page: Page, frame: Frame, ocr: Ocr) -> Element:
+    return Element(
+        kind=Kind.TEXT,
+        page=page.number,
+        page_size=frame.size,
+        origin=Origin.OCR,
+        engine=ocr.name,
+        warnings=(NOTHING_READ,),
+    )
