@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import FAR, WIDE_BETWEEN_AMOUNTS, common, gaps_of, inner, table_line
 from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_lines, wide_line
-from nemo_retriever_dagster.extract.tables.tokens import is_value, joined_amounts
+from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ LONE_PROSE_WORDS = 12
 FARTHEST = 5.0  # heights of a line that a table's rows may stand apart
 SHORT_PARAGRAPH = 4
 FEW_WORDS = 8
+MOST_HEADS = 6
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
 
@@ -118,10 +120,34 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[l
     while i < len(lines):
         run, end = _run(lines, i, barriers, scale) if len(lines[i].segments) > 1 else ([], i + 1)
         if len(run) > 1:
-            found.append([*_heading_lines(lines[free:i], run, scale), *_trimmed(run, scale)])
+            whole = [*_heading_lines(lines[free:i], run, scale), *_trimmed(run, scale)]
+            if found and _heads(found[-1], whole, barriers, scale):
+                whole = found.pop() + whole
+            found.append(whole)
             free = end
         i = end if len(run) > 1 else i + 1
-    return found
+    return [part for run in found for part in _apart(run, scale)]
+
+
+def _heads(above: Sequence[Line], run: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> bool:
+    """Tell whether a run without amounts stands close above another: it is the header's upper part."""
+    close = run[0].box.y0 - above[-1].box.y1 < 0.6 * scale.height
+    return close and not any(map(_amounts, above)) and len(above) <= MOST_HEADS and not _barred(above[-1].box, run[0].box, barriers)
+
+
+def _apart(run: Sequence[Line], scale: Scale) -> list[Sequence[Line]]:
+    """Split a run where a wide blank is followed by a heading over the columns: two tables, one below the other."""
+    gaps = [b.box.y0 - a.box.y1 for a, b in pairwise(run)]
+    left = min((line.segments[1].box.x0 for line in run if len(line.segments) > 1), default=FAR)
+    for i, gap in enumerate(gaps, start=1):
+        wide = gap > max(1.5 * scale.height, 2.5 * median(gaps))
+        if wide and run[i].box.x0 > left - scale.height and 1 < i < len(run) - 1 and not _amounts(run[i]):
+            return [run[:i], *_apart(run[i:], scale)]
+    return [run]
+
+
+def _amounts(line: Line) -> bool:
+    return any(is_value(segment.text) and not is_year(segment.text) for segment in line.segments)
 
 
 def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scale) -> tuple[list[Line], int]:

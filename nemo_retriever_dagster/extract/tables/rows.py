@@ -140,9 +140,9 @@ def row_gap(rows: Sequence[Row], height: float) -> float:
 
 
 def _one_heading(above: Row, row: Row, blank: float, gap: float, height: float) -> bool:
-    if gap:
-        return blank <= gap
-    return not above.spans() and not row.spans() and blank < 0.9 * height
+    """Tell whether two lines of a header are one heading each: set close, and not several headings under one."""
+    groups = any(sum(a <= first and end <= b for first, end in row.cells) > 1 for a, b in above.cells if b - a > 1)
+    return not groups and blank <= (gap or 0.9 * height)
 
 
 def _goes_on(above: Row, row: Row, blank: float, gap: float) -> bool:

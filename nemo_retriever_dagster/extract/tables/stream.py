@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
 from nemo_retriever_dagster.extract.tables.found import FoundTable
+from nemo_retriever_dagster.extract.tables.headers import spread
 from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
 from nemo_retriever_dagster.extract.tables.lines import around, blank_width, text_lines
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
@@ -35,7 +36,7 @@ def stream_tables(geometry: PageGeometry, grids: Sequence[FoundTable], height: f
     taken = [segment for line in lines for segment in line.segments if any(segment.box.covered_by(t.box) > 0.5 for t in found)]
     for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
         box = around(line.box for line in run)
-        table = _stream_table(run, cuts_of(box, across, geometry.fills), scale)
+        table = _stream_table(run, across, cuts_of(box, across, geometry.fills), scale)
         if table is not None and acceptable(table, run) and not in_pictures(run, geometry):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
     return found
@@ -67,11 +68,14 @@ def cuts_of(box: Box, across: Iterable[Stroke], fills: Iterable[Box]) -> list[fl
     return sorted([*cuts, *(edge for fill in shades for edge in (fill.y0, fill.y1))])
 
 
-def _stream_table(run: Sequence[Line], cuts: Sequence[float], scale: Scale) -> Table | None:
+def _stream_table(
+    run: Sequence[Line], across: Iterable[Stroke], cuts: Sequence[float], scale: Scale
+) -> Table | None:
     columns = column_spans(run, scale)
     if len(columns) < 2:
         return None
     rows = rows_of(aligned(run, columns, scale), columns)
+    spread(rows[: header_count(rows)], columns, across, scale.height)
     rows = merged_rows(rows, cuts, scale.height)
     return to_table(rows, header_count(rows))
 

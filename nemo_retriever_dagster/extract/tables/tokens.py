@@ -58,15 +58,17 @@ def same_number(left: str, right: str) -> bool:
 def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
     """Return a line's words with a currency sign joined to its number, and ``%`` or ``)`` to the number before.
 
-    Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is the
-    number's alone.
+    Accounts set the sign at the left edge of the column, far from its number and close to the one before: of the sign's
+    place, the box keeps what leaves a clear blank.
     """
     joined: list[Glyphs] = []
     for word in line:
         last = joined[-1] if joined else None
         gap = word.box.x0 - last.box.x1 if last else 0.0
         if last and last.text in _CURRENCY and is_value(word.text) and gap < 8 * height:
-            joined[-1] = replace(word, text=last.text + word.text)
+            left = joined[-2].box.x1 + 0.5 * height if len(joined) > 1 else last.box.x0
+            box = word.box._replace(x0=min(word.box.x0, max(last.box.x0, left)))
+            joined[-1] = replace(word, text=last.text + word.text, box=box)
         elif last and word.text in _TAILS and gap < 1.5 * height and is_value(last.text):
             joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
         else:
