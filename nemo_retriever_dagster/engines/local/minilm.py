@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,30 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemo_retriever_dagster.engines.local.batching import BatchQueue
+from nemo_retriever_dagster.engines.local.worker import INSTALL_LOCAL, available_cores
 from nemo_retriever_dagster.engines.usage import record
 from nemo_retriever_dagster.errors import EngineReplyError, MissingDependencyError, MisuseError, RejectedInputError
 from nemo_retriever_dagster.model import Usage
 from nemo_retriever_dagster.modelfiles import MODEL, find_model_file
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from nemo_retriever_dagster.engines.local.batching import Tokens
     from nemo_retriever_dagster.engines.ports import EmbedInput, Purpose
 
-INSTALL_LOCAL = "pip install 'nemo-retriever-dagster[local]'"
 DIMENSION = 384
 SEQUENCE = 256
 MAX_TOKENS = SEQUENCE - 2
 """Word pieces of a text that the model sees: its sequence of 256 less the two marks around it."""
 
 _log = logging.getLogger(__name__)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class MiniLmEmbedder:

@@ -1,0 +1,144 @@
+"""The OCR engines on pictures drawn here: words, places, order, turned pages, errors."""
+
+import asyncio
+import io
+import shutil
+import time
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from nemo_retriever_dagster.engines.local.ocr import RapidOcr
+from nemo_retriever_dagster.engines.local.tesseract import TesseractOcr
+from nemo_retriever_dagster.engines.usage import metered
+from nemo_retriever_dagster.errors import MissingDependencyError, RejectedInputError
+from nemo_retriever_dagster.model import Picture
+
+SENTENCES = [
+    "The quick brown fox jumps",
+    "over the lazy dog while",
+    "seven wizards quietly watch",
+    "from behind the old mill",
+    "near the river bank today",
+    "and nobody says anything",
+]
+TEXT = " ".join(SENTENCES).split()
+
+needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
+ENGINES = ["rapidocr", pytest.param("tesseract", marks=needs_tesseract)]
+
+
+def picture(image):
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return Picture(data=stream.getvalue(), width=image.width, height=image.height)
+
+
+def drawn(sentences=SENTENCES, turn=0):
+    image = Image.new("RGB", (760, 90 + 60 * len(sentences)), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(36)
+    for number, sentence in enumerate(sentences):
+        draw.text((60, 50 + 60 * number), sentence, fill="black", font=font)
+    return image.rotate(turn, expand=True)
+
+
+@pytest.fixture(scope="module")
+def engines():
+    made = {"rapidocr": RapidOcr(), "tesseract": TesseractOcr()}
+    yield made
+    for engine in made.values():
+        asyncio.run(engine.aclose())
+
+
+def read(engine, *images, merge="word"):
+    return asyncio.run(engine.read([picture(image) for image in images], merge=merge))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_words_places_and_order(engines, name):
+    with metered() as meter:
+        (words,) = read(engines[name], drawn())
+    assert [word.text for word in words] == TEXT
+    fox = words[TEXT.index("fox")].box
+    font = ImageFont.load_default(36)
+    left = 60 + font.getlength("The quick brown ")
+    assert abs(fox.x0 - left) < 15
+    assert abs(fox.x1 - left - font.getlength("fox")) < 15
+    assert 40 < fox.y0 < fox.y1 < 105
+    assert all(word.confidence > 0.5 for word in words)
+    assert meter.totals[engines[name].name].items == 1
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_lines_and_paragraphs(engines, name):
+    (lines,) = read(engines[name], drawn(), merge="sentence")
+    assert [line.text for line in lines] == SENTENCES
+    (paragraphs,) = read(engines[name], drawn(), merge="paragraph")
+    assert " ".join(paragraph.text for paragraph in paragraphs).split() == TEXT
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_turned_page_is_read_upright(engines, turn):
+    image = drawn(turn=turn)
+    (words,) = read(engines["rapidocr"], image)
+    assert [word.text for word in words] == TEXT
+    first = words[0].box  # the page's first word lies where its top left corner went
+    x, y = {90: (75, image.height - 80), 180: (image.width - 80, image.height - 75), 270: (image.width - 75, 80)}[turn]
+    assert first.x0 - 30 < x < first.x1 + 30
+    assert first.y0 - 30 < y < first.y1 + 30
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_picture_without_text_has_no_words(engines, name):
+    assert read(engines[name], Image.new("RGB", (300, 200), "white"), Image.new("L", (40, 40), 90)) == [[], []]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
+def test_every_kind_of_picture_is_read(engines, mode):
+    (words,) = read(engines["rapidocr"], drawn(SENTENCES[:1]).convert(mode))
+    assert [word.text for word in words] == SENTENCES[0].split()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_damaged_picture_is_refused(engines, name):
+    good = picture(drawn(SENTENCES[:1])).data
+    for data in (b"", b"not a picture", good[: len(good) // 2]):
+        with pytest.raises(RejectedInputError):
+            asyncio.run(engines[name].read([Picture(data=data, width=1, height=1)]))
+
+
+def test_the_loop_stays_free(engines):
+    async def run():
+        task = asyncio.create_task(engines["rapidocr"].read([picture(drawn())] * 2))
+        longest, before = 0.0, time.monotonic()
+        while not task.done():
+            await asyncio.sleep(0.005)
+            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+        started_beside = longest
+        return started_beside, await task
+
+    longest, answers = asyncio.run(run())
+    assert [len(words) for words in answers] == [len(TEXT)] * 2
+    assert longest < 60  # it ran at all while the engine worked
+
+
+@needs_tesseract
+def test_tesseract_checks_program_and_languages(monkeypatch):
+    asyncio.run(TesseractOcr().check())
+    with pytest.raises(MissingDependencyError, match="tesseract-ocr-xyz"):
+        asyncio.run(TesseractOcr(languages="eng+xyz").check())
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingDependencyError, match="apt-get install tesseract-ocr"):
+        asyncio.run(TesseractOcr().check())
+
+
+@needs_tesseract
+def test_many_pictures_at_once_keep_their_order(engines):
+    answers = read(engines["tesseract"], *(drawn(SENTENCES[i : i + 1]) for i in range(6)), merge="sentence")
+    assert [words[0].text for words in answers] == SENTENCES
+
+
+def test_an_engine_works_again_after_closing(engines):
+    asyncio.run(engines["rapidocr"].aclose())
+    asyncio.run(engines["rapidocr"].check())
+    assert read(engines["rapidocr"], drawn(SENTENCES[:1]))[0]
