@@ -176,8 +176,8 @@ def _by_statistics(data: bytes) -> str:
 def _is_central_european(sample: bytes) -> bool:
     """Look for bytes that Western European texts hardly have: s and z with caron, d and t as South Slavs write them.
 
-    The Hungarian o with double acute shares its byte with the Portuguese and Estonian o with tilde; these have a company
-    that Hungarian has not.
+    The Hungarian o with double acute shares its byte with the Portuguese and Estonian o with tilde, whose texts have
+    other letters that Hungarian has not.
     """
     hungarian = b"\xf5" in sample and b"\xe3" not in sample and b"\xe4" not in sample
     return hungarian or bool(_CENTRAL.search(sample))
