@@ -148,6 +148,13 @@ class InMemoryStore:
                 raise InvalidOptionError(f"{alias!r} is the name of a collection, not an alias.")
             self._aliases[alias] = self._aliases.get(collection, collection)
 
+    def rename(self, collection: str, name: str) -> None:
+        """Give a collection another name."""
+        with self._lock:
+            if collection not in self._collections or self.exists(name):
+                raise InvalidOptionError(f"Cannot rename {collection!r} to {name!r}: no such collection, or it exists.")
+            self._collections[name] = self._collections.pop(collection)
+
     def drop_alias(self, alias: str) -> None:
         """Remove an alias; the collection stays."""
         self._aliases.pop(alias, None)

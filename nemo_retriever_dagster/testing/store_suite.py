@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nemo_retriever_dagster.model import type_json
-    from nemo_retriever_dagster.vdb.contract import Metric, VectorStore
+    from nemo_retriever_dagster.vdb.contract import AliasStore, Metric, VectorStore
 
 DIMENSION = 4
 HOSTILE = (
@@ -226,6 +226,8 @@ class VectorStoreSuite:
             (InvalidOptionError, record(2, text="x" * (limit + 1))),
             (InvalidOptionError, record(2, text="ü" * (limit // 2 + 1))),
             (InvalidOptionError, record(2, text="\ud800")),
+            (InvalidOptionError, record(2, prefix='quo"te')),
+            (InvalidOptionError, record(2, prefix="back\\slash")),
         ]
         for kind, second in bad:
             refused(kind, lambda second=second: store.upsert(name, [good, second]))  # type: ignore[misc]
@@ -373,7 +375,7 @@ class VectorStoreSuite:
             assert list(pool.map(commit, [f"doc{at}" for at in range(8)])) == [20] * 8
         assert store.count(name) == 160
 
-    def test_an_alias_switches_at_once(self, store: VectorStore) -> None:
+    def test_an_alias_switches_at_once(self, store: AliasStore) -> None:
         """Readers of the alias see the old rows, then the new."""
         if not store.capabilities.aliases:
             return

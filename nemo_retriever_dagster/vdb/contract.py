@@ -106,6 +106,18 @@ class VectorStore(Protocol):
         """Drop the collection and all its rows; refused while an alias stands for it."""
         ...
 
+    def flush(self, collection: str) -> None:
+        """Make what was written fast to search."""
+        ...
+
+    def close(self) -> None:
+        """Release the store and any lock on it."""
+        ...
+
+
+class AliasStore(VectorStore, Protocol):
+    """A store whose `Capabilities.aliases` is true: readers use an alias, the collection behind it can change."""
+
     def alias_target(self, alias: str) -> str | None:
         """Return the collection an alias stands for, None if there is no such alias."""
         ...
@@ -118,10 +130,6 @@ class VectorStore(Protocol):
         """Remove an alias; the collection stays."""
         ...
 
-    def flush(self, collection: str) -> None:
-        """Make what was written fast to search."""
-        ...
-
-    def close(self) -> None:
-        """Release the store and any lock on it."""
+    def rename(self, collection: str, name: str) -> None:
+        """Give a collection another name."""
         ...

@@ -123,13 +123,18 @@ class MilvusStore:
 
     def _create(self, spec: CollectionSpec) -> None:
         lite = self.address.lite
-        self.client.create_collection(
-            spec.name,
-            schema=milvus_schema.schema(spec, lite=lite),
-            index_params=milvus_schema.index(spec, lite=lite),
-            consistency_level="Strong",
-            timeout=self.address.timeout,
-        )
+        try:
+            self.client.create_collection(
+                spec.name,
+                schema=milvus_schema.schema(spec, lite=lite),
+                index_params=milvus_schema.index(spec, lite=lite),
+                consistency_level="Strong",
+                timeout=self.address.timeout,
+            )
+        except Exception:
+            if self.client.has_collection(spec.name):  # made, but its index was refused: useless, and in the way
+                self.client.drop_collection(spec.name)
+            raise
 
     def exists(self, collection: str) -> bool:
         """Return whether there is a collection or alias of this name."""

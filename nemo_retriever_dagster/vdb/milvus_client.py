@@ -196,6 +196,11 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
         return StoreUnavailableError(
             f"Milvus at {address.shown} refuses the login: {text}.", hint="Check username and password, or the token."
         )
+    if doing == "create a collection" and "index" in text:
+        return InvalidOptionError(
+            f"Milvus at {address.shown} refuses the index: {text}.",
+            hint="Leave index parameters out; gpu_index=True needs a Milvus built for GPUs.",
+        )
     if doing in {"search", "select", "count"} and _EXPRESSION.search(text):
         return InvalidOptionError(
             f"Milvus does not understand the filter: {text}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Record, type_json
 
 MAX_TEXT, MAX_ID, MAX_DOCUMENT, MAX_GENERATION, MAX_JSON = 65_535, 128, 1_024, 128, 65_536  # bytes
+_UNSAFE = re.compile(r"[\"'\\\x00-\x1f]")  # pymilvus pages through rows by ids that it does not quote
 OUTPUT_FIELDS = ["text", "source", "content_metadata", "document", "generation"]
 
 
@@ -76,6 +78,8 @@ def check_vectors(records: Sequence[Record], dimension: int) -> np.ndarray:
 def _row(record: Record, vector: np.ndarray) -> tuple[dict[str, type_json], int]:
     if record.sparse is not None:
         raise InvalidOptionError(f"{record.id!r} brings its own sparse vector, but Milvus computes BM25 from the text.")
+    if not record.id or _UNSAFE.search(record.id):
+        raise InvalidOptionError(f"{record.id!r} is not an id: use model.stable_id().")
     size = _measure(record.id, "id", record.id, MAX_ID)
     size += _measure(record.id, "document", record.document, MAX_DOCUMENT)
     size += _measure(record.id, "generation", record.generation, MAX_GENERATION)
