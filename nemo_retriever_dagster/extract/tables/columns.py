@@ -83,7 +83,7 @@ def inner(gaps: Iterable[Span]) -> list[Span]:
 def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
     """Return the extents of the columns, left to right: where ink stands on more than a few of ``lines``."""
     several = [line for line in lines if len(line.segments) > 1] or list(lines)
-    ink = [s for i, line in enumerate(several) for s in line.segments if not _over_columns(s, several, i)]
+    ink = [s for i, line in enumerate(several) for s in line.segments if not _over_columns(s, several, i, 0.3 * scale.height)]
     few = max(1, int(OUTLIERS * len(several))) if len(several) > 4 else 0
     covered = _covered([(s.box.x0, s.box.x1) for s in ink], few)
     joined: list[Span] = []
@@ -101,15 +101,15 @@ def _peopled(span: Span, ink: Sequence[Segment], scale: Scale) -> bool:
     return inside > 1
 
 
-def _over_columns(segment: Segment, lines: Sequence[Line], own: int) -> bool:
-    """Tell whether a segment lies over two columns: on enough other lines, two segments have their place under it."""
-    box, wide = segment.box, 0
-    for i, line in enumerate(lines):
-        if i == own:
-            continue
-        under = sum(min(box.x1, o.box.x1) - max(box.x0, o.box.x0) > 0.5 * o.box.width for o in line.segments)
-        wide += under > 1
-    return wide >= max(1, 0.25 * (len(lines) - 1))
+def _over_columns(segment: Segment, lines: Sequence[Line], own: int, margin: float) -> bool:
+    """Tell whether a segment lies over two columns: on enough other lines, a blank between two segments is under it."""
+    left, right = segment.box.x0 + margin, segment.box.x1 - margin
+    under = sum(
+        any(a.box.x1 > left and b.box.x0 < right for a, b in pairwise(line.segments))
+        for i, line in enumerate(lines)
+        if i != own
+    )
+    return under >= max(1, 0.25 * (len(lines) - 1))
 
 
 def _covered(ink: Sequence[Span], few: int) -> list[Span]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.geometry import PageGeometry
     from nemo_retriever_dagster.extract.tables.lines import Line, Segment
     from nemo_retriever_dagster.extract.tables.ruled import Stroke
-    from nemo_retriever_dagster.model import Box, Table
+    from nemo_retriever_dagster.model import Box, Cell, Table
 
 
 def stream_tables(geometry: PageGeometry, grids: Sequence[FoundTable], height: float) -> list[FoundTable]:
@@ -87,7 +87,7 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     body = [cell.text for cell in texts if cell.column and cell.row]
     if height < 2 or width < 2 or not body:
         return False
-    if any(has_leaders(cell.text) for cell in texts) or (width == 2 and bullets(run)):
+    if any(has_leaders(cell.text) for cell in texts) or (width == 2 and bullets(run)) or _listed(texts):
         return False
     fill = sum(cell.column_span for cell in texts) / (height * width)
     weak = sum(len(cell.text) < 3 and not is_value(cell.text) for cell in texts)
@@ -99,6 +99,11 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     words = sum(len(text.split()) for text in body) / len(body)
     small = sum(text[0].islower() for text in body) / len(body)
     return height >= 3 and words < (8 if width > 2 else 6) and small < 0.4
+
+
+def _listed(texts: Sequence[Cell]) -> bool:
+    """Tell whether most cells start with a bullet: a list set in columns."""
+    return sum(is_mark(text.text.split()[0]) and not text.text[0].isalnum() for text in texts) > 0.5 * len(texts)
 
 
 def in_pictures(run: Sequence[Line], geometry: PageGeometry) -> bool:
