@@ -1,8 +1,7 @@
 """Discovery: the sensor that follows the source, the schedule that sets everything right, the job that deletes."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -10,21 +9,18 @@ import dagster as dg
 from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
 from nemo_retriever_dagster.corpus.removal import remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
-from nemo_retriever_dagster.model import stable_id
+from nemo_retriever_dagster.model import Document, stable_id
 from nemo_retriever_dagster.planning import MassDeletionError, Plan, check_deletion, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
-    from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.model import Document
 
 _HOUR = 3600
 
 
-def look(corpus: DocumentCorpus, ledger: Ledger, engines: Engines | None = None) -> Plan:
+def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
     """Hold the corpus's source against its ledger; with ``engines``, changed options count too."""
     name = corpus.name
     fingerprints = corpus.pipeline.all_fingerprints(engines) if engines is not None else None
@@ -37,7 +33,7 @@ def look(corpus: DocumentCorpus, ledger: Ledger, engines: Engines | None = None)
     )
 
 
-def discovery_sensor(corpus: DocumentCorpus) -> dg.SensorDefinition:
+def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     """Return the sensor: new and changed documents are run, vanished ones deleted unless suspiciously many are gone.
 
     It asks for a version of a document once; whatever then goes wrong is the schedule's to set right, and anyone's who
@@ -68,7 +64,7 @@ def discovery_sensor(corpus: DocumentCorpus) -> dg.SensorDefinition:
     return discover
 
 
-def reconcile_schedule(corpus: DocumentCorpus) -> dg.ScheduleDefinition:
+def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
     """Return the schedule: it runs every document that is not in the collection as source and pipeline want it now."""
 
     @dg.schedule(
@@ -91,7 +87,7 @@ def reconcile_schedule(corpus: DocumentCorpus) -> dg.ScheduleDefinition:
 
 
 def run_requests(
-    corpus: DocumentCorpus, instance: dg.DagsterInstance, documents: Sequence[Document], *, again: str = ""
+    corpus: "DocumentCorpus", instance: dg.DagsterInstance, documents: Sequence[Document], *, again: str = ""
 ) -> list[dg.RunRequest]:
     """Add the documents' partitions and return ranged run requests for them.
 
@@ -110,7 +106,7 @@ def run_requests(
     ]
 
 
-def _removal_requests(corpus: DocumentCorpus, keys: Sequence[str]) -> list[dg.RunRequest]:
+def _removal_requests(corpus: "DocumentCorpus", keys: Sequence[str]) -> list[dg.RunRequest]:
     """Return the request to delete ``keys``; a removal that failed is asked for again in the next hour."""
     if not keys:
         return []
@@ -119,7 +115,7 @@ def _removal_requests(corpus: DocumentCorpus, keys: Sequence[str]) -> list[dg.Ru
     return [dg.RunRequest(run_key=run_key, job_name=f"{corpus.name}_remove", run_config=config)]
 
 
-def removal_job(corpus: DocumentCorpus) -> dg.JobDefinition:
+def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
     """Return the job that takes documents out: rows, pictures nobody refers to, the ledger's entry, the partition."""
 
     @dg.op(

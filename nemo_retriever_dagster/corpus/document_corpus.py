@@ -10,7 +10,14 @@ import dagster as dg
 
 from nemo_retriever_dagster.corpus.discovery import discovery_sensor, reconcile_schedule, removal_job
 from nemo_retriever_dagster.corpus.ops import plan_op, stage_op
-from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE, EnginesResource, MilvusResource, StateResource
+from nemo_retriever_dagster.corpus.resources import (
+    ENGINES,
+    STATE,
+    STORE,
+    EnginesResource,
+    MilvusResource,
+    StateResource,
+)
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage

@@ -1,23 +1,16 @@
 """The ops of a corpus: ``plan``, one a stage, each taking many documents on and handing small references over."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
 from nemo_retriever_dagster.corpus.runs import materialized_by
-from nemo_retriever_dagster.corpus.session import ledger_of, session, through
+from nemo_retriever_dagster.corpus.session import Plant, ledger_of, session, through
 from nemo_retriever_dagster.errors import Category, Stage
 from nemo_retriever_dagster.model import Failure
-from nemo_retriever_dagster.work import Work, result_from_json, result_to_json
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from nemo_retriever_dagster.corpus.session import Plant
-    from nemo_retriever_dagster.work import Result
+from nemo_retriever_dagster.work import Result, Work, result_from_json, result_to_json
 
 MADE = "made"
 _PASSING = {str(Category.TRANSIENT), str(Category.INFRASTRUCTURE)}

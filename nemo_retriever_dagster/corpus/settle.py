@@ -3,11 +3,10 @@ any failed. That makes the partition grid exact: the bad documents are red, the 
 retried.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -15,18 +14,12 @@ from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.corpus import metadata
 from nemo_retriever_dagster.corpus.resources import RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by
-from nemo_retriever_dagster.corpus.session import session, settings_of, start, through
-from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.corpus.session import Plant, session, settings_of, start, through
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Failure, Receipt
+from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.work import Result, Work, result_from_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from nemo_retriever_dagster.corpus.session import Plant
-    from nemo_retriever_dagster.runner import Runner
 
 RESUMED = "dagster/is_resume_retry"
 _SHOWN = 20

@@ -1,0 +1,80 @@
+"""What works here and what does not, each with the step that mends it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.equip import engines_for
+from nemo_retriever_dagster.errors import RetrieverError
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.pipeline import Pipeline
+from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.tasks import CaptionTask, EmbedTask, UploadTask
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.engines.ports import Engine
+
+_PROGRAMS = {
+    "soffice": "render_as_pdf; apt-get install libreoffice-writer-nogui libreoffice-impress-nogui",
+    "tesseract": "the Tesseract OCR engine; apt-get install tesseract-ocr",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The state of one part; ``optional`` parts may be missing."""
+
+    part: str
+    ok: bool
+    note: str = ""
+    optional: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at the engines, the ledger, the vector store, the parser and the optional programs."""
+    settings = Settings()
+    pipeline = Pipeline(caption=CaptionTask(), embed=EmbedTask(), upload=UploadTask())
+    engines = engines_for(pipeline, settings)
+    found = [_engine(port, engine) for port, engine in engines.all().items()]
+    portal.run(engines.aclose())
+    found += [_ledger(settings), _store(settings), _parser()]
+    for program, use in _PROGRAMS.items():
+        found.append(Finding(part=program, ok=shutil.which(program) is not None, note=f"optional: {use}", optional=True))
+    return found
+
+
+def _engine(port: str, engine: Engine) -> Finding:
+    needed = port == "embedder"
+    try:
+        portal.run(engine.check())
+    except RetrieverError as error:
+        return Finding(part=f"{port}: {engine.name}", ok=False, note=str(error), optional=not needed)
+    return Finding(part=f"{port}: {engine.name}", ok=True)
+
+
+def _ledger(settings: Settings) -> Finding:
+    try:
+        with Ledger(settings.ledger) as ledger:
+            return Finding(part=f"ledger: {ledger.url}", ok=True)
+    except RetrieverError as error:
+        return Finding(part="ledger", ok=False, note=str(error))
+
+
+def _store(settings: Settings) -> Finding:
+    part = f"milvus: {settings.milvus_uri}"
+    try:
+        with MilvusStore(settings.milvus_uri, what="nrd doctor", wait=1.0) as store:
+            capabilities = store.capabilities
+    except RetrieverError as error:
+        return Finding(part=part, ok=False, note=str(error))
+    return Finding(part=part, ok=True, note="full-text search" if capabilities.sparse else "no full-text search")
+
+
+def _parser() -> Finding:
+    import pypdfium2
+
+    return Finding(part=f"pdfium {pypdfium2.PDFIUM_INFO}", ok=True)
