@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -24,6 +25,7 @@ from nemo_retriever_dagster.errors import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     from nemo_retriever_dagster.engines.endpoints import NimEndpoint
@@ -152,6 +154,7 @@ class HttpClient:
                 timeout=self.endpoint.timeout,
                 limits=httpx.Limits(max_connections=many, max_keepalive_connections=many),
                 headers={"accept": "application/json"},
+                verify=_trust(),
                 mounts=direct,
             )
         return self._clients[loop]
@@ -175,6 +178,12 @@ class HttpClient:
         if probe.is_success or (probe.is_client_error and probe.status_code not in _REFUSED):
             return None
         return self._refused(probe, url).error
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return the certificates to trust, read once: that takes as long as many requests."""
+    return httpx.create_ssl_context()
 
 
 def health_url(url: str) -> str:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nemo_retriever_dagster.testing.nim_faults import Fault, FaultKind
     from nemo_retriever_dagster.testing.nim_server import NimServer
+    from nemo_retriever_dagster.testing.riva_server import RivaServer
 
 _HOMES = {
     "Fault": "nim_faults",
     "FaultKind": "nim_faults",
     "NimServer": "nim_server",
+    "RivaServer": "riva_server",
 }
-__all__ = ["Fault", "FaultKind", "NimServer"]
+__all__ = ["Fault", "FaultKind", "NimServer", "RivaServer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -122,6 +123,8 @@ async def serve(app: Callable[[Request], Awaitable[Reply]], port: int = 0) -> as
     """Listen on the loopback interface, on ``port`` or a free one."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Connection(reader, writer).run(app)
+        # The server's end cancels open connections; streams would log that as an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            await Connection(reader, writer).run(app)
 
     return await asyncio.start_server(connected, "127.0.0.1", port, backlog=512)

@@ -82,7 +82,7 @@ class ColourCaptioner(_Simple):
         """Return one sentence."""
         del prompt, system_prompt  # it cannot be talked to
         with Image.open(io.BytesIO(request.picture.data)) as image:
-            red, green, blue = image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+            red, green, blue = image.convert("RGB").resize((1, 1)).tobytes()
             size = f"{image.width} by {image.height}"
         return Caption(
             text=f"A picture of {size} pixels, on average #{red:02x}{green:02x}{blue:02x}.", source=self.name

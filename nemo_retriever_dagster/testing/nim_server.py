@@ -13,6 +13,7 @@ are computed by engines: those handed in, and simple deterministic ones (`testin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import threading
 import time
@@ -21,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
+
+import click
 
 from nemo_retriever_dagster.engines.endpoints import NimEndpoint
 from nemo_retriever_dagster.engines.ports import Engines
@@ -35,6 +38,20 @@ if TYPE_CHECKING:
 
 STATS = "/nim-server/stats"
 """Route on every port that tells the number of calls and the most that were in flight, for other processes."""
+
+
+VARIABLES = {
+    "page_elements": "YOLOX_HTTP_ENDPOINT",
+    "graphic_elements": "YOLOX_GRAPHIC_ELEMENTS_HTTP_ENDPOINT",
+    "table_structure": "YOLOX_TABLE_STRUCTURE_HTTP_ENDPOINT",
+    "ocr": "OCR_HTTP_ENDPOINT",
+    "page_parser": "NEMOTRON_PARSE_HTTP_ENDPOINT",
+    "captioner": "VLM_CAPTION_ENDPOINT",
+    "embedder": "EMBEDDING_NIM_ENDPOINT",
+    "reranker": "RERANKER_NIM_ENDPOINT",
+    "transcriber": "AUDIO_GRPC_ENDPOINT",
+}
+"""The environment variable that points at each NIM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,3 +273,31 @@ def _completed(given: Engines, dimension: int) -> Engines:
     simple = simple_engines(dimension)
     chosen = {one.name: getattr(given, one.name) or getattr(simple, one.name) for one in fields(Engines)}
     return Engines(**chosen)
+
+
+@click.command()
+@click.option("--first-port", default=8000, show_default=True, help="TCP port of the first NIM; the others follow.")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds a request takes.")
+@click.option("--capacity", default=0, show_default=True, help="Requests a NIM works on at a time; 0 for any number.")
+@click.option("--dimension", default=2048, show_default=True, help="Length of the vectors.")
+@click.option(
+    "--local/--simple", default=True, show_default=True, help="Answer with the local engines, or simple ones."
+)
+def main(*, first_port: int, latency: float, capacity: int, dimension: int, local: bool) -> None:
+    """Serve NIMs on the loopback interface until it is interrupted, and say what to set to use them."""
+    engines = _local_engines() if local else Engines()
+    with NimServer(engines, latency=latency, capacity=capacity, dimension=dimension, first_port=first_port) as server:
+        for port, endpoint in server.endpoints().items():
+            click.echo(f"export {VARIABLES[port]}={endpoint.targets[0]}")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+def _local_engines() -> Engines:
+    from nemo_retriever_dagster.engines.local import local_engines
+
+    return local_engines()
+
+
+if __name__ == "__main__":
+    main()
