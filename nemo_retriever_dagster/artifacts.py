@@ -76,7 +76,8 @@ class Artifacts:
 
     def delete(self, prefix: str) -> int:
         """Delete one artifact by its address, or all that `list` finds for ``prefix``; return how many went."""
-        names = [prefix] if _ADDRESS.fullmatch(prefix) else self.list(prefix)
+        whole = _ADDRESS.fullmatch(prefix)
+        names = [prefix] * self.exists(prefix) if whole else self.list(prefix)
         for name in names:
             self._storage.delete(name)
         return len(names)

@@ -128,7 +128,7 @@ class Ledger:
     def remember(self, corpus: str, documents: Sequence[Document]) -> None:
         """Note that these documents were seen at the source, in these versions."""
         now = _now()
-        with self._database.write(corpus, [document.key for document in documents]) as connection:
+        with self._database.write(corpus) as connection:
             known = _bodies(connection, schema.documents, corpus)
             rows = {}
             for document in documents:
@@ -139,6 +139,12 @@ class Ledger:
                         schema.documents, corpus, document.key, {**before, **seen, "updated_at": now}
                     )
             upsert(connection, schema.documents, list(rows.values()))
+
+    def corpora(self) -> list[str]:
+        """Return the names of all corpora that the ledger knows documents of, sorted."""
+        column = schema.documents.c.corpus
+        with self._database.read() as connection:
+            return sorted(connection.execute(sa.select(column).distinct()).scalars())
 
     def versions(self, corpus: str) -> dict[str, DocumentState]:
         """Return the state of every document, by key."""
@@ -153,7 +159,7 @@ class Ledger:
 
     def forget(self, corpus: str, key: str) -> None:
         """Remove what is known of a document, but not what it cost: the last step of its deletion."""
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             for table in (schema.intents, schema.failures, schema.receipts, schema.documents):
                 connection.execute(table.delete().where(*_at(table, corpus, key)))
 
@@ -162,7 +168,7 @@ class Ledger:
     def intent(self, corpus: str, key: str, generation: str, details: Mapping[str, type_json]) -> None:
         """Note that rows of ``generation`` are about to be written; replaces an open intent of the document."""
         body = {"generation": generation, "started_at": _now(), "details": dict(details)}
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             upsert(connection, schema.intents, [pack(schema.intents, corpus, key, body)])
 
     def open_intents(self, corpus: str) -> list[Intent]:
@@ -177,7 +183,7 @@ class Ledger:
         ``version`` is the one the bytes were read in; without it, the one last remembered.
         """
         key = receipt.document
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             known = _bodies(connection, schema.documents, corpus, key).get(key) or _unseen(receipt.uri)
             body = {**asdict(receipt), "version": known["version"] if version is None else clean(version)}
             upsert(connection, schema.documents, [pack(schema.documents, corpus, key, {**known, "updated_at": _now()})])
@@ -207,7 +213,7 @@ class Ledger:
         ``version`` is the one that failed; without it, the one last remembered.
         """
         key = failure.document
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             known = _bodies(connection, schema.documents, corpus, key).get(key)
             if known is None:
                 known = {**_unseen(failure.uri), "updated_at": _now()}
@@ -236,7 +242,7 @@ class Ledger:
     ) -> None:
         """Add what a stage consumed to what is noted for this document, run, stage and engine."""
         place = {"corpus": corpus, "key": key, "run_id": run_id, "stage": stage, "engine": engine}
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             here = [schema.usage.c[name] == value for name, value in place.items()]
             row = connection.execute(sa.select(schema.usage).where(*here)).one_or_none()
             total = usage + _usage(row) if row else usage
@@ -260,12 +266,12 @@ class Ledger:
         It is advisory: who writes must claim first and stop when the lease cannot be prolonged. A holder that died
         blocks for ``ttl`` seconds at most, and not beyond a reboot of the machine (SQLite).
         """
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             return ledger_leases.claim(connection, corpus, key, owner, ttl)
 
     def release(self, corpus: str, key: str, owner: str) -> None:
         """Give the lease back; nothing happens if ``owner`` does not hold it."""
-        with self._database.write(corpus, [key]) as connection:
+        with self._database.write(corpus, key) as connection:
             ledger_leases.release(connection, corpus, key, owner)
 
     def holder(self, corpus: str, key: str) -> str | None:

@@ -27,7 +27,7 @@ from nemo_retriever_dagster.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 VERSION = "1"
 """Of the tables below; a ledger of another version is refused."""
@@ -163,15 +163,17 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def write(self, corpus: str = "", keys: Iterable[str] = ()) -> Iterator[sa.Connection]:
-        """Give a connection in one transaction, in which nobody else writes these documents of the corpus."""
+    def write(self, corpus: str = "", key: str = "") -> Iterator[sa.Connection]:
+        """Give a connection in one transaction, in which nobody else writes this document, or any without ``key``."""
         with self._named(), self._connected().begin() as connection:
             if self.is_sqlite:
                 # Locked from the start: a transaction that reads first and writes later could not wait its turn.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                for number in sorted(_number(corpus, key) for key in keys):
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+            elif key:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_number(corpus, ""))))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_number(corpus, key))))
+            elif corpus:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_number(corpus, ""))))
             yield connection
 
     def _connected(self) -> sa.Engine:
@@ -192,7 +194,7 @@ class Database:
 
 
 def _number(corpus: str, key: str) -> int:
-    """Return a 63-bit number for PostgreSQL's advisory lock on a document."""
+    """Return a 63-bit number for PostgreSQL's advisory lock on a document, or without ``key`` on the corpus."""
     return int.from_bytes(hashlib.sha256(f"{corpus}\x1f{key}".encode()).digest()[:8]) >> 1
 
 

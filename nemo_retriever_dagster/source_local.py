@@ -75,7 +75,11 @@ class LocalPlace:
             yield self._listed(str(path) if not self._scheme else self._spec)
         elif MAGIC.search(self._spec):
             base, rest = split_pattern(self._spec)
-            yield from self._walk(base or ("/" if self._spec.startswith("/") else "."), pattern_of(rest), skipped)
+            base = base or ("/" if self._spec.startswith("/") else ".")
+            pattern = pattern_of(rest)
+            if not to_path(self._scheme + base).is_dir():
+                raise SourceNotFoundError(f"There is no folder {base}.", hint=_nearest(Path(base)))
+            yield from self._walk(base, pattern, skipped)
         else:
             raise SourceNotFoundError(f"There is nothing at {path}.", hint=_nearest(path))
 

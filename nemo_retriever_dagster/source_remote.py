@@ -40,16 +40,25 @@ class RemotePlace:
         """Yield the files, noting in ``skipped`` what is passed over."""
         with self._named("Listing", shown(self._spec)):
             self._fs.invalidate_cache()
-            facts = self._info(self._spec)
-            if facts and facts["type"] == "file":
-                yield _listed(shown(self._spec), facts)
-            elif facts or self._rest or self._spec.endswith("/"):
-                pattern = None if facts else (pattern_of(self._rest) if self._rest else None)
-                yield from self._find(self._spec if facts else self._base, pattern, skipped)
-            else:
-                raise SourceNotFoundError(
-                    f"There is nothing at {shown(self._spec)}.", hint="Check the name; end a folder with /."
-                )
+            try:
+                yield from self._list(skipped)
+            except FileNotFoundError as error:
+                raise SourceNotFoundError(f"There is nothing at {shown(self._spec)}: {error}.") from None
+
+    def _list(self, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
+        facts = self._info(self._spec)
+        if facts and facts["type"] == "file":
+            yield _listed(shown(self._spec), facts)
+        elif facts:
+            yield from self._find(self._spec, None, skipped)
+        elif self._rest:
+            yield from self._find(self._base, pattern_of(self._rest), skipped)
+        elif self._spec.endswith("/"):
+            yield from self._find(self._spec, None, skipped)
+        else:
+            raise SourceNotFoundError(
+                f"There is nothing at {shown(self._spec)}.", hint="Check it; end a folder with /."
+            )
 
     def owns(self, uri: str) -> bool:
         """Whether ``uri`` lies at or below this place."""
@@ -79,9 +88,11 @@ class RemotePlace:
 
     def _find(self, base: str, pattern: re.Pattern[str] | None, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
         root = self._fs._strip_protocol(base).rstrip("/")  # noqa: SLF001 (fsspec's own seam)
-        if not self._fs.exists(root) and not base.endswith("/") and root:
-            raise SourceNotFoundError(f"There is nothing at {shown(base)}.")
-        for path, facts in sorted(self._fs.find(root, detail=True).items()):
+        found = self._fs.find(root, detail=True)
+        # An object store knows no empty folders, but it knows whether it has the bucket.
+        if not found and not self._fs.exists(_bucket(root)):
+            raise SourceNotFoundError(f"There is no {_bucket(root)!r} to find {shown(self._spec)} in.")
+        for path, facts in sorted(found.items()):
             relative = path[len(root) :].lstrip("/")
             if not relative or facts["type"] != "file" or (pattern and not pattern.match(relative)):
                 continue
@@ -118,6 +129,10 @@ def copy(blocks: Iterable[bytes], path: Path, budget: Budget) -> tuple[str, int]
             digest.update(block)
             size += file.write(block)
     return digest.hexdigest(), size
+
+
+def _bucket(path: str) -> str:
+    return path[: len(path) - len(path.lstrip("/"))] + path.lstrip("/").partition("/")[0]
 
 
 def _listed(uri: str, facts: Mapping[str, Any]) -> Listed:

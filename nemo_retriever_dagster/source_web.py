@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,8 @@ _REDIRECTS = 5
 class WebPlace:
     """One document at an ``http(s)://`` address.
 
-    Options: ``allow_private`` (bool, default False) admits private and loopback addresses, ``headers`` are sent along
-    (to redirects on another host without ``Authorization``), ``timeout`` is in seconds per network step (default 30).
+    Options: ``allow_private`` (bool, default False) admits private and loopback addresses, ``headers`` are sent to this
+    server and to none that it redirects to, ``timeout`` is in seconds per network step (default 30).
     """
 
     def __init__(self, spec: str, options: Mapping[str, Any], limits: Limits) -> None:
@@ -85,13 +86,17 @@ class WebPlace:
             with self._named("Reading", uri), self._client() as client, client.stream("GET", self._url) as reply:
                 listed = _listed(uri, _checked(reply, uri))
                 budget.check("file_bytes", listed.size)
-                digest, size = copy(reply.iter_bytes(), path, budget)
+                digest, size = copy(_in_time(reply, budget), path, budget)
             yield Fetched(path=path, sha256=digest, size=size, version=listed.version)
 
     def _client(self) -> httpx.Client:
         return httpx.Client(
-            transport=GuardedTransport(allow_private=bool(self._options.get("allow_private", False))),
-            headers={"Accept-Encoding": "identity", **self._options.get("headers", {})},
+            transport=GuardedTransport(
+                allow_private=bool(self._options.get("allow_private", False)),
+                home=httpx.URL(self._url),
+                headers=self._options.get("headers", {}),
+            ),
+            headers={"Accept-Encoding": "identity"},
             timeout=self._options.get("timeout", 30.0),
             follow_redirects=True,
             max_redirects=_REDIRECTS,
@@ -105,18 +110,23 @@ class WebPlace:
 class GuardedTransport(httpx.BaseTransport):
     """Resolves each request's host once, checks all its addresses, and connects to one that was checked."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        """Admit private and loopback addresses only with ``allow_private``."""
+    def __init__(self, *, allow_private: bool, home: httpx.URL, headers: Mapping[str, str]) -> None:
+        """Admit private and loopback addresses only with ``allow_private``; send ``headers`` to ``home`` only."""
         self._allow_private = allow_private
+        self._home = _origin(home)
+        self._headers = headers
         self._inner = httpx.HTTPTransport(trust_env=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request to a checked address, under the host's own name (also for TLS)."""
         host = request.url.host
         pinned = request.url.copy_with(host=self._resolve(host, request.url.port or 0))
+        headers = request.headers.copy()
+        if _origin(request.url) == self._home:
+            headers.update(self._headers)
         extensions = {**request.extensions, "sni_hostname": host}
         return self._inner.handle_request(
-            httpx.Request(request.method, pinned, headers=request.headers, stream=request.stream, extensions=extensions)
+            httpx.Request(request.method, pinned, headers=headers, stream=request.stream, extensions=extensions)
         )
 
     def close(self) -> None:
@@ -132,6 +142,20 @@ class GuardedTransport(httpx.BaseTransport):
                 hint="If that server is meant, pass storage_options={'allow_private': True}.",
             )
         return found[0]
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _in_time(reply: httpx.Response, budget: Budget) -> Iterator[bytes]:
+    """Yield the body as long as it keeps within ``total_seconds``: a server may drip for ever."""
+    for block in reply.iter_bytes():
+        if time.monotonic() - budget.started > budget.limits.total_seconds:
+            raise SourceUnavailableError(
+                f"The server needed more than {budget.limits.total_seconds:g} s for one document."
+            )
+        yield block
 
 
 def _public(address: str) -> bool:

@@ -65,19 +65,15 @@ def secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def named(
-    action: str, kind: type[_Failure], *, secrets: tuple[str, ...] = (), passing: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
+def named(action: str, kind: type[_Failure], *, secrets: tuple[str, ...] = ()) -> Iterator[None]:
     """Turn whatever a file system raises inside the block into ``kind``, saying what was being done.
 
-    The libraries behind fsspec raise errors of a dozen families, so all are caught; our own and those in ``passing``
-    go through. A full disk becomes `StorageFullError` where ``kind`` is a `StorageError`.
+    The libraries behind fsspec raise errors of a dozen families, so all are caught; our own go
+    through. A full disk becomes `StorageFullError` where ``kind`` is a `StorageError`.
     """
     try:
         yield
     except RetrieverError:
-        raise
-    except passing:
         raise
     except Exception as error:  # noqa: BLE001
         cause = f"{type(error).__name__}: {error}"

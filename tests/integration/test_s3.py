@@ -70,8 +70,15 @@ def test_versions_and_limits(s3: S3):
 def test_what_is_not_there(s3: S3):
     with pytest.raises(SourceNotFoundError, match=r"nothing\.txt"):
         Source(f"s3://{s3.bucket}/nothing.txt", storage_options=s3.options).list()
-    with pytest.raises(SourceNotFoundError, match="no-such-bucket"):
-        Source("s3://no-such-bucket", storage_options=s3.options).list()
+    for spec in ("s3://no-such-bucket", "s3://no-such-bucket/", "s3://no-such-bucket/**/*.pdf"):
+        with pytest.raises(SourceNotFoundError, match="no-such-bucket"):
+            Source(spec, storage_options=s3.options).list()
+    for spec in (f"s3://{s3.bucket}/", f"s3://{s3.bucket}", f"s3://{s3.bucket}/none/**/*.pdf"):
+        assert Source(spec, storage_options=s3.options).list() == []
+    fill(s3, **{"top.txt": b"t"})
+    for spec in (f"s3://{s3.bucket}", f"s3://{s3.bucket}/", f"s3://{s3.bucket}/*.txt"):
+        [document] = Source(spec, storage_options=s3.options).list()
+        assert document.uri == f"s3://{s3.bucket}/top.txt"
 
 
 def test_wrong_credentials_and_dead_server_show_no_secret(s3: S3):

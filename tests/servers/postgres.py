@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,16 @@ def _account() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+def _await(programs: Path, port: int) -> None:
+    """The port answers before the server lets anybody in."""
+    for _ in range(600):
+        ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        if subprocess.run(ready, check=False).returncode == 0:
+            return
+        time.sleep(0.05)
+    raise RuntimeError("PostgreSQL does not become ready")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +87,7 @@ def postgres_server() -> Iterator[str]:
         port = free_port()
         command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
         with serving(command, port, folder / "log", user=account, gentle=signal.SIGINT):
+            _await(programs, port)
             yield f"postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{port}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -156,6 +156,15 @@ def test_scheme_that_is_not_installed_says_what_to_install():
         Source("gs://bucket/a.txt")
 
 
+def test_pattern_below_a_folder_that_is_not_there_is_an_error(corpus: Path):
+    """A share that is not mounted must not look like a corpus without documents."""
+    with pytest.raises(SourceNotFoundError, match="gone") as caught:
+        Source(f"{corpus}/gone/**/*.txt").list()
+    assert str(corpus) in caught.value.hint
+    with pytest.raises(SourceNotFoundError, match="gone"):
+        Source("memory://gone/**/*.txt").list()
+
+
 def test_pattern_that_cannot_be_read(corpus: Path):
     with pytest.raises(InvalidOptionError, match="pattern"):
         Source(f"{corpus}/a**b/*.txt").list()
@@ -359,6 +368,7 @@ class Site(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     pages: ClassVar[dict[str, tuple[int, dict[str, str], bytes]]] = {}
     seen: ClassVar[list[str]] = []
+    keys: ClassVar[list[tuple[str, str | None]]] = []
 
     def do_HEAD(self) -> None:
         status, headers, body = self.pages.get(self.path, (404, {}, b""))
@@ -369,6 +379,7 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def _send(self, status: int, headers: dict[str, str], body: bytes, *, head: bool = False) -> None:
         self.seen.append(f"{self.command} {self.headers['Host']} {self.path}")
+        self.keys.append((self.headers["Host"].partition(":")[0], self.headers["X-Api-Key"]))
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
@@ -385,12 +396,14 @@ class Site(http.server.BaseHTTPRequestHandler):
 def site() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
     Site.seen = []
+    Site.keys = []
     Site.pages = {
         "/a.pdf": (200, {"ETag": '"v1"'}, b"bytes"),
         "/plain.pdf": (200, {"X-No-Head": "1"}, b"bytes"),
         "/moved.pdf": (302, {"Location": "/a.pdf"}, b""),
         "/secret.pdf": (403, {}, b""),
         "/busy.pdf": (503, {}, b""),
+        "/elsewhere.pdf": (302, {"Location": f"http://localhost:{server.server_port}/a.pdf"}, b""),
         "/away.pdf": (302, {"Location": "http://169.254.169.254/latest/meta-data"}, b""),
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -409,6 +422,21 @@ def test_web_document(site: str, page: str):
         assert fetched.path.read_bytes() == b"bytes"
         assert fetched.version == document.version
         assert fetched.size == document.size == 5
+
+
+def test_credentials_go_to_the_named_server_only(site: str):
+    source = Source(
+        f"{site}/elsewhere.pdf", storage_options={"allow_private": True, "headers": {"X-Api-Key": "canary-key"}}
+    )
+    with source.fetch(source.list()[0]) as fetched:
+        assert fetched.path.read_bytes() == b"bytes"
+    assert Site.keys == [("127.0.0.1", "canary-key"), ("localhost", None)] * 2
+
+
+def test_a_server_that_drips_is_left(site: str):
+    source = Source(f"{site}/a.pdf", storage_options={"allow_private": True}, limits=Limits(total_seconds=-1))
+    with pytest.raises(SourceUnavailableError, match="needed more than"), source.fetch(source.list()[0]):
+        pass
 
 
 def test_web_errors_are_named(site: str):
@@ -465,7 +493,8 @@ def test_redirects_pass_the_guard_and_the_name_is_resolved_once(site: str, monke
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     port = site.rpartition(":")[2]
-    with httpx.Client(transport=GuardedTransport(allow_private=True), trust_env=False) as client:
+    guard = GuardedTransport(allow_private=True, home=httpx.URL(site), headers={})
+    with httpx.Client(transport=guard, trust_env=False) as client:
         assert client.get(f"http://rebinding.test:{port}/a.pdf").content == b"bytes"
     assert asked == ["rebinding.test"]
     assert Site.seen == [f"GET rebinding.test:{port} /a.pdf"]
