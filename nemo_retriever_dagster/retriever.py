@@ -180,6 +180,8 @@ class Retriever:
         """
         _check(text, mode)
         questions = [text] if isinstance(text, str) else list(text)
+        if not questions:
+            return []
         with self._opened():
             found = portal.run(self._ask(questions, top_k, mode, filter, filter_params, rerank=rerank))
         return found[0] if isinstance(text, str) else found

@@ -10,8 +10,6 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from pymilvus import AnnSearchRequest, MilvusClient, RRFRanker
-
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb import milvus_schema
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Row, SearchMode
@@ -22,6 +20,8 @@ from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT, OUTPUT_FIELDS, batc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from pymilvus import MilvusClient
 
     from nemo_retriever_dagster.model import Record, type_json
 
@@ -254,6 +254,8 @@ class MilvusStore:
         with self._mapped("search", collection):
             requests = self._requests(collection, mode, vector, text, top_k)
             if mode == "hybrid":
+                from pymilvus import AnnSearchRequest, RRFRanker
+
                 both = [AnnSearchRequest(limit=candidates(top_k), expr=bound, **request) for request in requests]
                 hits = self.client.hybrid_search(collection, both, RRFRanker(RRF_K), **options)
                 return found(hits[0], "RRF")

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from pymilvus import MilvusClient, MilvusException
-
 from nemo_retriever_dagster.errors import (
     InvalidOptionError,
     RetrieverError,
@@ -26,6 +24,8 @@ from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pymilvus import MilvusClient
 
 _UNREACHABLE, _NO_COLLECTION, _DENIED = 2, 100, {1800, 1801, 65535}
 _EXPRESSION = re.compile(r"(?i)expression|at column \d+|unexpected (?:character|token|end)|unterminated|filter")
@@ -136,6 +136,8 @@ def _shut(path: Path, shared: _Shared) -> None:
 
 
 def _connect(address: Address, uri: str) -> MilvusClient:
+    from pymilvus import MilvusClient  # takes about a second to import (pandas): only when it is used
+
     try:
         return MilvusClient(
             uri,
@@ -178,6 +180,8 @@ def mapped(address: Address, doing: str, collection: str = "") -> Iterator[None]
 
 def translate(error: Exception, address: Address, doing: str, collection: str = "") -> RetrieverError:
     """Return the package's error for one that the client library raised."""
+    from pymilvus import MilvusException
+
     code = error.code if isinstance(error, MilvusException) else -1
     text = error.message if isinstance(error, MilvusException) else f"{type(error).__name__}: {error}"
     for secret in (address.password, address.token):

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pymilvus import DataType, Function, FunctionType, MilvusClient
-
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb.milvus_rows import MAX_DOCUMENT, MAX_GENERATION, MAX_ID, MAX_TEXT
 
@@ -57,6 +55,8 @@ def check_spec(spec: CollectionSpec, *, sparse_possible: bool, where: str) -> No
 
 def schema(spec: CollectionSpec, *, lite: bool) -> CollectionSchema:
     """Return the fields of a new collection."""
+    from pymilvus import DataType, Function, FunctionType, MilvusClient
+
     made = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=True)
     made.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=MAX_ID)
     made.add_field("vector", DataType.FLOAT_VECTOR, dim=spec.dimension)
@@ -88,6 +88,8 @@ def schema(spec: CollectionSpec, *, lite: bool) -> CollectionSchema:
 
 def index(spec: CollectionSpec, *, lite: bool) -> IndexParams:
     """Return the indexes of a new collection: FLAT on Milvus Lite, HNSW or GPU_CAGRA on a server, and sparse."""
+    from pymilvus import MilvusClient
+
     params = MilvusClient.prepare_index_params()
     given = {_SPELLING.get(name, name): value for name, value in spec.index.items()}
     kind = str(given.pop("index_type", "")) or ("FLAT" if lite else "GPU_CAGRA" if spec.gpu_index else "HNSW")
@@ -109,6 +111,8 @@ def check_shape(found: dict[str, type_json], metric: str, spec: CollectionSpec) 
 
 
 def _foreign(found: dict[str, type_json], fields: dict[str, type_json]) -> str:
+    from pymilvus import DataType
+
     key = fields.get("pk")
     if key is None or found.get("auto_id") or key["type"] != DataType.VARCHAR:
         return "its primary key is not the stable string this package writes (another program made it)"

@@ -1,17 +1,14 @@
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.milvus_server import CannotStart, MilvusServer
 
 from nemo_retriever_dagster.errors import InvalidOptionError, StoreUnavailableError
 from nemo_retriever_dagster.testing.store_suite import VectorStoreSuite, records
 from nemo_retriever_dagster.vdb.bulk import Bucket, bulk_load
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "servers"))
-from milvus_server import CannotStart, MilvusServer
 
 pytestmark = pytest.mark.server
 

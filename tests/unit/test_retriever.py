@@ -1,0 +1,198 @@
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from nemo_retriever_dagster.engines.ports import EmbedInput, Purpose
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.model import Box, Record
+from nemo_retriever_dagster.retriever import Hit, Retriever
+from nemo_retriever_dagster.testing.store import InMemoryStore
+from nemo_retriever_dagster.vdb.contract import CollectionSpec
+
+
+class Words:
+    """An embedder without a model: every word is a direction, given by its hash."""
+
+    name, dimension, max_tokens = "words", 256, 0
+
+    def __init__(self) -> None:
+        self.purposes: list[Purpose] = []
+
+    async def check(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def embed(self, inputs: Sequence[EmbedInput], *, purpose: Purpose = "passage") -> np.ndarray:
+        self.purposes.append(purpose)
+        return np.stack([self.vector(one.text) for one in inputs])
+
+    def vector(self, text: str) -> np.ndarray:
+        made = np.zeros(self.dimension, np.float32)
+        for word in re.findall(r"\w+", text.lower()):
+            made[hashlib.sha256(word.encode()).digest()[0]] += 1
+        return made / (np.linalg.norm(made) or 1)
+
+
+class Longest:
+    """A reranker that prefers long passages."""
+
+    name = "longest"
+
+    async def check(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def rank(self, query: str, passages: Sequence[str]) -> list[float]:
+        return [float(len(passage)) for passage in passages]
+
+
+def row(page: int, element: int, position: int, text: str, *, document: str = "guide-1", **meta: object) -> Record:
+    return Record(
+        id=f"{document}-{element}-{position}".replace("'", ""),
+        document=document,
+        generation="g1",
+        text=text,
+        vector=Words().vector(text),
+        source={"source_name": f"docs/{document}.pdf", "source_location": ""},
+        content_metadata={
+            "page_number": page,
+            "location": [10, 20.5, 300, 40],
+            "max_dimensions": [612, 792],
+            "run_id": "run-1",
+            "document": document,
+            "version": "ab" * 32,
+            "element": element,
+            "position": position,
+            "kind": "text",
+            **meta,
+        },
+    )
+
+
+@pytest.fixture
+def retriever() -> Retriever:
+    store = InMemoryStore()
+    store.ensure(CollectionSpec(name="guide", dimension=Words.dimension, sparse=True))
+    picture = {"image_metadata": {"uploaded_image_url": "https://pictures/valve.png"}, "kind": "image"}
+    store.upsert(
+        "guide",
+        [
+            row(1, 0, 0, "The pump moves water to the boiler"),
+            row(2, 1, 0, "Close the red valve before you open the blue one."),
+            row(2, 1, 1, "open the blue one. Then wait.", custom_content={"places": [{"page": 2}, {"page": 3}]}),
+            row(3, 2, 0, "Service the boiler every year"),
+            row(4, 3, 0, "A drawing of the valve", **picture),
+            row(1, 0, 0, "Water the plants", document="garden's"),
+            row(0, 0, 0, "Remarks without a page", document="notes", location=[-1, -1, -1, -1]),
+        ],
+    )
+    return Retriever("guide", embedder=Words(), reranker=Longest(), store=store)
+
+
+def test_a_hit_leads_back_to_its_place(retriever: Retriever) -> None:
+    [hit] = retriever.query("close the red valve", top_k=1)
+    assert (hit.text[:19], hit.source, hit.page) == ("Close the red valve", "docs/guide-1.pdf", 2)
+    assert (hit.box, hit.page_size) == (Box(10, 20.5, 300, 40), (612.0, 792.0))
+    assert (hit.id, hit.element, hit.position, hit.kind) == ("guide-1-1-0", 1, 0, "text")
+    assert (hit.run_id, hit.document, hit.version, hit.image_url) == ("run-1", "guide-1", "ab" * 32, "")
+    assert 0 < hit.score <= 1
+    assert hit.metadata["page_number"] == 2
+    [drawing] = retriever.query("drawing of the valve", top_k=1)
+    assert (drawing.image_url, drawing.kind) == ("https://pictures/valve.png", "image")
+    [remark] = retriever.query("remarks without a page", top_k=1)
+    assert (remark.page, remark.box) == (0, None)
+
+
+def test_questions_are_embedded_as_questions(retriever: Retriever) -> None:
+    words = Words()
+    retriever = Retriever("guide", embedder=words, store=retriever._store)
+    retriever.query("boiler")
+    retriever.query("boiler", mode="sparse")
+    assert words.purposes == ["query"]
+
+
+def test_modes_agree_on_the_obvious_and_say_what_they_scored(retriever: Retriever) -> None:
+    for mode in ("dense", "sparse", "hybrid"):
+        hits = retriever.query("service the boiler every year", top_k=3, mode=mode)  # type: ignore[arg-type]
+        assert hits[0].text == "Service the boiler every year"
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_several_questions_give_a_list_each(retriever: Retriever) -> None:
+    found = retriever.query(["red valve", "water the plants"], top_k=2)
+    assert [len(hits) for hits in found] == [2, 2]
+    assert found[1][0].document == "garden's"
+    assert retriever.query([], top_k=2) == []
+
+
+def test_filters_are_bound(retriever: Retriever) -> None:
+    hits = retriever.query("water", filter="document == {document}", filter_params={"document": "garden's"})
+    assert [hit.document for hit in hits] == ["garden's"]
+    pages = retriever.query("the", filter='content_metadata["page_number"] >= {page}', filter_params={"page": 3})
+    assert {hit.page for hit in pages} == {3, 4}
+    with pytest.raises(InvalidOptionError, match="no value for"):
+        retriever.query("water", filter="document == {document}")
+
+
+def test_rerank_orders_candidates_beyond_top_k(retriever: Retriever) -> None:
+    hits = retriever.query("remarks", top_k=2, rerank=True)
+    assert hits[0].text.startswith("Close the red valve")
+    assert hits[0].score == len(hits[0].text)
+    assert len(hits) == 2
+    assert retriever.query("x", rerank=True, filter='document == "none"') == []
+
+
+def test_it_works_inside_a_running_loop_and_without_blocking_it(retriever: Retriever) -> None:
+    async def ask() -> tuple[list[Hit], list[Hit], list[list[Hit]]]:
+        blocking = retriever.query("red valve", top_k=1)
+        first, second = await asyncio.gather(
+            retriever.aquery("red valve", top_k=1), retriever.aquery(["red valve", "boiler"], top_k=1)
+        )
+        return blocking, first, second
+
+    blocking, first, second = asyncio.run(ask())
+    assert blocking == first == second[0]
+
+
+def test_reconstruct_gives_the_page_in_order_once(retriever: Retriever) -> None:
+    [hit] = retriever.query("open the blue one. Then wait.", top_k=1)
+    page = "Close the red valve before you open the blue one. Then wait."
+    assert hit.page == 2
+    assert retriever.reconstruct(hit) == page
+    around = retriever.reconstruct(hit, pages=1)
+    assert around == f"The pump moves water to the boiler\n\n{page}\n\nService the boiler every year"
+    [next_page] = retriever.query("service the boiler every year", top_k=1)
+    assert retriever.reconstruct(next_page) == "open the blue one. Then wait.\n\nService the boiler every year"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "not a question"),
+        (["fine", "  "], {}, "not a question"),
+        ("fine", {"mode": "fuzzy"}, "no search mode"),
+        ("fine", {"top_k": 0}, "top_k"),
+        ("fine", {"filter": "document =="}, "not understood"),
+    ],
+)
+def test_bad_questions_are_refused(retriever: Retriever, text: object, options: dict, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message):
+        retriever.query(text, **options)  # type: ignore[call-overload]
+
+
+def test_what_is_missing_is_named(retriever: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidOptionError, match="'absent'"):
+        Retriever("absent", embedder=Words(), store=InMemoryStore()).query("x")
+
+    class Other(Words):
+        dimension = 8
+
+        def vector(self, text: str) -> np.ndarray:
+            return np.ones(8, np.float32)
+
+    with pytest.raises(InvalidOptionError, match="8 dimensions"):
+        Retriever("guide", embedder=Other(), store=retriever._store).query("x")
