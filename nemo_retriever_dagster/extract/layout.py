@@ -35,7 +35,6 @@ class Line:
     size: float
     bold: bool = False
     italic: bool = False
-    font: str = ""
     hidden: bool = False
     order: int = 0
 
@@ -56,7 +55,7 @@ class Looks:
         return cls(size=boxes[:, 3] - boxes[:, 1], bold=off, italic=off, hidden=off)
 
 
-def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, fonts: Sequence[str] = ()) -> list[Line]:
+def lines_of(words: Sequence[str], boxes: Floats, looks: Looks) -> list[Line]:
     """Join consecutive words into lines; the words' order is kept.
 
     ``boxes`` is (n, 4). A line ends where the next word stands higher or lower, far to the right, or back to the left,
@@ -81,7 +80,6 @@ def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, fonts: Sequence[
             size=sizes[i],
             bold=bolds[i],
             italic=italics[i],
-            font=fonts[middle[i]] if fonts else "",
             hidden=hidden[i],
             order=i,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Box
 
     Floats = NDArray[np.float32]
+    _Sides = tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
 
 _DEPTH = 6
 _OVERHANG = 1.5  # units a box may stand over a gutter's edge
@@ -49,7 +50,7 @@ def written_in_columns(boxes: Sequence[Box], order: Sequence[float]) -> bool:
     return False
 
 
-def _sides(boxes: Floats, edge: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+def _sides(boxes: Floats, edge: float) -> _Sides:
     """Return the masks of the boxes left of an edge, right of it, and across it."""
     left = boxes[:, 2] <= edge + _OVERHANG
     right = (boxes[:, 0] >= edge - _OVERHANG) & ~left
@@ -117,28 +118,32 @@ def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
     return result
 
 
-def _gutter(page: _Page) -> tuple[NDArray[np.bool_], ...] | None:
+def _gutter(page: _Page) -> _Sides | None:
     """Find the best gutter: masks of the boxes left of it, right of it and across it; None where there is none."""
     boxes = page.boxes
-    best, best_score = None, 0.0
+    edges = np.unique(boxes[:, 2])[:, None]
+    left = boxes[:, 2] <= edges + _OVERHANG
+    right = (boxes[:, 0] >= edges - _OVERHANG) & ~left
+    across = ~left & ~right
+    shared, gap = _side_by_side(boxes, left, right)
     height = float(boxes[:, 3].max() - boxes[:, 1].min()) or 1.0
-    for edge in np.unique(boxes[:, 2]):
-        left, right, across = _sides(boxes, float(edge))
-        if not left.any() or not right.any() or across.sum() > _CROSSING * len(boxes):
-            continue
-        shared = _side_by_side(boxes[left], boxes[right])
-        if shared < _SHARED * height or not _columns(page, left, right, across):
-            continue
-        gap = float(boxes[right, 0].min() - boxes[left, 2].max())
-        score = shared / height - across.sum() / len(boxes) + 1e-3 * gap
-        if best is None or score > best_score:
-            best, best_score = (left, right, across), score
-    return best
+    possible = left.any(axis=1) & right.any(axis=1) & (shared >= _SHARED * height)
+    possible &= across.sum(axis=1) <= _CROSSING * len(boxes)
+    score = shared / height - across.mean(axis=1) + 1e-3 * gap
+    for index in sorted(np.flatnonzero(possible).tolist(), key=lambda i: -float(score[i])):
+        sides = left[index], right[index], across[index]
+        if _columns(page, *sides):
+            return sides
+    return None
 
 
-def _side_by_side(left: Floats, right: Floats) -> float:
-    """Return the height over which both sides have something."""
-    return float(min(left[:, 3].max(), right[:, 3].max()) - max(left[:, 1].min(), right[:, 1].min()))
+def _side_by_side(boxes: Floats, left: NDArray[np.bool_], right: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return, for each pair of masks, the height over which both sides have something, and the width between them."""
+    top, bottom = boxes[:, 1], boxes[:, 3]
+    lowest = np.minimum(np.where(left, bottom, -np.inf).max(axis=1), np.where(right, bottom, -np.inf).max(axis=1))
+    highest = np.maximum(np.where(left, top, np.inf).min(axis=1), np.where(right, top, np.inf).min(axis=1))
+    gap = np.where(right, boxes[:, 0], np.inf).min(axis=1) - np.where(left, boxes[:, 2], -np.inf).max(axis=1)
+    return lowest - highest, np.nan_to_num(gap, posinf=0.0, neginf=0.0)
 
 
 def _columns(page: _Page, left: NDArray[np.bool_], right: NDArray[np.bool_], across: NDArray[np.bool_]) -> bool:

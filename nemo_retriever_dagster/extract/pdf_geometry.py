@@ -27,6 +27,7 @@ _THIN = 3.0  # points: a filled bar up to this high is a line
 _LONG = 2.0  # a line is at least this much longer than thick
 _SLACK = 0.75  # points a line may lean over its length and still count as straight
 _DEPTH = 8  # forms within forms
+_MANY = 3_000  # objects of one page or form looked at singly
 _SEGMENTS = 40_000  # path segments looked at on one page
 _CURVE, _MOVE = 1, 2
 _WHITE = 250
@@ -41,7 +42,6 @@ class Drawings:
     fills: list[Box] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
     drawings: list[Box] = field(default_factory=list)
-    objects: int = 0
 
     @property
     def covers(self) -> Floats:
@@ -68,7 +68,7 @@ def geometry(words: PageWords, drawings: Drawings) -> PageGeometry:
     """Put the words and the drawings of a page together."""
     return PageGeometry(
         size=words.frame.size,
-        words=words.glyphs(drawings.covers),
+        words=words.glyphs(drawings),
         rulings=tuple(drawings.rulings),
         fills=tuple(drawings.fills),
         pictures=tuple(drawings.pictures),
@@ -90,23 +90,29 @@ class _Reader:
     segments_left: int = _SEGMENTS
 
     def read(self, objects: list[int], matrix: Matrix | None, depth: int) -> None:
-        kinds = pdf_raw.object_types(objects)
-        drawn = [(item, kind) for item, kind in zip(objects, kinds, strict=True) if kind != pdf_raw.TEXT]
-        if not drawn:
+        kinds = np.array(pdf_raw.object_types(objects), dtype=np.int8)
+        shown = np.flatnonzero((kinds != pdf_raw.TEXT) & (kinds > 0))
+        if not len(shown):
             return
-        self.found.objects += len(drawn)
-        bounds = pdf_raw.object_bounds([item for item, _ in drawn])
-        boxes = self.frame.show(bounds if matrix is None else _transformed(bounds, matrix)).tolist()
-        for (item, kind), box in zip(drawn, boxes, strict=True):
-            if kind == pdf_raw.PATH:
-                self._path(item, Box(*box), matrix)
-            elif kind == pdf_raw.IMAGE:
-                self.found.pictures.append(Box(*box))
-            elif kind == pdf_raw.FORM and depth < _DEPTH:
-                inner = pdf_raw.object_matrix(item)
-                self.read(pdf_raw.form_children(item), inner if matrix is None else _product(inner, matrix), depth + 1)
-            elif kind == pdf_raw.SHADING:
-                self.found.drawings.append(Box(*box))
+        bounds = pdf_raw.object_bounds([objects[i] for i in shown.tolist()])
+        boxes = self.frame.show(bounds if matrix is None else _transformed(bounds, matrix))
+        if len(shown) > _MANY:  # a drawing of thousands of strokes: the large ones tell what it is
+            longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+            kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
+            shown, boxes = shown[kept], boxes[kept]
+        for index, box in zip(shown.tolist(), boxes.tolist(), strict=True):
+            self._object(objects[index], int(kinds[index]), Box(*box), matrix, depth)
+
+    def _object(self, item: int, kind: int, box: Box, matrix: Matrix | None, depth: int) -> None:
+        if kind == pdf_raw.PATH:
+            self._path(item, box, matrix)
+        elif kind == pdf_raw.IMAGE:
+            self.found.pictures.append(box)
+        elif kind == pdf_raw.FORM and depth < _DEPTH:
+            inner = pdf_raw.object_matrix(item)
+            self.read(pdf_raw.form_children(item), inner if matrix is None else _product(inner, matrix), depth + 1)
+        elif kind == pdf_raw.SHADING:
+            self.found.drawings.append(box)
 
     def _path(self, item: int, box: Box, matrix: Matrix | None) -> None:
         line = _as_line(box)

@@ -10,6 +10,7 @@ import numpy as np
 from nemo_retriever_dagster.extract.charts import chart_from_words
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
+from nemo_retriever_dagster.extract.layout_gate import may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render
@@ -23,7 +24,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
 from nemo_retriever_dagster.extract.pdf_words import page_frame, page_text, read_words
-from nemo_retriever_dagster.extract.tables import find_tables, may_have_tables
+from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word
 
@@ -140,16 +141,16 @@ class PageReader:
         styles, index = words.styles, words.style
         looks = Looks(
             size=np.array([style.size for style in styles], dtype=np.float32)[index],
-            bold=np.array([style.bold for style in styles])[index],
-            italic=np.array([style.italic for style in styles])[index],
-            hidden=np.array(words.hidden(self.drawings.covers)),
+            bold=np.array([style.bold for style in styles], dtype=np.bool_)[index],
+            italic=np.array([style.italic for style in styles], dtype=np.bool_)[index],
+            hidden=words.hidden(self.drawings),
         )
-        return lines_of(words.words, words.boxes, looks, [styles[i].font for i in index])
+        return lines_of(words.words, words.boxes, looks)
 
     def _tables(self, lines: list[Line]) -> list[Area]:
-        found = geometry(self.words, self.drawings)
-        if not may_have_tables(found):
+        if not may_hold_table(lines, self.drawings.rulings):
             return []
+        found = geometry(self.words, self.drawings)
         table_format = self.document.options.table_format
         return [
             self._area(

@@ -8,8 +8,9 @@ by ``map``. Origin of all coordinates in this module: PDF user space, bottom-lef
 from __future__ import annotations
 
 import ctypes
-from ctypes import PYFUNCTYPE, c_float, c_int, c_uint, c_void_p
+from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_uint, c_void_p
 from itertools import repeat
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,12 @@ _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
 _font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
-_font_size = pdfium.FPDFText_GetFontSize
+_font_size = _bind("FPDFText_GetFontSize", c_double, c_void_p, c_int)
+
+# PDFium writes its answers here; one thread a process reads PDF, PDFium allows no more
+_MATRIX = (c_float * 6)()
+_SCRATCH = ctypes.addressof(_MATRIX)
+_COLOUR = (c_uint * 6).from_address(_SCRATCH)
 
 
 def address_of(pointer: Any) -> int:
@@ -76,14 +82,13 @@ def text_objects(text_page: int, indices: Sequence[int]) -> list[int]:
     return [pointer or 0 for pointer in map(_text_object, repeat(text_page), indices)]
 
 
-def char_scale(text_page: Any, address: int, index: int) -> tuple[float, float]:
+def char_scale(text_page: int, index: int) -> tuple[float, float]:
     """Return the size of the character's font in points as drawn, and the sine of the text's slope."""
-    matrix = (c_float * 6)()
-    if not _char_matrix(address, index, ctypes.addressof(matrix)):
+    if not _char_matrix(text_page, index, _SCRATCH):
         return 0.0, 0.0
-    a, b, c, d = matrix[:4]
-    width, height = float(np.hypot(a, b)), float(np.hypot(c, d))
-    return float(_font_size(text_page, index)) * (height or width), b / width if width else 0.0
+    a, b, c, d = _MATRIX[:4]
+    width, height = hypot(a, b), hypot(c, d)
+    return _font_size(text_page, index) * (height or width), b / width if width else 0.0
 
 
 def render_modes(objects: Sequence[int]) -> list[int]:
@@ -98,11 +103,10 @@ def fonts(objects: Sequence[int]) -> list[int]:
 
 def fill_colour(item: int) -> tuple[int, int, int, int]:
     """Return red, green, blue, alpha (0..255) of an object's fill; opaque black when PDFium does not know."""
-    values = (c_uint * 4)()
-    start = ctypes.addressof(values)
-    if not _fill_colour(item, start, start + 4, start + 8, start + 12):
+    if not _fill_colour(item, _SCRATCH, _SCRATCH + 4, _SCRATCH + 8, _SCRATCH + 12):
         return 0, 0, 0, 255
-    return values[0], values[1], values[2], values[3]
+    red, green, blue, alpha = _COLOUR[:4]
+    return red, green, blue, alpha
 
 
 def font_name(font: int) -> str:

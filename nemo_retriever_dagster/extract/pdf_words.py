@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pypdfium2.raw as pdfium
@@ -56,6 +56,15 @@ class Style:
     """Sine of the angle of the text: 0 for ordinary lines."""
 
 
+class Covering(Protocol):
+    """What is drawn on a page."""
+
+    @property
+    def covers(self) -> Floats:
+        """Everything that can lie under pale text, as an (n, 4) array of boxes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """From PDF user space (y up) to the page as it is shown (origin top-left, y down)."""
@@ -100,26 +109,32 @@ class PageWords:
     text: str = ""
     words: list[str] = field(default_factory=list)
     boxes: Floats = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float32))
-    style: list[int] = field(default_factory=list)
+    style: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     styles: list[Style] = field(default_factory=list)
 
-    def hidden(self, covers: Floats) -> list[bool]:
-        """Tell which words cannot be seen; pale text over one of the boxes ``covers`` (n, 4) can."""
-        if not self.words:
-            return []
+    def hidden(self, drawings: Covering) -> NDArray[np.bool_]:
+        """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
         width, height = self.frame.size
         boxes = self.boxes
         off_page = (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)
-        kinds = np.array([2 if s.invisible or 0 < s.size < _TINY else int(s.pale) for s in self.styles])[self.style]
-        for index in np.flatnonzero(kinds == 1):
-            x, y = (boxes[index, 0] + boxes[index, 2]) / 2, (boxes[index, 1] + boxes[index, 3]) / 2
-            under = (covers[:, 0] <= x) & (x <= covers[:, 2]) & (covers[:, 1] <= y) & (y <= covers[:, 3])
-            kinds[index] = 0 if under.any() else 2
-        return [bool(value) for value in off_page | (kinds > 0)]
+        unseen = np.array([style.invisible or 0 < style.size < _TINY for style in self.styles], dtype=np.bool_)
+        pale = np.array([style.pale for style in self.styles], dtype=np.bool_)
+        found: NDArray[np.bool_] = off_page | unseen[self.style]
+        if pale.any():
+            found |= pale[self.style] & ~self._on_something(drawings.covers, pale[self.style])
+        return found
 
-    def glyphs(self, covers: Floats) -> tuple[Glyphs, ...]:
+    def _on_something(self, covers: Floats, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        result = np.zeros(len(self.words), dtype=np.bool_)
+        for index in np.flatnonzero(asked):
+            x, y = (self.boxes[index, 0] + self.boxes[index, 2]) / 2, (self.boxes[index, 1] + self.boxes[index, 3]) / 2
+            under = (covers[:, 0] <= x) & (x <= covers[:, 2]) & (covers[:, 1] <= y) & (y <= covers[:, 3])
+            result[index] = under.any()
+        return result
+
+    def glyphs(self, drawings: Covering) -> tuple[Glyphs, ...]:
         """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
-        rows = zip(self.words, self.boxes.tolist(), self.style, self.hidden(covers), strict=True)
+        rows = zip(self.words, self.boxes.tolist(), self.style.tolist(), self.hidden(drawings).tolist(), strict=True)
         return tuple(
             Glyphs(
                 text=word.replace(SOFT_HYPHEN, "-"),
@@ -156,7 +171,7 @@ def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
     boxes = pdf_raw.char_boxes(address, firsts + lasts)
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = _styles(text_page.raw, address, firsts, fonts)
+    style, styles = _styles(address, firsts, fonts)
     return PageWords(
         frame=frame,
         text=text,
@@ -202,30 +217,30 @@ def _utf16_offsets(text: str) -> list[int] | None:
     return offsets
 
 
-def _styles(text_page: Any, address: int, firsts: list[int], fonts: dict[int, Style]) -> tuple[list[int], list[Style]]:
+def _styles(address: int, firsts: list[int], fonts: dict[int, Style]) -> tuple[NDArray[np.intp], list[Style]]:
+    """Return the styles of a page and which of them each word has; text of one object is set in one style."""
     objects = pdf_raw.text_objects(address, firsts)
     first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
-    unique = [item for item in first_index if item]
-    modes = dict(zip(unique, pdf_raw.render_modes(unique), strict=True))
-    faces = dict(zip(unique, pdf_raw.fonts(unique), strict=True))
-    styles: dict[Style, int] = {}
-    of_object: dict[int, int] = {}
-    for item, index in first_index.items():
-        face = _face(faces.get(item, 0), fonts)
-        drawn = _drawn(face, item, modes.get(item, 0), pdf_raw.char_scale(text_page, address, index))
-        of_object[item] = styles.setdefault(drawn, len(styles))
-    return [of_object[item] for item in objects], list(styles)
+    first_index.pop(0, None)
+    unique = list(first_index)
+    faces, modes = pdf_raw.fonts(unique), pdf_raw.render_modes(unique)
+    scales = [pdf_raw.char_scale(address, index) for index in first_index.values()]
+    looks = list(zip(faces, modes, scales, map(pdf_raw.fill_colour, unique), strict=True))
+    numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
+    of_object = {item: numbers[look] for item, look in zip(unique, looks, strict=True)}
+    styles = [_drawn(_face(face, fonts), mode, scale, colour) for face, mode, scale, colour in numbers]
+    of_object[0] = len(styles)  # characters PDFium made up
+    return np.array([of_object[item] for item in objects], dtype=np.intp), [*styles, Style()]
 
 
-def _drawn(face: Style, item: int, mode: int, scale: tuple[float, float]) -> Style:
-    red, green, blue, alpha = pdf_raw.fill_colour(item) if item else (0, 0, 0, 255)
+def _drawn(face: Style, mode: int, scale: tuple[float, float], colour: tuple[int, int, int, int]) -> Style:
     return Style(
         size=round(scale[0], 2),
         bold=face.bold or mode == _STROKED_TOO,
         italic=face.italic,
         font=face.font,
-        invisible=mode in _INVISIBLE_MODES or alpha == 0,
-        pale=min(red, green, blue) >= _PALE,
+        invisible=mode in _INVISIBLE_MODES or colour[3] == 0,
+        pale=min(colour[:3]) >= _PALE,
         slope=round(scale[1], 2),
     )
 
