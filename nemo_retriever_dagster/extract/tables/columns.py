@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.tables.lines import Line, Segment, line_of, segment_of
 from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -20,6 +22,7 @@ FAR = 1e9
 WIDE_BLANKS = 2.0  # a blank that many times as wide as usual parts two segments
 WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
+MANY_LINES = 7
 OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
 
@@ -83,8 +86,9 @@ def inner(gaps: Iterable[Span]) -> list[Span]:
 def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
     """Return the extents of the columns, left to right: where ink stands on more than a few of ``lines``."""
     several = [line for line in lines if len(line.segments) > 1] or list(lines)
-    ink = [s for i, line in enumerate(several) for s in line.segments if not _over_columns(s, several, i, 0.3 * scale.height)]
-    few = max(1, int(OUTLIERS * len(several))) if len(several) > 4 else 0
+    segments = [segment for line in several for segment in line.segments]
+    ink = [s for s, over in zip(segments, _over_columns(segments, several), strict=True) if not over]
+    few = max(1, int(OUTLIERS * len(several))) if len(several) >= MANY_LINES else 0
     covered = _covered([(s.box.x0, s.box.x1) for s in ink], few)
     joined: list[Span] = []
     for x0, x1 in covered:
@@ -92,24 +96,43 @@ def column_spans(lines: Sequence[Line], scale: Scale) -> list[Span]:
             joined[-1] = (joined[-1][0], x1)
         else:
             joined.append((x0, x1))
-    return [span for span in joined if _peopled(span, ink, scale)]
+    joined = _beside_each_other(joined, several, scale)
+    fewest = 2 if len(several) >= MANY_LINES else 1
+    return [span for span in joined if sum(_within(s, span, scale) for s in segments) >= fewest]
 
 
-def _peopled(span: Span, ink: Sequence[Segment], scale: Scale) -> bool:
-    """Tell whether a range is a column: two segments have their middle in it (or its only one, where there is just that)."""
-    inside = sum(span[0] - scale.blank <= (s.box.x0 + s.box.x1) / 2 <= span[1] + scale.blank for s in ink)
-    return inside > 1
+def _within(segment: Segment, span: Span, scale: Scale) -> bool:
+    """Tell whether a segment has its middle in a range of x."""
+    return span[0] - scale.blank <= (segment.box.x0 + segment.box.x1) / 2 <= span[1] + scale.blank
 
 
-def _over_columns(segment: Segment, lines: Sequence[Line], own: int, margin: float) -> bool:
-    """Tell whether a segment lies over two columns: on enough other lines, a blank between two segments is under it."""
-    left, right = segment.box.x0 + margin, segment.box.x1 - margin
-    under = sum(
-        any(a.box.x1 > left and b.box.x0 < right for a, b in pairwise(line.segments))
-        for i, line in enumerate(lines)
-        if i != own
-    )
-    return under >= max(1, 0.25 * (len(lines) - 1))
+def _beside_each_other(spans: Sequence[Span], lines: Sequence[Line], scale: Scale) -> list[Span]:
+    """Join close ranges that no line has text in both of: a heading and its amounts set at different edges."""
+    owners = [{i for i, line in enumerate(lines) if any(_within(s, span, scale) for s in line.segments)} for span in spans]
+    joined: list[Span] = []
+    last: set[int] = set()
+    for span, own in zip(spans, owners, strict=True):
+        if joined and span[0] - joined[-1][1] < 1.5 * scale.height and last and own and not last & own:
+            joined[-1] = (joined[-1][0], span[1])
+            last = last | own
+        else:
+            joined.append(span)
+            last = own
+    return joined
+
+
+def _over_columns(segments: Sequence[Segment], lines: Sequence[Line]) -> list[bool]:
+    """Tell for each segment whether it lies over two columns: on enough lines, it covers most of a blank between two."""
+    gaps = [(i, a.box.x1, b.box.x0) for i, line in enumerate(lines) for a, b in pairwise(line.segments) if b.box.x0 > a.box.x1]
+    if not gaps:
+        return [False] * len(segments)
+    line, left, right = np.array(gaps).T
+    x0, x1 = (np.array([[getattr(s.box, side)] for s in segments]) for side in ("x0", "x1"))
+    covered = np.minimum(x1, right) - np.maximum(x0, left) >= 0.5 * (right - left)
+    firsts = np.flatnonzero(np.diff(line, prepend=-1))
+    counts = np.logical_or.reduceat(covered, firsts, axis=1).sum(axis=1)
+    enough: list[bool] = (counts >= max(1, 0.25 * (len(lines) - 1))).tolist()
+    return enough
 
 
 def _covered(ink: Sequence[Span], few: int) -> list[Span]:

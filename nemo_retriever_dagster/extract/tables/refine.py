@@ -31,7 +31,8 @@ def split_wide(filled: Filled, x: Sequence[float], blank: float, height: float) 
 
 
 def _by_column(field: Field, words: list[Glyphs], x: Sequence[float], blank: float, height: float) -> Filled:
-    lines = [table_line(joined_amounts(line, height), Scale(height=height, blank=blank)) for line in text_lines(words)]
+    amounts = (joined_amounts(line, height) for line in text_lines(words))
+    lines = [table_line(line, Scale(height=height, blank=blank)) for line in amounts if line]
     bands = [(x[i], x[i + 1]) for i in range(field.column, field.column_end)]
     rows = rows_of(lines, bands)
     places = {place for row in rows for place in row.cells}

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_li
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.tables.columns import Scale, Span
@@ -29,7 +29,8 @@ MOST_PENDING = 3  # lines without a blank in common that may stand between two o
 
 def page_lines(words: Iterable[Glyphs], scale: Scale) -> list[Line]:
     """Return the page's lines, split at wide blanks."""
-    return [table_line(joined_amounts(line, scale.height), scale) for line in text_lines(words)]
+    lines = (joined_amounts(line, scale.height) for line in text_lines(words))
+    return [table_line(line, scale) for line in lines if line]
 
 
 def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
@@ -46,7 +47,17 @@ def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
 
 def _paragraphs(lines: Sequence[Line], scale: Scale) -> list[list[Segment]]:
     crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
-    return [s for s in _stacks(lines, scale.height) if is_prose(s, scale.height) and not _is_cell(s, crowd)]
+    labels = {id(line.segments[0]) for line in lines if len(line.segments) > 1 and is_value(line.segments[-1].text)}
+    stacks = [stack for stack in _stacks(lines, scale.height) if is_prose(stack, scale.height)]
+    return [stack for stack in stacks if not _is_cell(stack, crowd) and not _are_labels(stack, labels)]
+
+
+def _are_labels(stack: Sequence[Segment], labels: Set[int]) -> bool:
+    """Tell whether amounts stand right of a ragged stack: its lines are the labels of rows."""
+    box = around(segment.box for segment in stack)
+    full = sum(segment.box.x1 > box.x1 - 0.05 * box.width for segment in stack)
+    labelled = sum(id(segment) in labels for segment in stack)
+    return 3 * labelled >= len(stack) and (full < 0.7 * len(stack) or len(stack) < SHORT_PARAGRAPH)
 
 
 def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:

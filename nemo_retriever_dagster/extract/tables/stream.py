@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
@@ -12,7 +13,7 @@ from nemo_retriever_dagster.extract.tables.lines import around, blank_width, tex
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
 from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
 from nemo_retriever_dagster.extract.tables.ruled import strokes
-from nemo_retriever_dagster.extract.tables.tokens import has_leaders, is_mark, is_value
+from nemo_retriever_dagster.extract.tables.tokens import is_mark, is_page, is_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,7 +88,7 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     body = [cell.text for cell in texts if cell.column and cell.row]
     if height < 2 or width < 2 or not body:
         return False
-    if any(has_leaders(cell.text) for cell in texts) or (width == 2 and bullets(run)) or _listed(texts):
+    if _contents(table) or (width == 2 and bullets(run)) or _listed(texts):
         return False
     fill = sum(cell.column_span for cell in texts) / (height * width)
     weak = sum(len(cell.text) < 3 and not is_value(cell.text) for cell in texts)
@@ -99,6 +100,14 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     words = sum(len(text.split()) for text in body) / len(body)
     small = sum(text[0].islower() for text in body) / len(body)
     return height >= 3 and words < (8 if width > 2 else 6) and small < 0.4
+
+
+def _contents(table: Table) -> bool:
+    """Tell a table of contents: the last column counts pages upwards."""
+    height, width = table.shape
+    pages = [int(row[-1]) for row in table.rows() if is_page(row[-1])]
+    rising = sum(a <= b for a, b in pairwise(pages))
+    return width < 5 and len(pages) > 2 and 2 * len(pages) >= height and rising >= 0.9 * (len(pages) - 1)
 
 
 def _listed(texts: Sequence[Cell]) -> bool:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(
 _NOTHING = re.compile(r"[-\u2010-\u2015\u2212*…]+%?|\.{2,3}|n\.?/?a\.?|n\.m\.|nil", re.IGNORECASE)
 _YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[/\u2013-](?:\d\d){1,2})?[AEP*]?")
 _MARK = re.compile(r"[•◦▪●○■□–—*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?")
-_LEADERS = re.compile(r"(?:\.\s?){4,}|…{2,}|_{4,}")
+_LEADERS = re.compile(r"[._…·]{3,}$|^[.…·]+$")
 _CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
 _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
 
@@ -45,9 +45,9 @@ def is_mark(text: str) -> bool:
     return bool(_MARK.fullmatch(text))
 
 
-def has_leaders(text: str) -> bool:
-    """Tell whether dots lead from an entry to its page number."""
-    return bool(_LEADERS.search(text))
+def is_page(text: str) -> bool:
+    """Tell whether ``text`` could be the number of a page."""
+    return text.isdecimal() and len(text) < 4
 
 
 def same_number(left: str, right: str) -> bool:
@@ -55,20 +55,28 @@ def same_number(left: str, right: str) -> bool:
     return len(right) >= 3 and right[:3].isdigit() and not right[3:4].isdigit() and left[-3:].isdigit() and len(left) <= 4
 
 
+def _without_dots(word: Glyphs) -> Glyphs:
+    kept = _LEADERS.sub("", word.text)
+    if kept == word.text:
+        return word
+    box = word.box._replace(x1=word.box.x0 + word.box.width * len(kept) / len(word.text))
+    return replace(word, text=kept, box=box)
+
+
 def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
     """Return a line's words with a currency sign joined to its number, and ``%`` or ``)`` to the number before.
 
-    Accounts set the sign at the left edge of the column, far from its number and close to the one before: of the sign's
-    place, the box keeps what leaves a clear blank.
+    Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is the
+    number's alone. Dots that lead from a label to its amount are left out.
     """
     joined: list[Glyphs] = []
-    for word in line:
+    for word in map(_without_dots, line):
+        if not word.text:
+            continue
         last = joined[-1] if joined else None
         gap = word.box.x0 - last.box.x1 if last else 0.0
         if last and last.text in _CURRENCY and is_value(word.text) and gap < 8 * height:
-            left = joined[-2].box.x1 + 0.5 * height if len(joined) > 1 else last.box.x0
-            box = word.box._replace(x0=min(word.box.x0, max(last.box.x0, left)))
-            joined[-1] = replace(word, text=last.text + word.text, box=box)
+            joined[-1] = replace(word, text=last.text + word.text)
         elif last and word.text in _TAILS and gap < 1.5 * height and is_value(last.text):
             joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
         else:
