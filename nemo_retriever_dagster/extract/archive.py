@@ -210,6 +210,8 @@ def _refuse_unfit(entry: zipfile.ZipInfo, name: str) -> None:
 
 def _refuse_overlaps(entries: list[zipfile.ZipInfo]) -> None:
     entries = sorted(entries, key=lambda entry: entry.header_offset)
+    if entries and entries[0].header_offset < 0:
+        raise CorruptFileError("The archive's directory points before its beginning.")
     for entry, following in pairwise(entries):
         if entry.header_offset + _LOCAL_SIZE + entry.compress_size > following.header_offset:
             raise CorruptFileError("The members of the archive overlap.")

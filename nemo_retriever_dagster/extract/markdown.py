@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from nemo_retriever_dagster.extract.tables.formats import render
-from nemo_retriever_dagster.model import Element, Kind, Table
+from nemo_retriever_dagster.extract.tabular import row_groups
+from nemo_retriever_dagster.model import Element, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,17 +29,15 @@ class _Block(NamedTuple):
 
 def markdown_elements(text: str, options: ExtractOptions) -> list[Element]:
     """Return headings (with their level), tables, fenced code (whole) and the paragraphs between them."""
-    return [_element(block, options) for block in _blocks(text.split("\n"))]
+    return [element for block in _blocks(text.split("\n")) for element in _elements(block, options)]
 
 
-def _element(block: _Block, options: ExtractOptions) -> Element:
-    source = "\n".join(block.lines).rstrip()
-    if not (block.table and options.tables):
-        return Element(kind=Kind.TEXT, text=source, heading=block.heading)
-    table = _table(block.lines)
-    return Element(
-        kind=Kind.TABLE, text=render(table, options.table_format), table=table, table_format=options.table_format
-    )
+def _elements(block: _Block, options: ExtractOptions) -> Iterator[Element]:
+    if block.table and options.tables:
+        rows = (_cells(line) for place, line in enumerate(block.lines) if place != 1)
+        yield from row_groups(rows, options.table_format, headers=1)
+    else:
+        yield Element(kind=Kind.TEXT, text="\n".join(block.lines).rstrip(), heading=block.heading)
 
 
 def _blocks(lines: list[str]) -> Iterator[_Block]:
@@ -94,13 +92,6 @@ def _table_end(lines: list[str], start: int) -> int:
     while end < len(lines) and "|" in lines[end]:
         end += 1
     return end
-
-
-def _table(lines: list[str]) -> Table:
-    header = _cells(lines[0])
-    width = len(header)
-    rows = [cells + [""] * (width - len(cells)) for cells in map(_cells, lines[2:])]  # a longer row loses nothing
-    return Table.of_rows([header, *rows], headers=1)
 
 
 def _cells(line: str) -> list[str]:

@@ -148,7 +148,9 @@ def test_other_documents_never_notice(told):
     bad = [told(fault) for fault in ("segfault", "gorge", "untyped", "leave 1") * 3]
     good = [told("count 40") for _ in range(12)]
     with ParserPool(2) as pool, ThreadPoolExecutor(6) as threads:
-        outcomes = threads.map(lambda path: outcome(pool, path), [p for pair in zip(bad, good, strict=True) for p in pair])
+        outcomes = threads.map(
+            lambda path: outcome(pool, path), [p for pair in zip(bad, good, strict=True) for p in pair]
+        )
         assert list(outcomes)[1::2] == [40] * 12
 
 
