@@ -70,6 +70,7 @@ class MilvusStore:
         self._lock = threading.RLock()
         self._client: MilvusClient | None = None
         self._metrics: dict[str, str] = {}
+        self._loaded: set[str] = set()
 
     def __repr__(self) -> str:
         """Return the address, never the password."""
@@ -164,6 +165,7 @@ class MilvusStore:
             )
         with self._lock, self._mapped("set an alias", collection):
             self._metrics.pop(alias, None)
+            self._loaded.discard(alias)
             self._load(collection)
             set_it = self.client.create_alias if now is None else self.client.alter_alias
             set_it(collection, alias)
@@ -172,6 +174,7 @@ class MilvusStore:
         """Remove an alias; the collection stays."""
         with self._mapped("drop an alias", alias):
             self._metrics.pop(alias, None)
+            self._loaded.discard(alias)
             if self.alias_target(alias) is not None:
                 self.client.drop_alias(alias)
 
@@ -179,6 +182,7 @@ class MilvusStore:
         """Give a collection another name."""
         with self._mapped("rename a collection", collection):
             self._metrics.pop(collection, None)
+            self._loaded.discard(collection)
             self.client.rename_collection(collection, name)
 
     def drop(self, collection: str) -> None:
@@ -188,6 +192,7 @@ class MilvusStore:
             if name != collection or self.client.list_aliases(collection)["aliases"]:
                 raise InvalidOptionError(f"{collection!r} is an alias or has one.", hint="Drop the alias first.")
             self._metrics.pop(collection, None)
+            self._loaded.discard(collection)
             self.client.drop_collection(collection, timeout=self.address.timeout)
 
     def upsert(self, collection: str, records: Sequence[Record]) -> None:
@@ -352,16 +357,17 @@ class MilvusStore:
         with self._lock:
             client, self._client = self._client, None
             self._metrics.clear()
+            self._loaded.clear()
         if client is not None:
             disconnect(self.address, client)
 
     def _load(self, collection: str) -> None:
         """Load a collection that is 'released': every collection of a Milvus Lite that was just opened is."""
-        if collection in self._metrics:
+        if collection in self._loaded:
             return
         with self._lock, self._mapped("load a collection", collection):
             self.client.load_collection(collection, timeout=self.address.timeout)
-            self._metric(collection)
+            self._loaded.add(collection)
 
     def _metric(self, collection: str) -> str:
         if collection not in self._metrics:
