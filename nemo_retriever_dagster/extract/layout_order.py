@@ -80,8 +80,6 @@ def reading_order(
     if len(boxes) < 2:  # noqa: PLR2004 - nothing to order
         return list(range(len(boxes)))
     array = np.array(boxes, dtype=np.float32)
-    if order is not None and _descends(array, order):
-        return sorted(range(len(boxes)), key=lambda i: order[i])
     page = _Page(
         array,
         np.array(order if order is not None else [np.nan] * len(boxes), dtype=np.float32),
@@ -90,9 +88,9 @@ def reading_order(
     return _ordered(page, list(range(len(boxes))), 0)
 
 
-def _descends(boxes: Floats, order: Sequence[float]) -> bool:
+def _descends(boxes: Floats, order: Floats) -> bool:
     """Tell whether the boxes, as written, go down the page without ever going back up."""
-    sorted_boxes = boxes[np.argsort(np.array(order), kind="stable")]
+    sorted_boxes = boxes[np.argsort(order, kind="stable")]
     tops, bottoms = sorted_boxes[:, 1], sorted_boxes[:, 3]
     return bool((tops[1:] >= bottoms[:-1] - 0.35 * (bottoms - tops)[:-1]).all())
 
@@ -100,6 +98,9 @@ def _descends(boxes: Floats, order: Sequence[float]) -> bool:
 def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
     if len(members) < 2:  # noqa: PLR2004 - nothing to order
         return members
+    written = page.written[members]
+    if not np.isnan(written[0]) and _descends(page.boxes[members], written):
+        return [members[i] for i in np.argsort(written, kind="stable")]
     gutter = _gutter(page.of(members)) if depth < _DEPTH else None
     if gutter is None:
         return _by_rows(page, members)
@@ -143,7 +144,7 @@ def _side_by_side(boxes: Floats, left: NDArray[np.bool_], right: NDArray[np.bool
     lowest = np.minimum(np.where(left, bottom, -np.inf).max(axis=1), np.where(right, bottom, -np.inf).max(axis=1))
     highest = np.maximum(np.where(left, top, np.inf).min(axis=1), np.where(right, top, np.inf).min(axis=1))
     gap = np.where(right, boxes[:, 0], np.inf).min(axis=1) - np.where(left, boxes[:, 2], -np.inf).max(axis=1)
-    return lowest - highest, np.nan_to_num(gap, posinf=0.0, neginf=0.0)
+    return lowest - highest, np.where(np.isfinite(gap), gap, 0.0)
 
 
 def _columns(page: _Page, left: NDArray[np.bool_], right: NDArray[np.bool_], across: NDArray[np.bool_]) -> bool:

@@ -183,7 +183,7 @@ def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
 
 
 def _repaired(words: list[str]) -> list[str]:
-    return [word.translate(_REPAIRS) for word in words]
+    return [word.translate(_REPAIRS) if _NEEDS_REPAIR.search(word) else word for word in words]
 
 
 def _char_indices(
