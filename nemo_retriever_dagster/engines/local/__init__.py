@@ -1,1 +1,70 @@
-"""Engines that run in this process: no GPU, no network, no key."""
+"""Engines that run on this machine: no GPU, no network, no key. `local_engines` makes the default set."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Literal
+
+from nemo_retriever_dagster.engines.local.captions import LocalCaptioner
+from nemo_retriever_dagster.engines.local.minilm import MiniLmEmbedder
+from nemo_retriever_dagster.engines.local.ocr import RapidOcr
+from nemo_retriever_dagster.engines.local.speech import SphinxTranscriber
+from nemo_retriever_dagster.engines.local.tesseract import TesseractOcr
+from nemo_retriever_dagster.engines.ports import Engines
+from nemo_retriever_dagster.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from nemo_retriever_dagster.engines.ports import Ocr
+
+__all__ = [
+    "LocalCaptioner",
+    "MiniLmEmbedder",
+    "OcrChoice",
+    "RapidOcr",
+    "SphinxTranscriber",
+    "TesseractOcr",
+    "local_engines",
+    "local_ocr",
+]
+
+OcrChoice = Literal["rapidocr", "tesseract", "auto"]
+
+
+def local_engines(
+    *,
+    models_dir: str | os.PathLike[str] | None = None,
+    ocr: OcrChoice = "rapidocr",
+    ocr_languages: str = "eng",
+    threads: int = 0,
+    on_truncated: Callable[[str], None] | None = None,
+) -> Engines:
+    """Return the local engines; nothing is loaded before its first call.
+
+    What an engine needs and is not installed shows in its ``check()`` and first call as a `MissingDependencyError` with
+    the command that installs it. ``models_dir``: see `modelfiles.find_model_file`; ``threads``: of each engine, 0 takes
+    every core; ``on_truncated``: see `MiniLmEmbedder`.
+    """
+    return Engines(
+        embedder=MiniLmEmbedder(models_dir=models_dir, threads=threads, on_truncated=on_truncated),
+        ocr=local_ocr(ocr, languages=ocr_languages, threads=threads),
+        captioner=LocalCaptioner(),
+        transcriber=SphinxTranscriber(parallel=threads),
+    )
+
+
+def local_ocr(choice: OcrChoice = "rapidocr", *, languages: str = "eng", threads: int = 0) -> Ocr:
+    """Return the OCR engine of this name; ``auto`` is Tesseract where the program is installed, else RapidOCR.
+
+    ``languages`` is for Tesseract; RapidOCR's model reads Latin script and Chinese as it is. Raises
+    `InvalidOptionError` for another name.
+    """
+    if choice == "auto":
+        choice = "tesseract" if shutil.which("tesseract") else "rapidocr"
+    if choice == "tesseract":
+        return TesseractOcr(languages=languages, parallel=threads)
+    if choice == "rapidocr":
+        return RapidOcr(threads=threads)
+    raise InvalidOptionError(f"There is no OCR engine {choice!r}.", hint="Choose rapidocr, tesseract or auto.")

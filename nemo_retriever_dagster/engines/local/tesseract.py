@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import os
 import shutil
 import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.engines.local.reading_order import joined
+from nemo_retriever_dagster.engines.local.slots import Slots, run_program
 from nemo_retriever_dagster.engines.local.worker import available_cores
 from nemo_retriever_dagster.engines.usage import record
-from nemo_retriever_dagster.errors import (
-    EngineTimeoutError,
-    EngineUnavailableError,
-    MissingDependencyError,
-    RejectedInputError,
-)
+from nemo_retriever_dagster.errors import EngineUnavailableError, MissingDependencyError, RejectedInputError
 from nemo_retriever_dagster.model import Box, Usage, Word
 
 if TYPE_CHECKING:
@@ -48,14 +43,13 @@ class TesseractOcr:
         self.name = f"local/tesseract-{languages}"
         self._languages = languages
         self._timeout = timeout
-        self._parallel = parallel or available_cores()
-        self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        self._slots = Slots(parallel or available_cores())
 
     async def check(self) -> None:
         """Raise `MissingDependencyError` without the program or a language, `EngineUnavailableError` if it fails."""
         code, out, error = await self._call("--list-langs", data=b"")
         if code:
-            raise EngineUnavailableError(f"tesseract --list-langs failed: {_last_line(error)}")
+            raise EngineUnavailableError(f"tesseract --list-langs failed: {error}")
         installed = set(out.decode().split("\n")[1:])
         for language in self._languages.split("+"):
             if language not in installed:
@@ -75,39 +69,21 @@ class TesseractOcr:
                 task.cancel()
 
     async def _read_one(self, picture: Picture, merge: MergeLevel) -> list[Word]:
-        async with self._slot():
+        async with self._slots.one():
             started = time.monotonic()
             code, out, error = await self._call("stdin", "stdout", "-l", self._languages, "tsv", data=picture.data)
         if code:
-            raise RejectedInputError(f"Tesseract cannot read the picture: {_last_line(error)}")
+            raise RejectedInputError(f"Tesseract cannot read the picture: {error}")
         record(self.name, Usage(requests=1, items=1, seconds=time.monotonic() - started))
         return parse_tsv(out.decode("utf-8", "replace"), merge)
 
-    def _slot(self) -> asyncio.Semaphore:
-        """Return this event loop's semaphore: one cannot be shared between loops."""
-        loop = asyncio.get_running_loop()
-        self._slots = {known: slots for known, slots in self._slots.items() if not known.is_closed()}
-        return self._slots.setdefault(loop, asyncio.Semaphore(self._parallel))
-
-    async def _call(self, *arguments: str, data: bytes) -> tuple[int, bytes, bytes]:
+    async def _call(self, *arguments: str, data: bytes) -> tuple[int, bytes, str]:
         program = shutil.which("tesseract")
         if program is None:
             raise MissingDependencyError.of("The OCR engine 'tesseract'", INSTALL_TESSERACT)
-        pipe = asyncio.subprocess.PIPE
         # Its threads get in one another's way: one is five times as fast as the default (measured).
-        environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
-        process = await asyncio.create_subprocess_exec(
-            program, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment
-        )
-        try:
-            out, error = await asyncio.wait_for(process.communicate(data), self._timeout)
-        except TimeoutError as error:
-            raise EngineTimeoutError(f"Tesseract took more than {self._timeout:g} s for a picture.") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, out, error
+        single = {"OMP_THREAD_LIMIT": "1"}
+        return await run_program([program, *arguments], data, timeout=self._timeout, environment=single)
 
 
 def parse_tsv(tsv: str, merge: MergeLevel = "word") -> list[Word]:
@@ -122,8 +98,3 @@ def _word(row: dict[str, str]) -> Word:
     left, top = float(row["left"]), float(row["top"])
     box = Box(left, top, left + float(row["width"]), top + float(row["height"]))
     return Word(text=row["text"].strip(), box=box, confidence=min(max(float(row["conf"]) / 100, 0.0), 1.0))
-
-
-def _last_line(error: bytes) -> str:
-    lines = error.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it gave no reason"
