@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.formats import render
@@ -30,7 +30,7 @@ def row_groups(
     Rows are padded to the widest of their group; no cell is left out. Reads no further than the group it yields.
     """
     remaining = iter(rows)
-    head = [row for row, _ in zip(remaining, range(headers), strict=False)] if headers else []
+    head = list(islice(remaining, headers))
     group: list[Sequence[str]] = []
     cells = 0
     yielded = False
