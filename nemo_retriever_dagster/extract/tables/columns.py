@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nemo_retriever_dagster.extract.tables.lines import Line, Segment, line_of, segment_of
 from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +108,9 @@ def _within(segment: Segment, span: Span, scale: Scale) -> bool:
 
 def _beside_each_other(spans: Sequence[Span], lines: Sequence[Line], scale: Scale) -> list[Span]:
     """Join close ranges that no line has text in both of: a heading and its amounts set at different edges."""
-    owners = [{i for i, line in enumerate(lines) if any(_within(s, span, scale) for s in line.segments)} for span in spans]
+    owners = [
+        {i for i, line in enumerate(lines) if any(_within(s, span, scale) for s in line.segments)} for span in spans
+    ]
     joined: list[Span] = []
     last: set[int] = set()
     for span, own in zip(spans, owners, strict=True):
@@ -122,8 +124,13 @@ def _beside_each_other(spans: Sequence[Span], lines: Sequence[Line], scale: Scal
 
 
 def _over_columns(segments: Sequence[Segment], lines: Sequence[Line]) -> list[bool]:
-    """Tell for each segment whether it lies over two columns: on enough lines, it covers most of a blank between two."""
-    gaps = [(i, a.box.x1, b.box.x0) for i, line in enumerate(lines) for a, b in pairwise(line.segments) if b.box.x0 > a.box.x1]
+    """Tell for each segment whether it lies over two columns: on enough lines it covers most of a blank."""
+    gaps = [
+        (i, a.box.x1, b.box.x0)
+        for i, line in enumerate(lines)
+        for a, b in pairwise(line.segments)
+        if b.box.x0 > a.box.x1
+    ]
     if not gaps:
         return [False] * len(segments)
     line, left, right = np.array(gaps).T
@@ -163,7 +170,12 @@ def _edges(lines: Sequence[Line], columns: Sequence[Span], scale: Scale) -> tupl
     """Return for each column the x where most of its segments start, and end; FAR where no two agree."""
     starts, ends = [], []
     for x0, x1 in columns:
-        inside = [s.box for line in lines for s in line.segments if s.box.x0 >= x0 - scale.blank and s.box.x1 <= x1 + scale.blank]
+        inside = [
+            s.box
+            for line in lines
+            for s in line.segments
+            if s.box.x0 >= x0 - scale.blank and s.box.x1 <= x1 + scale.blank
+        ]
         starts.append(_usual([box.x0 for box in inside], 0.2 * scale.height))
         ends.append(_usual([box.x1 for box in inside], 0.2 * scale.height))
     return starts, ends

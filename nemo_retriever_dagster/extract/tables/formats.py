@@ -18,8 +18,8 @@ _NEEDS_ESCAPE = re.compile(r"([\\|])")
 def render(table: Table, table_format: TableFormat) -> str:
     """Return ``table`` as text, without a line end after the last line; "" for a table without cells.
 
-    - ``markdown``: a header row, a row of dashes, the other rows. ``|`` and the backslash are escaped by a backslash, white
-      space (line ends too) becomes one blank. A spanning cell's text stands once, its other places are empty.
+    - ``markdown``: a header row, a row of dashes, the other rows. ``|`` and the backslash are escaped by a backslash,
+      white space (line ends too) becomes one blank. A spanning cell's text stands once, its other places are empty.
     - ``html``: ``table``/``thead``/``tbody``, ``th`` for header cells, ``colspan`` and ``rowspan``, text escaped.
     - ``pseudo_markdown``: ``| a | b |`` lines without the row of dashes.
     - ``simple``: the cells' text, row by row, joined by blanks.

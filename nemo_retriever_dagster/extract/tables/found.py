@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.model import Box, Table
 
+FEWEST = 2  # rows and columns of a table
+MOSTLY = 0.5  # the share from which a part counts for the whole
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTable:
@@ -27,5 +30,5 @@ class FoundTable:
 
 
 def line_height(words: Sequence[Glyphs]) -> float:
-    """Return the middle height of the words' boxes, in their unit: every tolerance is a share of it. 0 without words."""
+    """Return the middle height of the words' boxes, 0 without words: every tolerance is a share of it."""
     return median(word.box.height for word in words) if words else 0.0

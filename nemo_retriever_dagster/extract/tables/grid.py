@@ -1,4 +1,4 @@
-"""A drawn grid and the words in it become a table: words to cells, empty slivers out, drawings that are no tables out."""
+"""A drawn grid and the words in it become a table, unless it is a drawing that is no table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.found import FoundTable
+from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import mark_headers
 from nemo_retriever_dagster.extract.tables.lines import cell_text, text_lines
 from nemo_retriever_dagster.extract.tables.refine import split_rows, split_wide
@@ -17,16 +17,19 @@ from nemo_retriever_dagster.model import Box, Cell, Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nemo_retriever_dagster.extract.geometry import Glyphs, PageGeometry
+    from nemo_retriever_dagster.extract.geometry import Glyphs, Ruling
     from nemo_retriever_dagster.extract.tables.ruled import Frame
 
     Filled = list[tuple[Field, list[Glyphs]]]
 
+LEAST_FILLED = 0.2  # share of a grid's fields that have text: a chart's grid has fewer
+COARSE, COARSE_FIELDS = 0.3, 3  # share and number of fields with several columns' words that make a grid too coarse
 
-def grid_tables(geometry: PageGeometry, height: float) -> list[FoundTable]:
+
+def grid_tables(words: Sequence[Glyphs], rulings: Iterable[Ruling], height: float) -> list[FoundTable]:
     """Return the tables whose cells are drawn. ``height`` is the usual height of a word."""
-    slack, words = 0.3 * height, geometry.words
-    rulings = [ruling for ruling in geometry.rulings if max(ruling.box.width, ruling.box.height) > 0.5 * height]
+    slack = 0.3 * height
+    rulings = [ruling for ruling in rulings if max(ruling.box.width, ruling.box.height) > 0.5 * height]
     across = strokes(rulings, horizontal=True, slack=slack)
     upright = strokes(rulings, horizontal=False, slack=slack)
     found = (_grid_table(frame, words, height) for frame in frames(across, upright, slack))
@@ -37,12 +40,12 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
     box, slack = frame.box, 0.3 * height
     x = coordinates(frame.upright, box.x0, box.x1, slack)
     y = coordinates(frame.across, box.y0, box.y1, slack)
-    if len(x) < 2 or len(y) < 3:
+    if len(x) < FEWEST or len(y) <= FEWEST:
         return None
     drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
     filled = split_wide(fill(drawn, words, x, y), x, 0.25 * height, height)
     filled = split_rows(filled, height)
-    if not is_table(filled) or _too_coarse(filled, height) or (len(x) == 2 and _has_neighbours(box, words)):
+    if not is_table(filled) or _too_coarse(filled, height) or (len(x) == FEWEST and _has_neighbours(box, words)):
         return None
     cells = tuple(
         Cell(
@@ -59,7 +62,9 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
 
 def fill(drawn: Sequence[Field], words: Iterable[Glyphs], x: Sequence[float], y: Sequence[float]) -> Filled:
     """Give every word to the field that holds its middle."""
-    at = {(r, c): i for i, f in enumerate(drawn) for r in range(f.row, f.row_end) for c in range(f.column, f.column_end)}
+    at = {
+        (r, c): i for i, f in enumerate(drawn) for r in range(f.row, f.row_end) for c in range(f.column, f.column_end)
+    }
     inside: list[list[Glyphs]] = [[] for _ in drawn]
     for word in words:
         column = bisect_right(x, (word.box.x0 + word.box.x1) / 2) - 1
@@ -73,7 +78,7 @@ def _too_coarse(filled: Filled, height: float) -> bool:
     """Tell whether the drawn columns are not the table's: many fields hold an amount far from the word before."""
     lines = [text_lines(inside) for field, inside in filled if inside and field.column_end - field.column == 1]
     apart = sum(any(_far(a, b, height) for line in cell for a, b in pairwise(line)) for cell in lines)
-    return apart > 2 and apart > 0.3 * len(lines)
+    return apart >= COARSE_FIELDS and apart > COARSE * len(lines)
 
 
 def _far(left: Glyphs, right: Glyphs, height: float) -> bool:
@@ -90,4 +95,4 @@ def is_table(filled: Filled) -> bool:
     """Tell a table from a box around text, a form's frame, a chart's grid."""
     with_text = [field for field, inside in filled if inside]
     rows = {field.row for field in with_text}
-    return len(with_text) >= 3 and len(rows) >= 2 and len(with_text) >= 0.2 * len(filled)
+    return len(with_text) > FEWEST and len(rows) >= FEWEST and len(with_text) >= LEAST_FILLED * len(filled)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.tables.found import FEWEST
 from nemo_retriever_dagster.extract.tables.lines import around
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year
 from nemo_retriever_dagster.model import Table
@@ -28,7 +30,7 @@ def mark_headers(table: Table) -> Table:
     if heads > MOST_HEADER_ROWS:
         heads = 1
     reach = max((cell.row + cell.row_span for cell in table.cells if cell.row < heads), default=0)
-    if height < 2 or reach > MOST_HEADER_ROWS or reach >= height:
+    if height < FEWEST or reach > MOST_HEADER_ROWS or reach >= height:
         return table
     return Table(cells=tuple(replace(cell, header=cell.row < reach) for cell in table.cells))
 
@@ -36,10 +38,14 @@ def mark_headers(table: Table) -> Table:
 def spread(heads: Sequence[Row], columns: Sequence[Span], across: Iterable[Stroke], height: float) -> None:
     """Stretch the headings over all columns that a line under them covers, or that they are set in the middle of."""
     strokes = list(across)
-    for row, below in zip(heads, heads[1:], strict=False):
+    for row, below in pairwise(heads):
         for place in sorted(row.cells):
             box = around(word.box for word in row.cells[place])
-            lines = [s for s in strokes if row.y1 - 0.4 * height <= s.at <= below.y0 + 0.4 * height and s.start < box.x1 and s.end > box.x0]
+            lines = [
+                s
+                for s in strokes
+                if row.y1 - 0.4 * height <= s.at <= below.y0 + 0.4 * height and s.start < box.x1 and s.end > box.x0
+            ]
             wider = _underlined(lines, columns) if lines else _centred(place, (box.x0, box.x1), row, columns, height)
             if wider is not None and _free(wider, place, row):
                 words = row.cells.pop(place)

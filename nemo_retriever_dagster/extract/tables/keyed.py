@@ -34,17 +34,20 @@ def blocks_of(lines: Sequence[Line], scale: Scale) -> list[list[Line]]:
     return blocks
 
 
-def keyed_runs(lines: Sequence[Line], paragraphs: Sequence[Segment], scale: Scale) -> list[list[list[Line]]]:
-    """Return the runs of blocks that are rows of a table of text: at least three, keys left of a blank common to all.
+def keyed_runs(
+    lines: Sequence[Line], paragraphs: Sequence[Segment], scale: Scale
+) -> list[tuple[list[list[Line]], list[Span]]]:
+    """Return the runs of blocks that are rows of a table of text, each with the extents of its columns.
 
-    A paragraph must be among them: tables of short cells are found by their lines.
+    There are at least three, with keys left of a blank common to all, and a paragraph is among them: tables of short
+    cells are found by their lines.
     """
     prose = {id(word) for segment in paragraphs for word in segment.words}
     blocks, found, i = blocks_of(lines, scale), [], 0
     while i < len(blocks):
         run, gaps = _run(blocks[i:], scale)
         if _is_keyed(run, gaps) and any(id(w) in prose for block in run for line in block for w in line.words()):
-            found.append(run)
+            found.append((run, _between(inner(gaps), [line for block in run for line in block])))
             i += len(run)
         else:
             i += 1
@@ -66,6 +69,13 @@ def _run(blocks: Sequence[list[Line]], scale: Scale) -> tuple[list[list[Line]], 
     while len(run) > 1 and not _both(run[-1], gaps):
         run.pop()
     return run, gaps
+
+
+def _between(gaps: Sequence[Span], lines: Sequence[Line]) -> list[Span]:
+    """Return the extents that the blanks between columns leave."""
+    box = around(line.box for line in lines)
+    edges = [box.x0, *(x for gap in gaps for x in gap), box.x1]
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _gaps(block: Sequence[Line], scale: Scale) -> list[Span]:

@@ -1,4 +1,4 @@
-"""Grids that are drawn in part: fields over several columns or rows whose words stand in columns and rows of their own."""
+"""Grids drawn in part: fields over several columns or rows whose words stand in columns and rows of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import Scale, table_line
+from nemo_retriever_dagster.extract.tables.found import FEWEST
 from nemo_retriever_dagster.extract.tables.lines import cell_text, text_lines
-from nemo_retriever_dagster.extract.tables.ruled import Field
 from nemo_retriever_dagster.extract.tables.rows import Row, merged_rows, rows_of
+from nemo_retriever_dagster.extract.tables.ruled import Field
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _by_column(field: Field, words: list[Glyphs], x: Sequence[float], blank: flo
     rows = rows_of(lines, bands)
     places = {place for row in rows for place in row.cells}
     apart = all(a == b or a[1] <= b[0] or b[1] <= a[0] for a in places for b in places)
-    if len(places) < 2 or not apart:
+    if len(places) < FEWEST or not apart:
         return [(field, words)]
     parted: Filled = []
     column = 0
@@ -73,8 +74,8 @@ def split_rows(filled: Filled, height: float) -> Filled:
             moved.append((_moved(field, starts[field.row], starts[field.row_end]), words))
             continue
         first, rows = within
-        for i, row in enumerate(rows):
-            moved.append((_moved(field, first + i, first + i + 1), row.cells.get((field.column, field.column_end), [])))
+        place = field.column, field.column_end
+        moved += [(_moved(field, first + i, first + i + 1), part.cells.get(place, [])) for i, part in enumerate(rows)]
     return sorted(moved, key=lambda item: (item[0].row, item[0].column))
 
 
@@ -91,11 +92,11 @@ def _rows_within(band: Filled, height: float) -> list[Row]:
         for place, group in groupby(line, key=lambda word: owner[id(word)]):
             row.cells.setdefault(place, []).extend(group)
         rows.append(row)
-    if len(rows) < 2:
-        return rows[:1]
+    if len(rows) < FEWEST:
+        return rows
     rows = merged_rows(rows, [], height)
     columns = [sum(_amount(row, place) for row in rows) for place in {p for row in rows for p in row.cells}]
-    enough = 1 if len(rows) > 2 else 2
+    enough = 1 if len(rows) > FEWEST else 2
     return rows if sum(count >= max(2, 0.6 * len(rows)) for count in columns) >= enough else rows[:1]
 
 

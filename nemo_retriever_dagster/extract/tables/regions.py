@@ -7,11 +7,13 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import FAR, WIDE_BETWEEN_AMOUNTS, common, gaps_of, inner, table_line
+from nemo_retriever_dagster.extract.tables.found import FEWEST
 from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_lines, wide_line
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.tables.columns import Scale, Span
@@ -52,7 +54,7 @@ def _paragraphs(lines: Sequence[Line], scale: Scale) -> list[list[Segment]]:
     return [stack for stack in stacks if not _is_cell(stack, crowd) and not _are_labels(stack, labels)]
 
 
-def _are_labels(stack: Sequence[Segment], labels: Set[int]) -> bool:
+def _are_labels(stack: Sequence[Segment], labels: AbstractSet[int]) -> bool:
     """Tell whether amounts stand right of a ragged stack: its lines are the labels of rows."""
     box = around(segment.box for segment in stack)
     full = sum(segment.box.x1 > box.x1 - 0.05 * box.width for segment in stack)
@@ -62,7 +64,7 @@ def _are_labels(stack: Sequence[Segment], labels: Set[int]) -> bool:
 
 def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:
     """Tell whether a short paragraph is one of three or more pieces side by side: a row's cell."""
-    return len(stack) <= SHORT_PARAGRAPH and crowd[id(stack[0])] > 2
+    return len(stack) <= SHORT_PARAGRAPH and crowd[id(stack[0])] > FEWEST
 
 
 def _has_columns(stack: Sequence[Segment], scale: Scale) -> bool:
@@ -107,7 +109,8 @@ def is_prose(stack: Sequence[Segment], height: float) -> bool:
     if words >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack):
         return True
     small = sum(segment.words[0].text[0].islower() for segment in stack[1:])
-    return len(stack) > 2 and words >= 2.5 * len(stack) and small >= 0.6 * (len(stack) - 1) and box.width > 6 * height
+    goes_on = len(stack) > FEWEST and small >= 0.6 * (len(stack) - 1)
+    return goes_on and words >= 2.5 * len(stack) and box.width > 6 * height
 
 
 def without(lines: Iterable[Line], left_out: Iterable[Segment]) -> list[Line]:
@@ -121,7 +124,7 @@ def without(lines: Iterable[Line], left_out: Iterable[Segment]) -> list[Line]:
     return kept
 
 
-def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[list[Line]]:
+def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[Sequence[Line]]:
     """Return the longest runs of lines that share blanks between columns; other lines only between such lines.
 
     No run goes past one of ``barriers``, the boxes of paragraphs and of tables already found.
@@ -143,7 +146,12 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[l
 def _heads(above: Sequence[Line], run: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> bool:
     """Tell whether a run without amounts stands close above another: it is the header's upper part."""
     close = run[0].box.y0 - above[-1].box.y1 < 0.6 * scale.height
-    return close and not any(map(_amounts, above)) and len(above) <= MOST_HEADS and not _barred(above[-1].box, run[0].box, barriers)
+    return (
+        close
+        and not any(map(_amounts, above))
+        and len(above) <= MOST_HEADS
+        and not _barred(above[-1].box, run[0].box, barriers)
+    )
 
 
 def _apart(run: Sequence[Line], scale: Scale) -> list[Sequence[Line]]:
@@ -184,7 +192,10 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
 def _barred(above: Box, below: Box, barriers: Sequence[Box]) -> bool:
     both = above.union(below)
     top, bottom = (above.y0 + above.y1) / 2, (below.y0 + below.y1) / 2
-    return any(top < (b.y0 + b.y1) / 2 < bottom + 0.2 * below.height and min(b.x1, both.x1) > max(b.x0, both.x0) for b in barriers)
+    return any(
+        top < (b.y0 + b.y1) / 2 < bottom + 0.2 * below.height and min(b.x1, both.x1) > max(b.x0, both.x0)
+        for b in barriers
+    )
 
 
 def _keeps(gaps: Sequence[Span], shared: Sequence[Span], line: Line) -> bool:
@@ -225,7 +236,7 @@ def _trimmed(run: list[Line], scale: Scale) -> list[Line]:
     """Drop the last lines that have one segment and stand apart, or cross the blank right of the first column."""
     left = min(line.segments[1].box.x0 for line in run if len(line.segments) > 1)
     gaps = [b.box.y0 - a.box.y1 for a, b in pairwise(run)]
-    while len(run) > 2 and len(run[-1].segments) == 1:
+    while len(run) > FEWEST and len(run[-1].segments) == 1:
         apart = gaps[-1] > max(0.8 * scale.height, *gaps[:-1])
         across = run[-1].box.x0 < left < run[-1].box.x1
         if not (apart or across):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.tables.found import FEWEST
 from nemo_retriever_dagster.extract.tables.lines import cell_text
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year
 from nemo_retriever_dagster.model import Cell, Table
@@ -99,7 +100,7 @@ def header_count(rows: Sequence[Row]) -> int:
 
 def merged_rows(rows: Sequence[Row], cuts: Sequence[float], height: float) -> list[Row]:
     """Join the lines of a row. ``cuts`` are the heights of drawn lines or shades' edges, which part rows."""
-    if len(rows) < 2:
+    if len(rows) < FEWEST:
         return list(rows)
     heads, gap = header_count(rows), row_gap(rows, height)
     cut = [_cut(above, below, cuts, height) for above, below in pairwise(rows)]
@@ -131,7 +132,7 @@ def row_gap(rows: Sequence[Row], height: float) -> float:
     There are two kinds of blanks when the widest step between neighbours in size is clear and both sides are common.
     """
     gaps = sorted(b.y0 - a.y1 for a, b in pairwise(rows))
-    if len(gaps) < 3:
+    if len(gaps) <= FEWEST:
         return 0.0
     step, i = max((large - small, i) for i, (small, large) in enumerate(pairwise(gaps), start=1))
     common = min(i, len(gaps) - i) >= max(1, 0.2 * len(gaps))

@@ -1,4 +1,4 @@
-"""Tables whose grid is drawn: rulings that touch form a frame, its elementary fields join to cells where no wall stands."""
+"""Drawn grids: rulings that touch form a frame, its elementary fields join to cells where no wall stands."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _frame(across: Sequence[Stroke], upright: Sequence[Stroke]) -> Frame:
 
 
 def coordinates(lines: Iterable[Stroke], low: float, high: float, slack: float) -> list[float]:
-    """Return the places of ``lines`` in order, one for those within ``slack``, with ``low`` and ``high`` at the ends."""
+    """Return the places of ``lines`` in order, one for those within ``slack``, ``low`` and ``high`` at the ends."""
     places: list[float] = [low]
     for at in sorted(line.at for line in lines):
         if at - places[-1] > slack:

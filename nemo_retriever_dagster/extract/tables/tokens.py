@@ -19,10 +19,15 @@ _NUMBER = re.compile(
 )
 _NOTHING = re.compile(r"[-\u2010-\u2015\u2212*…]+%?|\.{2,3}|n\.?/?a\.?|n\.m\.|nil", re.IGNORECASE)
 _YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[/\u2013-](?:\d\d){1,2})?[AEP*]?")
-_MARK = re.compile(r"[•◦▪●○■□–—*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?")
+_MARK = re.compile(
+    r"[•◦▪●○■□\u2013\u2014*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?"
+)
 _LEADERS = re.compile(r"[._…·]{3,}$|^[.…·]+$")
+_GROUP = re.compile(r"\d{3}(?!\d)")
+_BEFORE_GROUP = re.compile(r"[-+(\u2212]?\d{1,3}")
 _CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
 _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
+LONGEST_PAGE = 3  # digits
 
 
 def is_number(text: str) -> bool:
@@ -47,12 +52,12 @@ def is_mark(text: str) -> bool:
 
 def is_page(text: str) -> bool:
     """Tell whether ``text`` could be the number of a page."""
-    return text.isdecimal() and len(text) < 4
+    return text.isdecimal() and len(text) <= LONGEST_PAGE
 
 
 def same_number(left: str, right: str) -> bool:
     """Tell whether a blank between the two only groups a number's digits: ``35 000``."""
-    return len(right) >= 3 and right[:3].isdigit() and not right[3:4].isdigit() and left[-3:].isdigit() and len(left) <= 4
+    return bool(_GROUP.match(right) and _BEFORE_GROUP.fullmatch(left))
 
 
 def _without_dots(word: Glyphs) -> Glyphs:
@@ -66,8 +71,8 @@ def _without_dots(word: Glyphs) -> Glyphs:
 def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
     """Return a line's words with a currency sign joined to its number, and ``%`` or ``)`` to the number before.
 
-    Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is the
-    number's alone. Dots that lead from a label to its amount are left out.
+    Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is
+    the number's alone. Dots that lead from a label to its amount are left out.
     """
     joined: list[Glyphs] = []
     for word in map(_without_dots, line):

@@ -1,0 +1,85 @@
+"""Is a run of lines with columns a table? Lists, contents, formulas, prose, the labels of figures are not."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from nemo_retriever_dagster.extract.tables.found import FEWEST, MOSTLY
+from nemo_retriever_dagster.extract.tables.lines import around
+from nemo_retriever_dagster.extract.tables.tokens import is_mark, is_page, is_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.extract.geometry import PageGeometry
+    from nemo_retriever_dagster.extract.tables.lines import Line
+    from nemo_retriever_dagster.model import Cell, Table
+
+LEAST_FILLED = 0.4  # share of a table's places that have text
+MOST_WEAK = 0.4  # share of cells of one or two letters: formulas
+ENOUGH_AMOUNTS = 0.4  # share of amounts that makes columns a table without more ado
+MOST_SMALL = 0.4  # share of cells that start with a small letter: lines of prose
+ROWS_OF_TEXT = 3  # a table without amounts has at least as many
+WORDS_A_CELL, WORDS_A_CELL_OF_TWO = 8, 6  # at most, on average, in a table without amounts
+CONTENTS_COLUMNS, CONTENTS_ROWS = 4, 3
+SHORT = 3
+SHAPES = 3
+LARGE_SHAPE, LARGE_PICTURE = 0.5, 0.8  # shares of the page: backgrounds, not figures
+
+
+def acceptable(table: Table, run: Sequence[Line]) -> bool:
+    """Tell a table from lists, contents, formulas, stray columns of text."""
+    height, width = table.shape
+    texts = [cell for cell in table.cells if cell.text]
+    body = [cell.text for cell in texts if cell.column and cell.row]
+    if height < FEWEST or width < FEWEST or not body:
+        return False
+    if _contents(table) or _listed(texts) or (width == FEWEST and _marked(run)):
+        return False
+    filled = sum(cell.column_span for cell in texts) / (height * width)
+    weak = sum(len(cell.text) < SHORT and not is_value(cell.text) for cell in texts)
+    if filled < LEAST_FILLED or weak > MOST_WEAK * len(texts):
+        return False
+    if sum(map(is_value, body)) >= ENOUGH_AMOUNTS * len(body):
+        return len(body) >= FEWEST
+    return height >= ROWS_OF_TEXT and _terse(body, width)
+
+
+def _terse(body: Sequence[str], width: int) -> bool:
+    words = sum(len(text.split()) for text in body) / len(body)
+    small = sum(text[0].islower() for text in body) / len(body)
+    return words < (WORDS_A_CELL if width > FEWEST else WORDS_A_CELL_OF_TWO) and small < MOST_SMALL
+
+
+def _contents(table: Table) -> bool:
+    """Tell a table of contents: the last column counts pages upwards."""
+    height, width = table.shape
+    pages = [int(row[-1]) for row in table.rows() if is_page(row[-1])]
+    rising = sum(a <= b for a, b in pairwise(pages))
+    enough = len(pages) >= CONTENTS_ROWS and 2 * len(pages) >= height
+    return width <= CONTENTS_COLUMNS and enough and rising >= 0.9 * (len(pages) - 1)
+
+
+def _listed(texts: Sequence[Cell]) -> bool:
+    """Tell whether most cells start with a bullet: a list set in columns."""
+    return sum(is_mark(cell.text.split()[0]) and not cell.text[0].isalnum() for cell in texts) > MOSTLY * len(texts)
+
+
+def _marked(lines: Sequence[Line]) -> bool:
+    """Tell whether the first segments are a list's marks."""
+    firsts = [line.segments[0] for line in lines if len(line.segments) > 1]
+    marks = sum(is_mark(segment.words[0].text) and len(segment.words) == 1 for segment in firsts)
+    return marks >= MOSTLY * len(firsts)
+
+
+def in_pictures(run: Sequence[Line], geometry: PageGeometry) -> bool:
+    """Tell whether most words stand in pictures, or in three or more drawn shapes: they are labels of a figure."""
+    page = geometry.size[0] * geometry.size[1]
+    box = around(line.box for line in run)
+    areas = [picture for picture in geometry.pictures if picture.area < LARGE_PICTURE * page]
+    shapes = [s for s in geometry.drawings if s.intersect(box).area and s.area < LARGE_SHAPE * page]
+    if len(shapes) >= SHAPES:
+        areas += shapes
+    words = [word.box for line in run for word in line.words()]
+    return sum(any(word.covered_by(area) > MOSTLY for area in areas) for word in words) > MOSTLY * len(words)
