@@ -55,9 +55,12 @@ def delimiter_of(sample: str) -> str:
 
 
 def _evenness(sample: str, delimiter: str) -> float:
-    widths = Counter(len(row) for row in islice(_rows(sample, delimiter), _SAMPLE_ROWS))
-    width, rows = widths.most_common(1)[0] if widths else (1, 0)
-    return rows / widths.total() + width / 1000 if width > 1 else 0.0
+    rows = list(islice(_rows(sample, delimiter), _SAMPLE_ROWS))
+    width, even = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
+    if width == 1:
+        return 0.0
+    stray = sum(any('"' in field.strip('"') for field in row) for row in rows)  # quotes that the delimiter cut through
+    return (even - stray) / len(rows) + width / 1000
 
 
 def _rows(text: str, delimiter: str) -> Iterator[list[str]]:

@@ -24,16 +24,18 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with UTF-16's
 )
 _IN_USE = [
     *("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
-    *("cp932", "euc_jp", "gb18030", "big5", "cp949", "mac_roman"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
 ]
 _HEBREW = bytes(range(0xE0, 0xFB))  # letters without case; Cyrillic would have capitals and letters above
 _TOO_FEW = 4
-_CONFUSED_WITH_WESTERN = {"cp1250", "cp1257", "mac_roman"}
+_KANA = 0.2
+_CONFUSED_WITH_WESTERN = {"cp1250", "cp1257"}
 _NEAR = 0.06
 _CENTRAL = re.compile(rb"[\x8a\x8e\x9a\x9e\xf0\xfe]|[A-Za-z][\xb3\xb9\xba][a-z]")
 _ESCAPES_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
 _SAMPLE_BYTES = 1 << 15
 _FEW = 0.01  # share of bytes that may be damaged in a text that is otherwise UTF-8
+_A_FEW = 2  # control characters in however short a text
 _BINARY = 0.05  # share of control characters above which bytes are no text
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff\ufffe\uffff]")
@@ -67,7 +69,7 @@ def decode(data: bytes, declared: str = "") -> Decoded:
     encoding, mark = detect_encoding(data, declared)
     text = data[mark:].decode(encoding, "replace")
     warnings = _losses(text, data[mark:], encoding)
-    if text and len(_CONTROLS.findall(text)) > _BINARY * len(text):
+    if len(_CONTROLS.findall(text)) > max(_A_FEW, _BINARY * len(text)):
         raise CorruptFileError("The file does not hold text: too many control characters.")
     return Decoded(text=normalize(text), encoding=encoding, warnings=warnings)
 
@@ -83,7 +85,7 @@ def looks_like_text(sample: bytes) -> bool:
     if marked_encoding(sample)[0] or _unmarked_wide(sample[:_SAMPLE_BYTES]):
         return True
     controls = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
-    return controls <= _BINARY * len(sample)
+    return controls <= max(_A_FEW, _BINARY * len(sample))
 
 
 def decode_sample(sample: bytes) -> str:
@@ -162,6 +164,8 @@ def _by_statistics(data: bytes) -> str:
         return "cp1252"
     if len(beyond_ascii) > 4 * _TOO_FEW and not beyond_ascii.translate(None, _HEBREW):
         return "cp1255"
+    if by_letters := _japanese(sample) or ("cp1254" if _is_turkish(sample) else ""):
+        return by_letters
     matches = list(from_bytes(sample, cp_isolation=_IN_USE))
     if not matches:
         return "cp1252"
@@ -171,6 +175,22 @@ def _by_statistics(data: bytes) -> str:
         near = western.chaos <= best.chaos + _NEAR and western.coherence >= best.coherence - _NEAR
         return "cp1252" if near else best.encoding
     return best.encoding
+
+
+def _japanese(sample: bytes) -> str:
+    """Return the encoding in which the sample has as many kana as any Japanese text; "" where there is none."""
+    for encoding in ("euc_jp", "cp932"):
+        letters = [letter for letter in sample.decode(encoding, "replace") if letter > "\x7f"]
+        kana = sum("\u3041" <= letter <= "\u30fe" for letter in letters)
+        if kana > _KANA * len(letters) and letters.count("\ufffd") < _FEW * len(letters) + 1:
+            return encoding
+    return ""
+
+
+def _is_turkish(sample: bytes) -> bool:
+    """Look for dotless i and s with cedilla in mostly ASCII; Icelandic has their bytes, and the ae beside them."""
+    mostly_ascii = 3 * len(sample.translate(None, bytes(range(128)))) < len(sample)
+    return mostly_ascii and b"\xfd" in sample and b"\xfe" in sample and b"\xe6" not in sample
 
 
 def _is_central_european(sample: bytes) -> bool:

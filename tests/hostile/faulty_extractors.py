@@ -151,7 +151,7 @@ def connect(argument: str) -> Iterator[Page]:
             tries.append("connected")
         except OSError as error:
             tries.append(type(error).__name__)
-    child = "import socket; socket.create_connection(('127.0.0.1', %s))" % argument
+    child = f"import socket; socket.create_connection(('127.0.0.1', {argument}))"
     tries.append(str(subprocess.call([sys.executable, "-c", child], stderr=subprocess.DEVNULL)))
     yield say(" ".join(tries))
 

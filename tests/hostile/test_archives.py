@@ -6,7 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from nemo_retriever_dagster.extract.archive import open_archive, sanitized_copy
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.limits import Budget, Limits
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALL = Limits(archive_members=1_000, archive_bytes=2_000_000, member_bytes=1_000_000)
 
@@ -246,6 +243,5 @@ def peak_memory(pool: ParserPool) -> int:
     """Return the most bytes that the pool's only process ever held, as the kernel counted them."""
     parser = pool._places[0].parser
     assert parser is not None
-    with open(f"/proc/{parser.process.pid}/status") as status:
-        line = next(line for line in status if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    status = Path(f"/proc/{parser.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,10 +101,8 @@ def test_long_flat_html_is_no_attack(tmp_path, flat):
 )
 def test_the_scan_is_linear(trap):
     text = trap * 200_000
-    try:
+    with contextlib.suppress(LimitExceededError):
         check_depth(text, Budget(Limits()))
-    except LimitExceededError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -137,9 +136,7 @@ def test_formatting_that_is_rebuilt_in_each_paragraph_stays_in_its_process(tmp_p
     path = tmp_path / "x.html"
     path.write_text("".join(f"<font size={n}>" for n in range(400)) + "<p>x</p>" * 20_000)
     with ParserPool(1, Limits(idle_seconds=20, worker_bytes=2**30)) as pool:
-        try:
+        with contextlib.suppress(DataError):
             assert list(pool.pages(path, ExtractOptions(format="html")))
-        except DataError as error:
-            assert str(error)
         (tmp_path / "y.txt").write_text("next")
         assert list(pool.pages(tmp_path / "y.txt", ExtractOptions(format="txt")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.extract.xml import safe_xml
 from nemo_retriever_dagster.limits import Budget, Limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CANARY = "canary-5f2c"
 

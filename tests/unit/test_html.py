@@ -1,0 +1,241 @@
+"""HTML: blocks, headings, lists, tables with spans, pictures; hidden things are out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from nemo_retriever_dagster.errors import LimitExceededError
+from nemo_retriever_dagster.extract.contract import ExtractOptions
+from nemo_retriever_dagster.extract.html import HtmlExtractor
+from nemo_retriever_dagster.limits import Budget, Limits
+from nemo_retriever_dagster.model import Element, Kind, Origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def elements(source: str | bytes, limits: Limits | None = None, **wanted: object) -> list[Element]:
+        path = tmp_path / "page"
+        path.write_bytes(source if isinstance(source, bytes) else source.encode())
+        options = ExtractOptions(format="html", **wanted)
+        return [e for page in HtmlExtractor().extract(path, options, Budget(limits or Limits())) for e in page.elements]
+
+    return elements
+
+
+def texts(elements: list[Element]) -> list[str]:
+    return [element.text for element in elements]
+
+
+def rows(elements: list[Element]) -> list[list[str]]:
+    (table,) = [element.table for element in elements if element.kind == Kind.TABLE]
+    return table.rows()
+
+
+def test_blocks_and_headings(read):
+    elements = read("<h1>A <em>title</em></h1>loose<p>one\n  two<br>three<div>four</div>five<h3>deep</h3><hr><p> ")
+    assert [(e.text, e.heading) for e in elements] == [
+        ("A title", 1),
+        ("loose", 0),
+        ("one two\nthree", 0),
+        ("four", 0),
+        ("five", 0),
+        ("deep", 3),
+    ]
+
+
+def test_words_of_neighbouring_blocks_stay_apart_and_of_inline_marks_together(read):
+    assert texts(read("<p>un<b>believ</b>able<td>a</td></p><section>x</section><section>y</section>")) == [
+        "unbelievable" + "a",
+        "x",
+        "y",
+    ]
+
+
+def test_lists(read):
+    source = "<ul><li>one<li><p>two</p><p>more</p><ol start=3><li>x<li>y</ol><li>three</ul><p>after"
+    assert texts(read(source)) == ["- one\n- two\nmore\n  3. x\n  4. y\n- three", "after"]
+
+
+def test_an_item_without_a_list_and_a_long_list(read):
+    assert texts(read("<li>alone")) == ["alone"]
+    long = texts(read("<ul>" + "<li>item word" * 2_000 + "</ul>"))
+    assert max(map(len, long)) < 10_000
+    assert "\n".join(long).count("- item word") == 2_000
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<script>S</script>",
+        "<style>S</style>",
+        "<template><p>S</template>",
+        "<noscript>S</noscript>",
+        "<div hidden>S</div>",
+        "<p style='color:red; DISPLAY : none !important'>S</p>",
+        "<p style='visibility:hidden'>S</p>",
+        "<p style='font-size:0px'>S</p>",
+        "<p style='opacity:0.0'>S</p>",
+        "<!-- S -->",
+        "<input type=hidden value=S>",
+        "<iframe srcdoc='S'>S</iframe>",
+    ],
+)
+def test_hidden_things_are_out(read, hidden):
+    assert texts(read(f"before {hidden} after")) in (["before after"], ["before", "after"])
+
+
+@pytest.mark.parametrize("style", ["opacity:0.5", "font-size:0.8em", "display:block", "background:none"])
+def test_visible_things_are_in(read, style):
+    assert texts(read(f"<p style='{style}'>seen</p>")) == ["seen"]
+
+
+def test_the_title_stands_in_for_a_missing_heading(read):
+    assert [(e.text, e.heading) for e in read("<title> The\n title </title><p>x")] == [("The title", 1), ("x", 0)]
+    assert texts(read("<title>T</title><h1>H</h1>")) == ["H"]
+
+
+def test_preformatted_text_keeps_its_lines(read):
+    assert texts(read("<pre>\n  def f():\n      pass\n</pre>")) == ["  def f():\n      pass"]
+    assert "".join("".join(texts(read("<pre>" + "line\n\n" * 2_000 + "</pre>"))).split()) == "line" * 2_000
+
+
+def test_a_table_with_spans(read):
+    source = (
+        "<table><caption>Numbers</caption><thead><tr><th colspan=2>AB<th rowspan=2>C<tr><th>A<th>B</thead>"
+        "<tr><td>1<td>2<br>3<td><p>4</p><ul><li>5</ul></table>"
+    )
+    elements = read(source)
+    assert [(e.kind, e.text) for e in elements] == [
+        (Kind.TEXT, "Numbers"),
+        (Kind.TABLE, "| AB |  | C |\n| --- | --- | --- |\n| A | B |  |\n| 1 | 2 3 | 4 - 5 |"),
+    ]
+    cells = elements[1].table.cells
+    assert [(c.row, c.column, c.row_span, c.column_span, c.header) for c in cells[:3]] == [
+        (0, 0, 1, 2, True),
+        (0, 2, 2, 1, True),
+        (1, 0, 1, 1, True),
+    ]
+    assert not any(cell.header for cell in cells[4:])
+
+
+def test_the_format_of_tables(read):
+    (table,) = read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", table_format="html")
+    assert table.table_format == "html"
+    assert "<td>2</td>" in table.text
+
+
+def test_a_long_table_comes_in_groups_under_its_header(read):
+    source = "<table><tr><th>n<th>twice" + "".join(f"<tr><td>{n}<td>{2 * n}" for n in range(1_000)) + "</table>"
+    tables = [element.table.rows() for element in read(source)]
+    assert {tuple(table[0]) for table in tables} == {("n", "twice")}
+    assert [row for table in tables for row in table[1:]] == [[str(n), str(2 * n)] for n in range(1_000)]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "<table><tr><td><table><tr><th>a<td>b</table><td>menu</table>",
+        "<table><tr><td><h2>News</h2><td>menu<tr><td>x<td>y</table>",
+        "<table role=presentation><tr><td>menu<td>y<tr><td>x<td>z</table>",
+        "<table><tr><td>menu<td>text</table>",
+        "<table><tr><td>menu<tr><td>text</table>",
+    ],
+)
+def test_a_table_that_is_a_pages_layout_is_text(read, layout):
+    assert "menu" in [element.text for element in read(layout) if element.kind == Kind.TEXT]
+
+
+def test_a_data_table_inside_of_a_layout_is_a_table(read):
+    assert rows(read("<table><tr><td>menu<td><table><tr><th>a<th>b<tr><td>1<td>2</table></table>")) == [
+        ["a", "b"],
+        ["1", "2"],
+    ]
+
+
+def test_without_tables_their_text_stays(read):
+    assert texts(read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", tables=False)) == ["a", "b", "1", "2"]
+
+
+def test_without_text_the_tables_stay(read):
+    assert [e.kind for e in read("<title>t</title><p>x<table><tr><th>a<td>b</table>", text=False)] == [Kind.TABLE]
+
+
+def test_alternative_texts(read):
+    elements = read(
+        "<p>Hello <img alt=world src=w.png>!</p><p><img alt='A chart of sales' src='https://x.invalid/c.png'></p>"
+    )
+    assert [(e.text, e.origin) for e in elements] == [
+        ("Hello world !", Origin.NATIVE),
+        ("A chart of sales", Origin.ALT_TEXT),
+    ]
+
+
+def png(size: tuple[int, int] = (40, 30)) -> str:
+    target = io.BytesIO()
+    Image.new("RGB", size, "red").save(target, "PNG")
+    return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode()
+
+
+def test_embedded_pictures(read):
+    (text, picture) = read(f"<p>see <img src='{png()}' alt=red></p>")
+    assert text.text == "see"
+    assert (picture.kind, picture.picture.width, picture.picture.height, picture.alt_text) == (
+        Kind.IMAGE,
+        40,
+        30,
+        "red",
+    )
+    assert texts(read(f"<p>see <img src='{png()}' alt=red></p>", images=False)) == ["see red"]
+
+
+def test_a_damaged_picture_is_told_and_a_huge_one_refused(read):
+    (damaged,) = read("<img src='data:image/png;base64,AAAA' alt=x>")
+    assert (damaged.picture, damaged.alt_text) == (None, "x")
+    assert "damaged" in damaged.warnings[0]
+    with pytest.raises(LimitExceededError, match="page_pixels"):
+        read(f"<img src='{png((100, 100))}'>", Limits(page_pixels=5_000))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "meta"),
+    [
+        ("cp1252", "<meta charset=windows-1252>"),
+        ("iso-8859-2", "<meta charset='ISO-8859-2'>"),
+        ("iso-8859-7", '<META http-equiv="Content-Type" content="text/html; charset=iso-8859-7">'),
+        ("utf-16", ""),
+        ("utf-8", "<meta charset=shift_jis>"),
+        ("utf-8-sig", ""),
+    ],
+)
+def test_the_charset(read, encoding, meta):
+    word = "Δοκιμή" if encoding == "iso-8859-7" else "Größe"
+    assert texts(read(f"<html><head>{meta}</head><body><p>{word}".encode(encoding))) == [word]
+
+
+def test_text_in_drawings_and_odd_markup_is_kept(read):
+    assert texts(read("<svg><text>label</text></svg><foo-bar>custom</foo-bar><textarea>typed</textarea>")) == [
+        "labelcustom",
+        "typed",
+    ]
+
+
+def test_the_corpus(shared):
+    words = {
+        "fake-html.html": "My First Heading",
+        "fake-html-cp1252.html": "L'été était très chaud cette année.",
+        "fake-html-lang-de.html": "Jahresabschluss zum Geschäftsjahr vom 01.01.2020 bis zum 31.12.2020",
+        "fake-html-pre.htm": "[107th Congress Public Law 56]",
+        "test.html": "My First Heading",
+    }
+    for name, text in words.items():
+        path = shared / "corpora/dev/files" / name
+        pages = HtmlExtractor().extract(path, ExtractOptions(format="html"), Budget(Limits()))
+        assert any(text in element.text for page in pages for element in page.elements), name
