@@ -200,8 +200,14 @@ def _materialize(corpus: DocumentCorpus, keys: Sequence[str] | None) -> dict[str
 
     if "DAGSTER_HOME" in os.environ:
         with dg.DagsterInstance.get() as instance:
-            return materialize_documents(corpus, keys, instance=instance)
-    return materialize_documents(corpus, keys)
+            return materialize_documents(corpus, keys, instance=instance, log_level="CRITICAL")
+    return materialize_documents(corpus, keys, log_level="CRITICAL")
+
+
+def _short(uri: str) -> str:
+    """Return a local path as seen from here, any other URI as it is."""
+    here = f"{Path.cwd()}/"
+    return uri.removeprefix(here)
 
 
 def _summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
@@ -211,12 +217,12 @@ def _summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     for outcome in good:
         facts = outcome.metadata
         numbers = [str(facts.get(field, "")) for field in ("pages", "chunks", "rows")]
-        table.add_row(outcome.uri, *numbers, f"{facts.get('seconds/total', 0):.2f}")
+        table.add_row(_short(outcome.uri), *numbers, f"{facts.get('seconds/total', 0):.2f}")
     _console.print(table)
     for outcome in bad:
         facts = outcome.metadata
-        _console.print(f"[red]failed[/] {outcome.uri} at {facts.get('stage')}: {facts.get('cause')}", highlight=False)
-        _console.print(f"       {facts.get('hint')}", highlight=False)
+        _console.print(f"[red]failed[/] {_short(outcome.uri)} at stage {facts.get('stage')}", highlight=False)
+        _console.print(f"  why:  {facts.get('cause')}\n  next: {facts.get('hint')}", highlight=False, markup=False)
     chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
     _console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
 
@@ -236,7 +242,7 @@ def _show_hits(question: str, hits: Sequence[Hit]) -> None:
     _console.print(f"\n[bold]{question}[/]", highlight=False)
     for n, hit in enumerate(hits, start=1):
         page = f", page {hit.page}" if hit.page and hit.page > 0 else ""
-        _console.print(f"{n}. {hit.source}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})", highlight=False)
+        _console.print(f"{n}. {_short(hit.source)}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})", highlight=False)
         _console.print(f"   {' '.join(hit.text.split())[:_SHOWN_TEXT]}", highlight=False, markup=False)
     if not hits:
         _console.print("No hits.")

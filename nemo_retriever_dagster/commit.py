@@ -7,19 +7,30 @@ to, counted, and only then are rows of other generations swept. An intent that i
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import VerificationError
+from nemo_retriever_dagster.errors import InfrastructureError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Document, Receipt, Record
     from nemo_retriever_dagster.vdb.contract import VectorStore
+
+
+_LEASE_SECONDS = 10.0
+_WAIT_SECONDS = 20.0
+_POLL_SECONDS = 0.25
+
+
+class DocumentHeldError(InfrastructureError):
+    """Another run is at work on the same document."""
 
 
 def generation_of(document: Document, fingerprint: str) -> str:
@@ -52,7 +63,13 @@ class Committer:
         draft: Receipt,
     ) -> Receipt:
         """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt."""
-        generation = draft.generation
+        with self._claimed(document.key):
+            self._write(document, rows, draft.generation)
+            receipt = _signed(draft, rows, self.run_id)
+            self.ledger.commit(self.corpus, receipt, version=document.version)
+        return receipt
+
+    def _write(self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str) -> None:
         former = self._collections(document.key)
         self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted({*rows, *former})})
         for name in former - set(rows):
@@ -62,11 +79,29 @@ class Committer:
                 self.store.upsert(name, records)
         for name, records in rows.items():
             self._prove(name, document, generation, len(records))
+            self._claim(document.key)
             self.store.delete(name, document.key, keep_generation=generation)
             self._prove(name, document, None, len(records))
-        receipt = _signed(draft, rows, self.run_id)
-        self.ledger.commit(self.corpus, receipt, version=document.version)
-        return receipt
+
+    @contextmanager
+    def _claimed(self, key: str) -> Iterator[None]:
+        """Hold the lease on the document, so that two runs never sweep each other's rows."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while not self.ledger.claim(self.corpus, key, self.run_id, _LEASE_SECONDS):
+            if time.monotonic() > until:
+                holder = self.ledger.holder(self.corpus, key)
+                message = f"Another run ({holder}) is writing this document."
+                raise DocumentHeldError(message, hint="Run it again when the other run has ended.")
+            time.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            self.ledger.release(self.corpus, key, self.run_id)
+
+    def _claim(self, key: str) -> None:
+        """Prolong the lease; a run that was too slow to keep it must not sweep."""
+        if not self.ledger.claim(self.corpus, key, self.run_id, _LEASE_SECONDS):
+            raise DocumentHeldError("Another run took this document over while it was being written.", hint="Run it again.")
 
     def _collections(self, key: str) -> set[str]:
         """Return where rows of the document may be: where its receipt says, and where a broken-off commit was at work."""
@@ -86,12 +121,13 @@ class Committer:
     def clear(self, key: str) -> Receipt | None:
         """Delete the document's rows and prove it; return its last receipt, which `forget` then ends."""
         receipt = self.ledger.receipt(self.corpus, key)
-        for name in self._collections(key):
-            self.store.delete(name, key)
-            left = self.store.count(name, key)
-            if left:
-                message = f"{name} still holds {left} rows of {key} after they were deleted."
-                raise VerificationError(message, hint="Run again.")
+        with self._claimed(key):
+            for name in self._collections(key):
+                self.store.delete(name, key)
+                left = self.store.count(name, key)
+                if left:
+                    message = f"{name} still holds {left} rows of {key} after they were deleted."
+                    raise VerificationError(message, hint="Run again.")
         return receipt
 
     def forget(self, key: str) -> None:

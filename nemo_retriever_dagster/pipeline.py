@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
-from nemo_retriever_dagster.extract.registry import EXTRACTORS, extractor_for
+from nemo_retriever_dagster.extract.registry import EXTRACTORS, PLAIN, extractor_for
 from nemo_retriever_dagster.tasks import ExtractTask
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Pipeline:
             format_name,
             extractor_for(format_name).version,
             public(self.extract, leave_out=("text_depth",)),
-            [names.get(port) for port in _RECOGNISERS],
+            [names.get(port) for port in _RECOGNISERS] if format_name not in PLAIN else [],
         )
         embedder = engines.embedder
         limits = [embedder.max_tokens if embedder else 0, names.get("embedder") if self.embed else None]

@@ -130,7 +130,9 @@ class Runner:
 
     async def _extract(self, work: Work) -> Step:
         async with self._fetched(work.document) as fetched:
-            document = replace(work.document, sha256=fetched.sha256, size=fetched.size)
+            document = replace(
+                work.document, sha256=fetched.sha256, size=fetched.size, version=fetched.version or work.document.version
+            )
             declared = self.pipeline.extract.document_type
             kind = await self._call(detect_format, fetched.path, document.name, declared)
             document = replace(document, format=kind)
@@ -325,5 +327,8 @@ class Runner:
         fetched = await self._call(entered.__enter__)
         try:
             yield fetched
-        finally:
+        except BaseException as error:
+            if not await self._call(entered.__exit__, type(error), error, error.__traceback__):
+                raise
+        else:
             await self._call(entered.__exit__, None, None, None)

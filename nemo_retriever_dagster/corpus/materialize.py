@@ -36,15 +36,17 @@ def materialize_documents(
     *,
     instance: dg.DagsterInstance | None = None,
     resources: Mapping[str, Any] | None = None,
+    log_level: str = "INFO",
 ) -> dict[str, DocumentOutcome]:
     """Materialize the documents of ``keys`` (None: all that the source has), in ranged runs in this process.
 
     Returns the outcome of each by key. A failed document does not raise: it is an outcome that did not succeed. Without
     ``instance`` an ephemeral one is used, and the event log is lost; the ledger and the collection are not.
+    ``log_level`` is that of the runs' messages on the console.
     """
     if instance is None:
         with dg.DagsterInstance.ephemeral() as ephemeral:
-            return materialize_documents(corpus, keys, instance=ephemeral, resources=resources)
+            return materialize_documents(corpus, keys, instance=ephemeral, resources=resources, log_level=log_level)
     given = {**corpus.resources(), **(resources or {})}
     documents = {document.key: document for document in _discover(corpus, given)}
     wanted = list(documents) if keys is None else list(keys)
@@ -53,7 +55,12 @@ def materialize_documents(
     outcomes: dict[str, DocumentOutcome] = {}
     for group in ranges(wanted, order, corpus.batch_size):
         result = dg.materialize(
-            [corpus.asset], instance=instance, resources=given, raise_on_error=False, tags=range_tags(group)
+            [corpus.asset],
+            instance=instance,
+            resources=given,
+            run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+            raise_on_error=False,
+            tags=range_tags(group),
         )
         outcomes |= _outcomes(corpus, instance, result, group, documents)
     return {key: outcomes[key] for key in wanted}

@@ -34,8 +34,12 @@ EXTRACTORS: dict[str, str] = {
     "wav": f"{_HERE}.audio:AudioExtractor",
     "m4a": f"{_HERE}.audio:AudioExtractor",
     "flac": f"{_HERE}.audio:AudioExtractor",
+    "eml": f"{_HERE}.eml:EmlExtractor",
 }
 """Document type -> ``module:class``."""
+
+PLAIN = frozenset({"txt", "md", "sh", "json", "html", "csv"})
+"""Document types that no engine is ever asked about: their results do not depend on one."""
 
 EXTENSIONS: dict[str, str] = {
     **{name: name for name in EXTRACTORS},
