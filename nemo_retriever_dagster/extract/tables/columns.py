@@ -40,8 +40,8 @@ def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
     reach = words[0].box.x1
     for word in words[1:]:
         last = parts[-1][-1]
-        large = max(1.0, min(last.box.height, word.box.height) / scale.height)
-        if word.box.x0 - reach > _wide(last.text, word.text) * scale.blank * large:
+        gap = word.box.x0 - reach
+        if gap > WIDE_BETWEEN_AMOUNTS * scale.blank and gap > _wide(last, word, scale):
             parts.append([word])
         else:
             parts[-1].append(word)
@@ -49,13 +49,14 @@ def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
     return line_of(segment_of(part) for part in parts)
 
 
-def _wide(left: str, right: str) -> float:
-    """Return how many usual blanks wide the one between two words must be to part them."""
-    if not is_value(right):
-        return WIDE_BLANKS
-    if not is_value(left):
-        return WIDE_BEFORE_AMOUNT
-    return WIDE_BLANKS if same_number(left, right) else WIDE_BETWEEN_AMOUNTS
+def _wide(left: Glyphs, right: Glyphs, scale: Scale) -> float:
+    """Return how wide the blank between two words must be to part them."""
+    blank = scale.blank * max(1.0, min(left.box.height, right.box.height) / scale.height)
+    if not is_value(right.text):
+        return WIDE_BLANKS * blank
+    if not is_value(left.text):
+        return WIDE_BEFORE_AMOUNT * blank
+    return (WIDE_BLANKS if same_number(left.text, right.text) else WIDE_BETWEEN_AMOUNTS) * blank
 
 
 def gaps_of(line: Line) -> list[Span]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d(?:[/\u2013-](?:\d\d){1,2})?[AEP*]?"
 _MARK = re.compile(
     r"[•◦▪●○■□\u2013\u2014*·\u2023\u25aa\u27a2\uf0b7o-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\[\d{1,3}\]|\d+(?:\.\d+)+\.?"
 )
+_DOTS = frozenset("._…·")
 _LEADERS = re.compile(r"[._…·]{3,}$|^[.…·]+$")
 _GROUP = re.compile(r"\d{3}(?!\d)")
 _BEFORE_GROUP = re.compile(r"[-+(\u2212]?\d{1,3}")
@@ -35,6 +37,7 @@ def is_number(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text))
 
 
+@lru_cache(maxsize=8192)
 def is_value(text: str) -> bool:
     """Tell whether ``text`` is an amount or the sign for none (a dash, n/a)."""
     return bool(_NUMBER.fullmatch(text) or _NOTHING.fullmatch(text))
@@ -61,6 +64,8 @@ def same_number(left: str, right: str) -> bool:
 
 
 def _without_dots(word: Glyphs) -> Glyphs:
+    if word.text[-1:] not in _DOTS:
+        return word
     kept = _LEADERS.sub("", word.text)
     if kept == word.text:
         return word
