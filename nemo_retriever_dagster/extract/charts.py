@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ _FULL = 0.15  # of the plot covered with text: a table, or prose
 _WHOLE_PIE = (97.5, 102.5)
 _TALL = 1.3  # higher than wide by this: text set upright
 _LETTERS = 2  # one or two letters may be higher than wide and stand level
+_OTHER = 2.5  # usual steps between labels: a wider gap parts two scales
 _ENOUGH = 5  # labels of a scale before one of them may be misread
 
 
@@ -183,8 +185,19 @@ def _scales(values: list[_Label], height: float, *, upright: bool) -> list[list[
                 line = []
             line.append(label)
         found.append(line)
-    found = [sorted(line, key=lambda label: -label.y if upright else label.x) for line in found]
-    return sorted((line for line in found if _is_scale(line, upright=upright)), key=len, reverse=True)
+    pieces = [piece for line in found for piece in _split_at_gaps(line, upright=upright)]
+    return sorted((piece for piece in pieces if _is_scale(piece, upright=upright)), key=len, reverse=True)
+
+
+def _split_at_gaps(line: list[_Label], *, upright: bool) -> list[list[_Label]]:
+    """Order the labels along their line and part them where one step is much wider than usual: another chart."""
+    line = sorted(line, key=lambda label: -label.y if upright else label.x)
+    places = np.array([-label.y if upright else label.x for label in line])
+    steps = np.diff(places)
+    if not len(steps):
+        return [line]
+    cuts = [0, *(np.flatnonzero(steps > _OTHER * np.median(steps)) + 1).tolist(), len(line)]
+    return [line[start:end] for start, end in pairwise(cuts)]
 
 
 def _edge(label: _Label, edge: str) -> float:

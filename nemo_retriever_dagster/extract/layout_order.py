@@ -29,6 +29,7 @@ _TURNS = 0.34  # changes of side per box, written turn by turn above this
 _SAME_ROW = 0.5  # of the lower box: overlapping this much in height is the same row
 _FULL = 0.75  # a line this long, in widths of its column, is prose
 _WIDE = 8  # heights of a line: a narrower column holds no prose
+_USUAL = 80  # percentile of the widths: what a full line of the column measures
 _PROSE_LINES = 3
 _COLUMN_LINES = 2
 
@@ -106,8 +107,8 @@ def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
         return _by_rows(page, members)
     left, right, across = ([members[i] for i in np.flatnonzero(mask)] for mask in gutter)
     result: list[int] = []
-    spans = sorted(across, key=lambda i: float(page.boxes[i, 1]))
     middle = (page.boxes[:, 1] + page.boxes[:, 3]) / 2
+    spans = sorted(across, key=lambda i: float(middle[i]))
     for strip in range(len(spans) + 1):
         top = float(middle[spans[strip - 1]]) if strip else -np.inf
         bottom = float(middle[spans[strip]]) if strip < len(spans) else np.inf
@@ -169,7 +170,7 @@ def _is_prose(page: _Page, side: NDArray[np.bool_]) -> bool:
     """Tell whether most lines fill the width of their column, as running text does and cells do not."""
     boxes, lines = page.boxes[side], page.lines[side]
     widths = boxes[:, 2] - boxes[:, 0]
-    column = float(boxes[:, 2].max() - boxes[:, 0].min())
+    column = float(np.percentile(widths, _USUAL))
     height = float(np.median((boxes[:, 3] - boxes[:, 1]) / lines))
     full = float(lines[widths >= _FULL * column].sum())
     return column >= _WIDE * height and float(lines.sum()) >= _PROSE_LINES and full >= 0.5 * float(lines.sum())

@@ -27,6 +27,7 @@ SCAN_DPI, PARSE_DPI = 200, 300
 _POINTS = 72
 _PASSWORD_ERROR = 4
 _MAX_POINTS = 1e6
+_EXACT = 1 - 1e-9  # 792 points at 300 dpi are 3300 pixels, not 3300.0000000000005 rounded up
 _FAST = 1  # zlib level: a render is read once, time counts more than bytes
 
 
@@ -117,7 +118,7 @@ def render(page: Any, size: tuple[float, float], scale: float, limits: Limits) -
         dpi = scale * _POINTS
         note = f"A page of {width:.0f} x {height:.0f} points: rendered at {dpi:.0f} dpi to stay within page_pixels."
     try:
-        bitmap = page.render(scale=scale)
+        bitmap = page.render(scale=scale * _EXACT)
     except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
         raise CorruptFileError(f"The page cannot be rendered ({error}).") from error
     image = bitmap.to_pil().convert("RGB")

@@ -44,6 +44,11 @@ class Drawings:
     drawings: list[Box] = field(default_factory=list)
 
     @property
+    def shapes(self) -> list[Box]:
+        """Everything but raster images."""
+        return [*self.drawings, *self.fills, *(ruling.box for ruling in self.rulings)]
+
+    @property
     def covers(self) -> Floats:
         """Everything that can lie under pale text, as an (n, 4) array."""
         boxes = [*self.fills, *self.pictures, *self.drawings]

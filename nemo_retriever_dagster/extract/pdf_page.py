@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nemo_retriever_dagster.extract.charts import chart_from_words
+from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_table
@@ -16,14 +16,16 @@ from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
 from nemo_retriever_dagster.extract.pdf_pictures import (
+    CHART_PARTS,
     LABEL_ROOM,
     grouped_pictures,
+    is_drawn,
     is_infographic,
     may_hold_chart,
     simple_pictures,
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
-from nemo_retriever_dagster.extract.pdf_words import page_frame, page_text, read_words
+from nemo_retriever_dagster.extract.pdf_words import SOFT_HYPHEN, page_frame, page_text, read_words
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word
@@ -170,8 +172,20 @@ class PageReader:
         options = self.document.options
         if not (options.images or options.charts or options.infographics):
             return []
-        areas = (self._figure(group) for group in self._groups(taken))
-        return [area for area in areas if area is not None]
+        charts = self._drawn_charts(taken) if options.charts else []
+        taken = [*taken, *(area.box for area in charts)]
+        groups = [g for g in self._groups(taken) if not any(g.box.covered_by(box) > _MORE_IN for box in taken)]
+        areas = [area for area in map(self._figure, groups) if area is not None]
+        return [*charts, *areas]
+
+    def _drawn_charts(self, taken: list[Box]) -> list[Area]:
+        """Return the charts whose axes are native text, with something drawn between them."""
+        drawn = self.drawings.shapes
+        if len(drawn) < CHART_PARTS:
+            return []
+        words = self._words_in(Box(0.0, 0.0, *self.size), taken)
+        found = [chart for chart in find_charts(words) if is_drawn(chart.box, drawn)]
+        return [self._area(Kind.CHART, chart.box, text=chart.text) for chart in found]
 
     def _figure(self, group: Group) -> Area | None:
         options = self.document.options
@@ -192,12 +206,17 @@ class PageReader:
 
     def _words_near(self, box: Box) -> list[Word]:
         """Return the words in a drawing and around it, where the labels of axes stand."""
+        left, top, right, bottom = LABEL_ROOM
+        return self._words_in(Box(box.x0 - left, box.y0 - top, box.x1 + right, box.y1 + bottom), [])
+
+    def _words_in(self, box: Box, outside: list[Box]) -> list[Word]:
         if not self.words.words:
             return []
         boxes = self.words.boxes
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-        left, top, right, bottom = LABEL_ROOM
-        inside = (x > box.x0 - left) & (x < box.x1 + right) & (y > box.y0 - top) & (y < box.y1 + bottom)
+        inside = (x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)
+        for other in outside:
+            inside &= (x < other.x0) | (x > other.x1) | (y < other.y0) | (y > other.y1)
         return [Word(text=self.words.words[i], box=Box(*boxes[i].tolist())) for i in np.flatnonzero(inside).tolist()]
 
     @staticmethod
@@ -264,7 +283,7 @@ class PageReader:
         if not options.render_pages and options.method != "nemotron_parse":
             return ()
         pairs = zip(self.words.words, self.words.boxes.tolist(), strict=True)
-        return tuple(Word(text=repaired_text(text), box=Box(*box)) for text, box in pairs)
+        return tuple(Word(text=text.replace(SOFT_HYPHEN, "-"), box=Box(*box)) for text, box in pairs)
 
     def _cut(self, box: Box) -> Picture | None:
         made = self._render(fit_scale(self.size))

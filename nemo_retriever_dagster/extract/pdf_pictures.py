@@ -24,6 +24,8 @@ _PARTS = 3
 _HALF = 0.5
 LABEL_ROOM = (48.0, 30.0, 12.0, 48.0)
 """Points left of, above, right of and below a plot's drawings in which the labels of its axes stand."""
+CHART_PARTS = 3
+"""Drawn objects that a chart is made of at least."""
 _CHART_LEAST = (72.0, 48.0)  # points: in a smaller picture no axis can be read
 _PAGE_SHARE = 0.8  # a picture covering more of the page is a scan of a page, not a chart on it
 _INFOGRAPHIC_SHARE, _INFOGRAPHIC_WORDS, _INFOGRAPHIC_PARTS = 0.2, 15, 10
@@ -42,7 +44,7 @@ class Group:
 def grouped_pictures(drawings: Drawings, size: tuple[float, float], taken: Sequence[Box]) -> list[Group]:
     """Return the pictures of a page, clustered; boxes in ``taken`` (tables) are none of them."""
     rasters = [box for box in drawings.pictures if box.area > 0 or max(box.width, box.height) > 0]
-    vectors = [*drawings.drawings, *drawings.fills, *(ruling.box for ruling in drawings.rulings)]
+    vectors = drawings.shapes
     if not rasters and len(vectors) < _PARTS:
         return []
     vectors = _outside(vectors, taken)
@@ -65,6 +67,12 @@ def may_hold_chart(group: Group, size: tuple[float, float]) -> bool:
     """Tell whether a raster picture is worth reading by OCR to see whether it is a chart."""
     large = group.box.width >= _CHART_LEAST[0] and group.box.height >= _CHART_LEAST[1]
     return large and group.box.area < _PAGE_SHARE * size[0] * size[1]
+
+
+def is_drawn(chart: Box, shapes: Sequence[Box]) -> bool:
+    """Tell whether enough is drawn between the axes of a chart: bars, lines, a grid."""
+    inside = (shape for shape in shapes if shape.intersect(chart) == shape)
+    return sum(1 for _ in inside) >= CHART_PARTS
 
 
 def is_infographic(group: Group, words: int, size: tuple[float, float]) -> bool:

@@ -7,9 +7,9 @@ import unicodedata
 
 _BREAK = re.compile(r"(?<=[^\W\d_])[\ufffe\x02]\s*(?=[a-z\u00df-\u00f6\u00f8-\u00ff])")
 _HYPHEN = re.compile(r"[\ufffe\x02]\s*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe]")
+_LIGATURE = re.compile(r"[\ufb00-\ufb06]")
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
-_UNUSUAL = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\u1fff\u2010-\u2027\u2030-\u205e\u3000-\ud7ff]")
 _JUNK = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _JUNK_SHARE = 0.2
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -25,10 +25,18 @@ def repaired_text(raw: str) -> str:
     A hyphen at the end of a line goes where a lower-case letter follows it. Control characters are dropped.
     """
     text = raw.replace("\r\n", "\n").replace("\r", "\n")
-    if _UNUSUAL.search(text):
-        text = _HYPHEN.sub("-", _BREAK.sub("", text)).translate(_LIGATURES)
-        text = unicodedata.normalize("NFC", _CONTROL.sub("", text))
-    return text.strip()
+    if _CONTROL.search(text):
+        text = _CONTROL.sub("", _HYPHEN.sub("-", _BREAK.sub("", text)))
+    return composed(text).strip()
+
+
+def composed(text: str) -> str:
+    """Return text with ligatures spelt out and accents joined to their letters (NFC)."""
+    if text.isascii():
+        return text
+    if _LIGATURE.search(text):
+        text = text.translate(_LIGATURES)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 def is_garbage(text: str) -> bool:

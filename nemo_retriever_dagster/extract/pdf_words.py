@@ -6,7 +6,6 @@ Boxes are in points, origin top-left of the page as it is shown: rotation and cr
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,7 @@ import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.extract.pdf_text import composed
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ SOFT_HYPHEN = "\u00ad"
 _BROKEN = "\ufffe\x02"
 # a word: no blank, no control character; PDFium's mark of a broken word ends it
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]+[\ufffe\x02]?")
-_LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
-_REPAIRS = str.maketrans({**_LIGATURES, ord("\ufffe"): SOFT_HYPHEN, 2: SOFT_HYPHEN})
-_NEEDS_REPAIR = re.compile(r"[\ufffe\x02\ufb00-\ufb06]")
+_SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
 _BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
 _ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
 _FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
@@ -175,15 +173,17 @@ def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
     return PageWords(
         frame=frame,
         text=text,
-        words=_repaired(words) if _NEEDS_REPAIR.search(text) else words,
+        words=_repaired(words, text),
         boxes=frame.show(np.concatenate((low, high), axis=1)),
         style=style,
         styles=styles,
     )
 
 
-def _repaired(words: list[str]) -> list[str]:
-    return [word.translate(_REPAIRS) if _NEEDS_REPAIR.search(word) else word for word in words]
+def _repaired(words: list[str], text: str) -> list[str]:
+    if "\x02" in text or "\ufffe" in text:
+        words = [word.translate(_SOFT) for word in words]
+    return words if text.isascii() else [composed(word) for word in words]
 
 
 def _char_indices(
