@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 A = TypeVar("A")
-Send: TypeAlias = "Callable[[str], Awaitable[tuple[T, int]]]"
+R = TypeVar("R")
+Send: TypeAlias = "Callable[[str], Awaitable[R]]"
+Read: TypeAlias = "Callable[[R], tuple[T, int]]"
 
 
 @dataclass(slots=True)
@@ -69,14 +71,15 @@ class Caller:
             backoff_cap=endpoint.backoff_cap,
         )
 
-    async def call(self, send: Send[T], *, items: int = 1) -> T:
-        """Return what ``send(url)`` returns first (with it come the tokens used), or raise the error to give up with.
+    async def call(self, send: Send[R], read: Read[R, T], *, items: int = 1) -> T:
+        """Return what ``read`` makes of the first good answer of ``send(url)``, or raise the error to give up with.
 
-        ``send`` raises `AttemptFailedError`; any other exception is a bug and passes through.
+        ``read`` returns the value and the tokens used. It runs when the slot is free for the next request already.
+        Both raise `AttemptFailedError`; any other exception is a bug and passes through.
         """
         effort = _Effort()
         try:
-            return await self._attempts(send, effort)
+            return await self._attempts(send, read, effort)
         finally:
             usage = Usage(
                 requests=effort.requests,
@@ -87,7 +90,21 @@ class Caller:
             )
             record(self.name, usage)
 
-    async def _attempts(self, send: Send[T], effort: _Effort) -> T:
+    async def _attempts(self, send: Send[R], read: Read[R, T], effort: _Effort) -> T:
+        while True:
+            try:
+                value, effort.tokens = read(await self._answer(send, effort))
+            except AttemptFailedError as failed:
+                effort.last = failed
+                wait = self._rules.wait(effort.requests, effort.elapsed(), failed.wait) if failed.again else None
+                if wait is None:
+                    raise _given_up(failed.error, effort) from failed.__cause__
+            else:
+                return value
+            await asyncio.sleep(wait)
+
+    async def _answer(self, send: Send[R], effort: _Effort) -> R:
+        """Return the answer to one request, made when slot, pace and a target allow it."""
         while True:
             await self._turn(effort)
             async with self._slot():
@@ -96,26 +113,19 @@ class Caller:
                 target = self._pick()
                 if target is None:  # another call took the probe meanwhile
                     continue
-                try:
-                    return await self._attempt(send, target, effort)
-                except AttemptFailedError as failed:
-                    effort.last = failed
-                    wait = self._rules.wait(effort.requests, effort.elapsed(), failed.wait) if failed.again else None
-            if wait is None:
-                raise _given_up(effort.last.error, effort) from effort.last.__cause__
-            await asyncio.sleep(wait)
+                answer = await self._attempt(send, target, effort)
+            await asyncio.sleep(0)  # the next request goes out before this answer is read
+            return answer
 
-    async def _attempt(self, send: Send[T], target: Target, effort: _Effort) -> T:
+    async def _attempt(self, send: Send[R], target: Target, effort: _Effort) -> R:
         begun = time.monotonic()
         effort.requests += 1
         try:
-            value, tokens = await self._watched(send, target, effort)
+            return await self._watched(send, target, effort)
         finally:
             effort.busy += time.monotonic() - begun
-        effort.tokens += tokens
-        return value
 
-    async def _watched(self, send: Send[T], target: Target, effort: _Effort) -> tuple[T, int]:
+    async def _watched(self, send: Send[R], target: Target, effort: _Effort) -> R:
         """Send, and tell the target's breaker how it went."""
         target.in_flight += 1
         try:

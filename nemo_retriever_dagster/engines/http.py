@@ -57,20 +57,20 @@ class HttpClient:
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"content-type": "application/json"}
 
-        async def send(url: str) -> tuple[T, int]:
-            return self._read(await self._post(url, headers=headers, content=content), read)
+        async def send(url: str) -> httpx.Response:
+            return await self._post(url, headers=headers, content=content)
 
-        return await self._caller.call(send, items=items)
+        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items)
 
     async def post_form(
         self, fields: Mapping[str, str], file: tuple[str, bytes, str], read: Callable[[Any], T], *, items: int = 1
     ) -> T:
         """POST a multipart form with one file (name, bytes, media type) and return ``read(reply)``."""
 
-        async def send(url: str) -> tuple[T, int]:
-            return self._read(await self._post(url, data=dict(fields), files={"file": file}), read)
+        async def send(url: str) -> httpx.Response:
+            return await self._post(url, data=dict(fields), files={"file": file})
 
-        return await self._caller.call(send, items=items)
+        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items)
 
     async def check(self) -> None:
         """Raise unless one of the servers is ready; `MisuseError` if it is there and refuses the key."""

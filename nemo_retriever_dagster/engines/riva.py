@@ -69,15 +69,14 @@ class RivaTranscriber:
         """Transcribe mono 16-bit PCM; one segment, or one a sentence; silence is an empty list."""
         request = self._asr.RecognizeRequest(config=self._config(sample_rate), audio=pcm)
 
-        async def send(url: str) -> tuple[list[Segment], int]:
+        async def send(url: str) -> Any:
             try:
                 stub = self._service.RivaSpeechRecognitionStub(self._channel(url))
-                reply = await stub.Recognize(request, metadata=self._metadata(url), timeout=self.endpoint.timeout)
+                return await stub.Recognize(request, metadata=self._metadata(url), timeout=self.endpoint.timeout)
             except self._grpc.RpcError as cause:
                 raise self._failed(cause, url) from cause
-            return self._segments(reply, apart=segments), 0
 
-        return await self._caller.call(send)
+        return await self._caller.call(send, lambda reply: (self._segments(reply, apart=segments), 0))
 
     async def check(self) -> None:
         """Raise `EngineUnavailableError` unless one of the servers takes connections."""

@@ -12,6 +12,7 @@ import hashlib
 import io
 import re
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,10 +68,16 @@ class HashEmbedder(_Simple):
         for row, item in enumerate(inputs):
             words = _WORD.findall(item.text.lower()) + ([item.picture.sha256] if item.picture else [])
             for word in words or [item.text]:
-                digest = hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
-                matrix[row, int.from_bytes(digest[:4], "big") % self.dimension] += 1.0 if digest[4] % 2 else -1.0
+                place, sign = _hashed(word)
+                matrix[row, place % self.dimension] += sign
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         return matrix / np.where(norms == 0, 1, norms)
+
+
+@lru_cache(maxsize=100_000)
+def _hashed(word: str) -> tuple[int, float]:
+    digest = hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:4], "big"), 1.0 if digest[4] % 2 else -1.0
 
 
 class ColourCaptioner(_Simple):
@@ -82,10 +89,12 @@ class ColourCaptioner(_Simple):
         """Return one sentence."""
         del prompt, system_prompt  # it cannot be talked to
         with Image.open(io.BytesIO(request.picture.data)) as image:
+            width, height = image.size
+            image.draft("RGB", (width // 8, height // 8))  # a JPEG is decoded small
             red, green, blue = image.convert("RGB").resize((1, 1)).tobytes()
-            size = f"{image.width} by {image.height}"
         return Caption(
-            text=f"A picture of {size} pixels, on average #{red:02x}{green:02x}{blue:02x}.", source=self.name
+            text=f"A picture of {width} by {height} pixels, on average #{red:02x}{green:02x}{blue:02x}.",
+            source=self.name,
         )
 
 
@@ -140,8 +149,9 @@ def picture_of(url: Any, *, chars: int = 0) -> Picture:
     try:
         data = base64.b64decode(match[2], validate=True)
         with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            return Picture(data=data, width=image.width, height=image.height, media_type=match[1])
+            found = Picture(data=data, width=image.width, height=image.height, media_type=match[1])
+            image.verify()
+            return found
     except (binascii.Error, OSError, ValueError, struct.error) as cause:
         raise Refusal(422, "the image cannot be decoded") from cause
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -42,9 +41,13 @@ class NimEmbedder(NimClient):
     dialects = ("nim", "openai")
     _route: ClassVar[str] = "/embeddings"
 
-    def __init__(self, endpoint: NimEndpoint, *, truncate: str = "END", encoding: str = "float") -> None:
-        """``truncate`` is NONE, START or END; ``encoding`` (of vectors on the wire) is float or base64."""
+    def __init__(self, endpoint: NimEndpoint, *, truncate: str = "END", encoding: str = "") -> None:
+        """``truncate`` is NONE, START or END; ``encoding`` (of vectors on the wire) is float or base64.
+
+        NIMs are asked for base64, a fifth of the bytes and far less work to read; other servers for floats.
+        """
         super().__init__(endpoint)
+        encoding = encoding or ("base64" if self.dialect == "nim" else "float")
         _one_of("truncate", truncate, ("NONE", "START", "END"))
         _one_of("encoding", encoding, ("float", "base64"))
         self._truncate = truncate
@@ -120,7 +123,7 @@ class NimEmbedder(NimClient):
         lengths = {len(vector) for vector in vectors}
         if lengths != {expected}:
             raise EngineReplyError(f"its vectors have {sorted(lengths)} dimensions, {expected} were expected")
-        matrix = np.stack(vectors)
+        matrix = np.stack(vectors).astype(np.float32, copy=False)
         if not np.isfinite(matrix).all():
             raise EngineReplyError("a vector holds a value that is not a finite number")
         self._dimension = expected
@@ -131,8 +134,9 @@ def _vector(item: Any) -> np.ndarray:
     value = field(item, "embedding", (list, str))
     try:
         if isinstance(value, str):
-            return np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4").astype(np.float32)
-        if any(type(x) not in (float, int) for x in value):
+            # What is not base64 is dropped, and then the length is wrong: strict decoding costs four times as much.
+            return np.frombuffer(binascii.a2b_base64(value), dtype="<f4")
+        if not {type(number) for number in value} <= {float, int}:
             raise EngineReplyError("a vector holds something that is not a number")
         return np.asarray(value, dtype=np.float32)
     except (ValueError, binascii.Error, OverflowError) as cause:

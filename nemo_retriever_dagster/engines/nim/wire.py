@@ -56,7 +56,7 @@ def padded(picture: Picture, width: int, height: int) -> tuple[Picture, Box]:
     frame = Image.new("RGB", (width, height), "white")
     frame.paste(image, (left, top))
     out = io.BytesIO()
-    frame.save(out, "PNG")
+    frame.save(out, "PNG", compress_level=1)
     place = Box(left, top, left + image.width, top + image.height)
     return Picture(data=out.getvalue(), width=width, height=height), place
 
