@@ -1,0 +1,137 @@
+"""Mail: a format that is one file, one registry line and these tests."""
+
+from __future__ import annotations
+
+import io
+from email.message import EmailMessage
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, LimitExceededError
+from nemo_retriever_dagster.extract.contract import ExtractOptions
+from nemo_retriever_dagster.extract.registry import EXTENSIONS, extractor_for
+from nemo_retriever_dagster.limits import Budget, Limits
+from nemo_retriever_dagster.model import Element, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., list[Element]]:
+    def extract(mail: EmailMessage | bytes, limits: Limits | None = None, **options: bool) -> list[Element]:
+        path = tmp_path / "x.eml"
+        path.write_bytes(mail if isinstance(mail, bytes) else mail.as_bytes())
+        chosen = ExtractOptions(format="eml", **options)
+        (page,) = extractor_for("eml").extract(path, chosen, Budget(limits=limits or Limits()))
+        assert page.number == 0
+        return list(page.elements)
+
+    return extract
+
+
+def mail(subject: str = "Lunch", body: str = "At noon?\n\nThe usual place.") -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "Ann <ann@example.org>", "bob@example.org", subject
+    made["Date"] = "Fri, 01 Mar 2024 10:00:00 +0000"
+    made.set_content(body)
+    return made
+
+
+def texts(elements: list[Element]) -> list[str]:
+    return [element.text for element in elements]
+
+
+def test_header_and_paragraphs(read):
+    found = read(mail())
+    assert [(e.text, e.heading) for e in found[:1]] == [("Lunch", 1)]
+    header = "From: Ann <ann@example.org>\nTo: bob@example.org\nDate: Fri, 01 Mar 2024 10:00:00 +0000"
+    assert (found[1].text, found[1].attributes) == (header, {"part": "header"})
+    assert texts(found[2:]) == ["At noon?", "The usual place."]
+    assert EXTENSIONS["eml"] == "eml"
+
+
+def test_of_the_forms_of_a_message_the_html_is_read(read):
+    made = mail(body="plain form")
+    made.add_alternative(
+        "<p>rich form</p><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>", subtype="html"
+    )
+    found = read(made)
+    assert "plain form" not in texts(found)
+    assert [element.kind for element in found[2:]] == [Kind.TEXT, Kind.TABLE]
+
+
+def test_attachments_are_named_and_pictures_kept(read):
+    data = io.BytesIO()
+    Image.new("RGB", (80, 70)).save(data, "PNG")
+    made = mail()
+    made.add_attachment(b"%PDF-1.7", maintype="application", subtype="pdf", filename="r\u00e9sum\u00e9.pdf")
+    made.add_attachment(data.getvalue(), maintype="image", subtype="png", filename="plan.png")
+    made.add_attachment(b"broken", maintype="image", subtype="png", filename="bad.png")
+    pdf, plan, bad = read(made)[-3:]
+    assert "r\u00e9sum\u00e9.pdf (application/pdf, 8 bytes) was not read" in pdf.warnings[0]
+    assert (plan.kind, plan.picture.width, plan.attributes) == (
+        Kind.IMAGE,
+        80,
+        {"name": "plan.png", "look_inside": True},
+    )
+    assert "bad.png cannot be read" in bad.warnings[0]
+
+
+def test_forwarded_message_stands_under_its_own_subject(read):
+    made = mail("Fwd: News")
+    made.add_attachment(mail("News", "Old news."))
+    found = read(made)
+    assert [(e.text, e.heading) for e in found if e.heading] == [("Fwd: News", 1), ("News", 3)]
+    assert found[-1].text == "Old news."
+
+
+def test_encoded_words_and_charsets(read):
+    raw = (
+        b"Subject: =?iso-8859-1?q?Gr=FC=DFe?= =?utf-8?b?4oKs?=\r\nFrom: =?unknown-8bit?q?x=FF?=\r\n"
+        b"Content-Type: text/plain; charset=windows-1252\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\x80 100 f\xfcr den Gr\xfc\xdfenden\r\n"
+    )
+    assert texts(read(raw))[0] == "Gr\u00fc\u00dfe\u20ac"
+    assert texts(read(raw))[-1] == "\u20ac 100 f\u00fcr den Gr\u00fc\u00dfenden"
+
+
+def test_text_that_is_not_wanted_is_left_out(read):
+    assert read(mail(), text=False) == []
+
+
+def test_unfit_files_are_one_typed_error(read):
+    with pytest.raises(EmptyFileError):
+        read(b"\r\n")
+    with pytest.raises(CorruptFileError, match="no header"):
+        read(b"just words\n")
+
+
+def test_parts_without_their_border_are_text(read):
+    assert texts(read(b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\nstill here"))[-1] == "still here"
+    assert "cannot be" not in str(read(b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"))
+
+
+def test_nesting_and_parts_are_bounded(read):
+    opened = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\n\n--b{n}\n' for n in range(3000))
+    with pytest.raises(DataError):
+        read(b"Subject: deep\n" + opened.encode())
+    made = mail()
+    for _ in range(30):
+        made.add_attachment(b"x", maintype="application", subtype="x")
+    with pytest.raises(LimitExceededError, match="archive_members"):
+        read(made, Limits(archive_members=20))
+
+
+def test_every_cut_is_text_or_one_typed_error(read):
+    made = mail()
+    made.add_alternative("<p>rich</p>", subtype="html")
+    made.add_attachment(b"12345" * 50, maintype="application", subtype="pdf", filename="a.pdf")
+    data = made.as_bytes()
+    for place in range(0, len(data), len(data) // 50):
+        try:
+            assert read(data[:place])
+        except DataError:
+            continue
