@@ -1,0 +1,326 @@
+"""The calling side: waits, breakers, several servers, keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+from nemo_retriever_dagster.engines.breaker import Breaker
+from nemo_retriever_dagster.engines.caller import Caller, gather_bounded
+from nemo_retriever_dagster.engines.endpoints import NimEndpoint
+from nemo_retriever_dagster.engines.http import HttpClient, health_url
+from nemo_retriever_dagster.engines.nim import NimEmbedder
+from nemo_retriever_dagster.engines.nim.chat import chat_url
+from nemo_retriever_dagster.engines.retries import AttemptFailedError, RetryRules, retry_after
+from nemo_retriever_dagster.errors import (
+    EngineBusyError,
+    EngineUnavailableError,
+    InvalidOptionError,
+    MisuseError,
+    RejectedInputError,
+)
+from nemo_retriever_dagster.testing.http_server import Reply, Request, json_reply, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+KEY = "nvapi-CANARYcanaryCANARY"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def endpoint(urls: str, **changes: Any) -> NimEndpoint:
+    return NimEndpoint(**{"urls": urls, "backoff": 0.001, "backoff_cap": 0.05, "breaker_pause": 0.01, **changes})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-3", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, now=NOON) == seconds
+
+
+RULES = RetryRules(attempts=4, deadline=10, backoff=1, backoff_cap=5, draw=lambda: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "elapsed", "asked", "wait"),
+    [
+        (1, 0, None, 0.5),
+        (2, 0, None, 1.0),
+        (3, 0, None, 2.0),
+        (4, 0, None, None),  # no attempt left
+        (1, 9.6, None, None),  # past the deadline
+        (1, 0, 2.0, 2.1),
+        (1, 0, 3600.0, 5.25),  # cut to the cap
+        (1, 5, 3600.0, None),
+    ],
+)
+def test_retry_decision(attempt: int, elapsed: float, asked: float | None, wait: float | None) -> None:
+    assert RULES.wait(attempt, elapsed, asked) == (pytest.approx(wait) if wait is not None else None)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_breaker_opens_probes_and_closes() -> None:
+    clock = Clock()
+    breaker = Breaker(after=2, pause=10, longest=15, clock=clock)
+    breaker.failed()
+    assert breaker.admit()
+    breaker.failed()
+    assert not breaker.admit()
+    assert breaker.opens_in() == 10
+    clock.now = 10
+    assert breaker.admit()
+    assert not breaker.admit()  # one probe at a time
+    breaker.failed()
+    assert breaker.opens_in() == 15  # doubled, up to the longest
+    clock.now = 25
+    assert breaker.admit()
+    breaker.succeeded()
+    assert breaker.admit()
+    assert breaker.admit()
+
+
+def test_cancelled_probe_lets_another_try() -> None:
+    clock = Clock()
+    breaker = Breaker(after=1, pause=1, clock=clock)
+    breaker.failed()
+    clock.now = 2
+    assert breaker.admit()
+    breaker.withdrawn()
+    assert breaker.admit()
+
+
+class Site:
+    """A server that answers with the replies it is given, in turn, and notes the requests."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies)
+        self.requests: list[Request] = []
+
+    async def answer(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+def talk(site: Site, work: Callable[[str], Awaitable[Any]]) -> Any:
+    async def both() -> Any:
+        server = await serve(site.answer)
+        async with server:
+            return await work(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/infer")
+
+    return asyncio.run(both())
+
+
+def post(url: str, body: dict[str, Any] | None = None, **changes: Any) -> Any:
+    async def work() -> Any:
+        client = HttpClient(endpoint(url, **changes), name="nim/test")
+        try:
+            return await client.post_json(body or {}, lambda reply: reply)
+        finally:
+            await client.aclose()
+
+    return work()
+
+
+GOOD = json_reply({"data": [1]})
+
+
+def test_key_goes_to_the_server_and_nowhere_else() -> None:
+    echo = json_reply({"detail": f"the key {KEY} is bad, Bearer {KEY}"}, 401)
+    site = Site(echo)
+    with pytest.raises(MisuseError) as caught:
+        talk(site, lambda url: post(url, api_key=SecretStr(KEY)))
+    assert site.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    told = repr(caught.value) + str(caught.value) + caught.value.hint + repr(endpoint("x", api_key=SecretStr(KEY)))
+    assert KEY not in told
+    assert "CANARY" not in told
+
+
+def test_environments_key_is_for_hosted_endpoints_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVIDIA_API_KEY", KEY)
+    site = Site(GOOD)
+    talk(site, post)
+    assert "authorization" not in site.requests[0].headers
+    hosted = NimEndpoint(urls="https://integrate.api.nvidia.com/v1")
+    found = hosted.key_for(hosted.targets[0])
+    assert found is not None
+    assert found.get_secret_value() == KEY
+    assert hosted.key_for("https://api.nvidia.com.example.org/v1") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"detail": "too large"}, "too large"),
+        ({"error": {"message": "no such thing"}}, "no such thing"),
+        ({"message": "nope"}, "nope"),
+        ({"detail": [{"msg": "field required"}]}, "field required"),
+        (["odd"], "odd"),
+    ],
+)
+def test_refusal_quotes_the_server(body: Any, words: str) -> None:
+    with pytest.raises(RejectedInputError, match=words):
+        talk(Site(json_reply(body, 422)), post)
+
+
+@pytest.mark.parametrize("status", [301, 402, 403, 404, 405])
+def test_wrong_address_or_right_is_misuse(status: int) -> None:
+    site = Site(json_reply({}, status))
+    with pytest.raises(MisuseError):
+        talk(site, post)
+    assert len(site.requests) == 1
+
+
+def test_retry_after_holds_every_call_back() -> None:
+    site = Site(json_reply({}, 429, retry_after="1"), GOOD)
+
+    async def work(url: str) -> None:
+        client = HttpClient(endpoint(url, concurrency=1), name="nim/test")
+        await asyncio.gather(*(client.post_json({}, lambda reply: reply) for _ in range(3)))
+        await client.aclose()
+
+    talk(site, work)
+    assert len(site.requests) == 4
+
+
+def test_error_says_how_often_it_was_tried() -> None:
+    site = Site(json_reply({"title": "Too Many Requests"}, 429))
+    with pytest.raises(EngineBusyError, match=r"Too Many Requests.*Given up after 3 requests"):
+        talk(site, lambda url: post(url, attempts=3))
+    assert len(site.requests) == 3
+
+
+def test_deadline_ends_the_attempts() -> None:
+    site = Site(json_reply({}, 503))
+    with pytest.raises(EngineBusyError):
+        talk(site, lambda url: post(url, attempts=1000, deadline=0.2, backoff=0.05, breaker_after=10_000))
+    assert 1 < len(site.requests) < 200
+
+
+def test_dead_server_is_left_alone() -> None:
+    site = Site(json_reply({}, 500))
+
+    async def work(url: str) -> list[Any]:
+        client = HttpClient(endpoint(url, attempts=2, breaker_after=4, breaker_pause=0.05, concurrency=2), name="nim/t")
+        calls = [client.post_json({}, lambda reply: reply) for _ in range(60)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        await client.aclose()
+        return results
+
+    results = talk(site, work)
+    assert {type(one) for one in results} == {EngineUnavailableError}
+    assert len(site.requests) < 20
+
+
+def test_dead_server_beside_a_live_one_costs_no_call() -> None:
+    site = Site(GOOD)
+
+    async def work(url: str) -> list[Any]:
+        closed = await serve(site.answer)
+        dead = f"http://127.0.0.1:{closed.sockets[0].getsockname()[1]}/v1/infer"
+        closed.close()
+        await closed.wait_closed()
+        client = HttpClient(endpoint(f"{dead},{url}", breaker_pause=10, backoff_cap=10), name="nim/test")
+        results = await asyncio.gather(*(client.post_json({}, lambda reply: reply) for _ in range(30)))
+        await client.check()
+        await client.aclose()
+        return list(results)
+
+    assert talk(site, work) == [{"data": [1]}] * 30
+
+
+def test_live_servers_share_the_work() -> None:
+    first, second = Site(GOOD), Site(GOOD)
+
+    async def work(url: str) -> None:
+        async with await serve(second.answer) as other:
+            both = f"{url},http://127.0.0.1:{other.sockets[0].getsockname()[1]}/v1/infer"
+            client = HttpClient(endpoint(both), name="nim/test")
+            await asyncio.gather(*(client.post_json({}, lambda reply: reply) for _ in range(20)))
+            await client.aclose()
+
+    talk(first, work)
+    assert len(first.requests) == len(second.requests) == 10
+
+
+def test_rate_limit_spaces_requests() -> None:
+    async def work() -> float:
+        caller = Caller(endpoint("x", rate_limit=60 / 0.02), name="nim/test")
+        begun = asyncio.get_running_loop().time()
+
+        async def send(url: str) -> str:
+            return url
+
+        for _ in range(6):
+            await caller.call(send, lambda url: (url, 0))
+        return asyncio.get_running_loop().time() - begun
+
+    assert asyncio.run(work()) >= 0.1
+
+
+def test_first_error_stops_the_rest() -> None:
+    asked: list[int] = []
+
+    async def work(number: int) -> int:
+        asked.append(number)
+        await asyncio.sleep(0)
+        if number == 3:
+            raise AttemptFailedError(EngineBusyError(), again=False)
+        return number
+
+    with pytest.raises(AttemptFailedError):
+        asyncio.run(gather_bounded(work, range(1000), limit=2))
+    assert len(asked) < 10
+
+
+def test_results_come_in_order() -> None:
+    async def work(number: int) -> int:
+        await asyncio.sleep(0.001 * (number % 3))
+        return number
+
+    assert asyncio.run(gather_bounded(work, range(20), limit=7)) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"urls": " , "}, {"timeout": 0}, {"attempts": 0}, {"concurrency": -1}, {"rate_limit": -1}, {"dimensions": -5}],
+)
+def test_impossible_endpoints_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError):
+        endpoint(**{"urls": "localhost", **changes})
+
+
+def test_addresses_are_completed() -> None:
+    assert NimEndpoint(urls="a:1, https://b/v1").targets == ("http://a:1", "https://b/v1")
+    for given in ("http://a:1", "http://a:1/v1", "http://a:1/v1/embeddings"):
+        assert NimEmbedder(NimEndpoint(urls=given)).http.endpoint.targets == ("http://a:1/v1/embeddings",)
+    assert chat_url("http://a:1") == chat_url("http://a:1/v1") == "http://a:1/v1/chat/completions"
+    assert chat_url("http://a:1/special") == "http://a:1/special"
+    assert health_url("http://a:1/base/v1/infer") == "http://a:1/base/v1/health/ready"
+
+
+def test_body_is_compact_json() -> None:
+    site = Site(GOOD)
+    talk(site, lambda url: post(url, {"input": ["ä"]}))
+    assert site.requests[0].body == json.dumps({"input": ["ä"]}, ensure_ascii=False, separators=(",", ":")).encode()
