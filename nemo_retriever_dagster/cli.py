@@ -242,7 +242,9 @@ def _show_hits(question: str, hits: Sequence[Hit]) -> None:
     _console.print(f"\n[bold]{question}[/]", highlight=False)
     for n, hit in enumerate(hits, start=1):
         page = f", page {hit.page}" if hit.page and hit.page > 0 else ""
-        _console.print(f"{n}. {_short(hit.source)}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})", highlight=False)
+        _console.print(
+            f"{n}. {_short(hit.source)}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})", highlight=False
+        )
         _console.print(f"   {' '.join(hit.text.split())[:_SHOWN_TEXT]}", highlight=False, markup=False)
     if not hits:
         _console.print("No hits.")
@@ -257,7 +259,9 @@ def _failures(corpus: str) -> list[Failure]:
 
 
 def _show_failure(failure: Failure) -> None:
-    _console.print(f"[red]{failure.uri}[/] {failure.stage} ({failure.category}, {failure.attempts} attempts)", highlight=False)
+    _console.print(
+        f"[red]{failure.uri}[/] {failure.stage} ({failure.category}, {failure.attempts} attempts)", highlight=False
+    )
     _console.print(f"  {failure.cause}\n  {failure.hint}", highlight=False, markup=False)
 
 

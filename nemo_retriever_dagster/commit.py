@@ -101,10 +101,10 @@ class Committer:
     def _claim(self, key: str) -> None:
         """Prolong the lease; a run that was too slow to keep it must not sweep."""
         if not self.ledger.claim(self.corpus, key, self.run_id, _LEASE_SECONDS):
-            raise DocumentHeldError("Another run took this document over while it was being written.", hint="Run it again.")
+            raise DocumentHeldError("Another run took this document over.", hint="Run it again.")
 
     def _collections(self, key: str) -> set[str]:
-        """Return where rows of the document may be: where its receipt says, and where a broken-off commit was at work."""
+        """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""
         receipt = self.ledger.receipt(self.corpus, key)
         names = set(receipt.collection.split(",")) if receipt else set()
         for intent in self.ledger.open_intents(self.corpus):

@@ -43,7 +43,9 @@ def examine() -> list[Finding]:
     portal.run(engines.aclose())
     found += [_ledger(settings), _store(settings), _parser()]
     for program, use in _PROGRAMS.items():
-        found.append(Finding(part=program, ok=shutil.which(program) is not None, note=f"optional: {use}", optional=True))
+        found.append(
+            Finding(part=program, ok=shutil.which(program) is not None, note=f"optional: {use}", optional=True)
+        )
     return found
 
 

@@ -88,7 +88,9 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
         return
     if task.dense_dim is not None and task.dense_dim != embedder.dimension:
         hint = f"Leave dense_dim out, or set it to {embedder.dimension}."
-        raise InvalidOptionError(f"dense_dim is {task.dense_dim}; {embedder.name} makes {embedder.dimension}.", hint=hint)
+        raise InvalidOptionError(
+            f"dense_dim is {task.dense_dim}; {embedder.name} makes {embedder.dimension}.", hint=hint
+        )
     for name in collections(task):
         await asyncio.to_thread(store.ensure, _spec(name, task, embedder), recreate=task.recreate)
 

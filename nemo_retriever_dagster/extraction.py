@@ -94,9 +94,7 @@ async def _recognised(
             running.cancel()
 
 
-async def _pages(
-    parsers: ParserPool, path: Path, wanted: ExtractOptions, threads: Executor
-) -> AsyncIterator[Page]:
+async def _pages(parsers: ParserPool, path: Path, wanted: ExtractOptions, threads: Executor) -> AsyncIterator[Page]:
     loop = asyncio.get_running_loop()
     pages = parsers.pages(path, wanted)
     try:
@@ -104,7 +102,7 @@ async def _pages(
             for page in batch:
                 yield page
     finally:
-        await loop.run_in_executor(threads, pages.close)  # type: ignore[attr-defined]
+        await loop.run_in_executor(threads, pages.close)
 
 
 def _take(pages: Iterator[Page]) -> list[Page]:

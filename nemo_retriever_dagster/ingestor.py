@@ -75,7 +75,6 @@ _NOT_NEEDED_TO_INGEST = (
 )
 
 
-
 class Ingestor:
     """Collects what is to be done with which documents; `ingest` does it.
 
@@ -136,11 +135,11 @@ class Ingestor:
     def buffers(self, buffers: tuple[str, BytesIO] | Sequence[tuple[str, BytesIO]]) -> Self:
         """Add documents held in memory: (name, bytes) pairs; the name tells the type where the content does not."""
         given = [buffers] if isinstance(buffers, tuple) else buffers
-        self._buffers += given  # type: ignore[arg-type]
+        self._buffers += given
         return self
 
     def load(self, **storage_options: Any) -> Self:
-        """Accepted for the reference: remote documents are fetched when they are read, one at a time.
+        """Do nothing: remote documents are fetched when they are read, one at a time.
 
         ``storage_options`` go to fsspec.
         """
@@ -208,12 +207,14 @@ class Ingestor:
         """Leave out pictures too small or too narrow to tell anything; see `FilterTask`."""
         return self._add("filter", FilterTask, options)
 
-    def vdb_upload(self, purge_results_after_upload: bool = True, vdb_op: str | VectorStore = "milvus", **options: Any) -> Self:  # noqa: FBT001, FBT002 - the reference's signature
-        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or a `VectorStore` of your own."""
+    def vdb_upload(
+        self, purge_results_after_upload: bool = True, vdb_op: str | VectorStore = "milvus", **options: Any
+    ) -> Self:
+        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or your own `VectorStore`."""
         if not isinstance(vdb_op, str):
             self._store = vdb_op
         elif vdb_op != "milvus":
-            raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus', or an object that is a VectorStore.")
+            raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
         if "meta_fields" in options:
             options["meta_fields"] = tuple(options["meta_fields"])
         options["purge_results_after_upload"] = purge_results_after_upload
@@ -223,7 +224,7 @@ class Ingestor:
     def save_to_disk(
         self,
         output_directory: str | None = None,
-        cleanup: bool = True,  # noqa: FBT001, FBT002 - the reference's signature
+        cleanup: bool = True,
         compression: Literal["gzip"] | None = "gzip",
     ) -> Self:
         """Write each document's elements to a JSONL file; `ingest` then returns lists that read them when asked.
@@ -258,7 +259,7 @@ class Ingestor:
     def ingest(
         self, show_progress: bool = ..., *, return_failures: Literal[True], **options: Any
     ) -> tuple[list[DocumentResult], list[Failure]]: ...
-    def ingest(self, show_progress: bool = False, return_failures: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002 - the reference's signature
+    def ingest(self, show_progress: bool = False, return_failures: bool = False, **options: Any) -> Any:
         """Do it, and return a list of elements for each document that got through, in the order of the inputs.
 
         With ``return_failures`` also the list of `Failure`; without it, and with an upload, one failed document raises
@@ -268,9 +269,9 @@ class Ingestor:
 
     def ingest_async(self, *, return_failures: bool = False, **options: Any) -> Future[Any]:
         """Start `ingest` and return a future of what it returns."""
-        return portal.submit(self._ingest(False, return_failures, options))  # noqa: FBT003
+        return portal.submit(self._ingest(show_progress=False, return_failures=return_failures, options=options))
 
-    async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:  # noqa: FBT001
+    async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
         traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
         concurrency = options.pop("concurrency_limit", 32)
         _known("ingest", options, _NOT_NEEDED_TO_INGEST)
@@ -291,7 +292,7 @@ class Ingestor:
             returned.append([dict(work.seconds) for work in outcome.works])
         return tuple(returned) if len(returned) > 1 else outcome.kept
 
-    async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:  # noqa: FBT001
+    async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:
         settings, pipeline = self._settings or Settings(), self.pipeline
         source = self._source()
         documents = await asyncio.to_thread(source.list, as_given=True)

@@ -7,12 +7,14 @@ shown (rotation applied), x to the right, y down. Pages, slides, sheets are coun
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from nemo_retriever_dagster.errors import Category, RetrieverError, Stage, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 type_json = Any  # what json.loads returns
 
@@ -167,8 +169,8 @@ class Element:
     """One piece of a document: a block of text, a table, a picture, a segment of speech.
 
     ``text`` is what is read: the block, the table in ``table_format``, the chart's labels, the transcript; "" for a
-    picture. ``heading`` is 1 for a title, 2.. for deeper headings, 0 for none. ``inside`` names the kind of the table or
-    chart whose area holds this block of text: the page's full text has it, its Markdown has the table instead.
+    picture. ``heading`` is 1 for a title, 2.. for deeper headings, 0 for none. ``inside`` names the kind of the table
+    or chart whose area holds this block of text: the page's full text has it, its Markdown has the table.
     """
 
     kind: Kind
@@ -227,7 +229,7 @@ class Place:
 class Chunk:
     """What becomes one row: a piece of text and the places it came from.
 
-    ``element`` is the position of its (first) element in the extraction, ``position`` counts the chunks of that element.
+    ``element`` is the position of its (first) element in the extraction, ``position`` counts that element's chunks.
     """
 
     element: int

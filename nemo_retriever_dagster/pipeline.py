@@ -39,8 +39,10 @@ _RECOGNISERS = ("ocr", "page_elements", "table_structure", "graphic_elements", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """The tasks of a pipeline; None leaves a stage out. ``extract`` and ``split`` are always there: a split without a
-    task only cuts what is too long for the embedder or the store.
+    """The tasks of a pipeline; None leaves a stage out.
+
+    ``extract`` and ``split`` are always there: a split without a task only cuts what is too long for the embedder or
+    the store.
     """
 
     extract: ExtractTask = field(default_factory=ExtractTask)
@@ -90,7 +92,6 @@ class Pipeline:
         made = (extract, split, caption, store, embed, upload)
         return {stage: value for stage, value in zip(_ORDER, made, strict=True) if value}
 
-
     def all_fingerprints(self, engines: Engines) -> dict[str, dict[Stage, str]]:
         """Return the fingerprints for every format there is."""
         return {name: self.fingerprints(name, engines) for name in EXTRACTORS}
@@ -112,7 +113,9 @@ def _sidecar(task: UploadTask | None) -> str:
     if task is None or task.meta_dataframe is None:
         return ""
     frame = task.meta_dataframe
-    return hashlib.sha256(frame.to_csv(index=False).encode() if hasattr(frame, "to_csv") else str(frame).encode()).hexdigest()
+    return hashlib.sha256(
+        frame.to_csv(index=False).encode() if hasattr(frame, "to_csv") else str(frame).encode()
+    ).hexdigest()
 
 
 def _digest(*parts: Any) -> str:

@@ -102,4 +102,6 @@ def check_deletion(vanished: int, known: int, *, max_deletions: int | None = Non
     """Raise `MassDeletionError` if more vanished than ``max_deletions``, by default the larger of 10 and 20 %."""
     allowed = max(DELETIONS_AT_ONCE, int(known * DELETED_SHARE)) if max_deletions is None else max_deletions
     if vanished > allowed:
-        raise MassDeletionError(f"{vanished} of {known} documents vanished from the source at once; {allowed} are allowed.")
+        raise MassDeletionError(
+            f"{vanished} of {known} documents vanished from the source at once; {allowed} are allowed."
+        )

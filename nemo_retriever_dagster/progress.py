@@ -34,7 +34,14 @@ def progress(total: int, *, shown: bool, console: Console | None = None) -> Iter
 
 @contextmanager
 def _bar(total: int, console: Console) -> Iterator[Callable[[Result], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("[bold]documents"),

@@ -103,12 +103,17 @@ def file_name(source: str, compression: str | None) -> str:
     return f"{base}.{stable_id(source)[:8]}.results.jsonl{suffix}"
 
 
+def _writing(path: Path, compression: str | None) -> TextIO:
+    if compression == "gzip":
+        return gzip.open(path, "wt", encoding="utf-8", compresslevel=1)
+    return path.open("w", encoding="utf-8")
+
+
 def save(elements: Iterable[Element], path: Path, compression: str | None) -> LazyLoadedList:
     """Write elements one a line and return the list that reads them; the file appears whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     count = 0
-    opened = gzip.open(part, "wt", encoding="utf-8", compresslevel=1) if compression else part.open("w", encoding="utf-8")
-    with opened as file:
+    with _writing(part, compression) as file:
         for element in elements:
             file.write(json.dumps(element, ensure_ascii=False) + "\n")
             count += 1

@@ -1,7 +1,7 @@
 """Takes documents through the stages: finds what is done already, does the rest, keeps the result, times it.
 
-Every stage of every document is one call of `Runner.stage`; the `Ingestor` chains them per document, the ops of a corpus
-call them one stage at a time. Both get the same answers from the same artifacts.
+Every stage of every document is one call of `Runner.stage`; the `Ingestor` chains them per document, the ops of a
+corpus call them one stage at a time. Both get the same answers from the same artifacts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -61,7 +61,7 @@ class Equipment:
     committer: Committer | None = None
     images: ImageStore | None = None
     workers: int = 2
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 class Runner:
@@ -131,7 +131,10 @@ class Runner:
     async def _extract(self, work: Work) -> Step:
         async with self._fetched(work.document) as fetched:
             document = replace(
-                work.document, sha256=fetched.sha256, size=fetched.size, version=fetched.version or work.document.version
+                work.document,
+                sha256=fetched.sha256,
+                size=fetched.size,
+                version=fetched.version or work.document.version,
             )
             declared = self.pipeline.extract.document_type
             kind = await self._call(detect_format, fetched.path, document.name, declared)

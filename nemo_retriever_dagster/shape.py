@@ -1,9 +1,9 @@
 """The reference's JSON shape of a result, and the row made of it.
 
 One object a chunk: ``{"document_type": ..., "metadata": {...}}`` with every section and key of the original, absent
-sections null. Differences, all stated in ``docs/ingestor.md``: pages count from 1; ``table_location`` is (x1, y1, x2, y2) in
-pixels of the page fitted to 1024 x 1024 with ``max_dimensions`` as (width, height); what the original has no field for is
-under ``custom_content``.
+sections null. Differences, all stated in ``docs/ingestor.md``: pages count from 1; ``table_location`` is (x1, y1, x2,
+y2) in pixels of the page fitted to 1024 x 1024 with ``max_dimensions`` as (width, height); what the original has no
+field for is under ``custom_content``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Kind, Record, stable_id
 from nemo_retriever_dagster.stages import passage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import numpy as np
 
     from nemo_retriever_dagster.model import Chunk, Document, Element, Place
     from nemo_retriever_dagster.stages import Captions
@@ -82,7 +82,7 @@ def _vector(made: Made, index: int) -> list[float] | None:
     if made.vectors is None:
         return None
     row = made.vectors[index]
-    return None if row[0] != row[0] else [float(value) for value in row]  # noqa: PLR0124 - NaN marks "not embedded"
+    return None if np.isnan(row[0]) else [float(value) for value in row]  # NaN marks "not embedded"
 
 
 def _content(chunk: Chunk, element: Element) -> str:
@@ -234,7 +234,11 @@ def _table(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
 def _audio(chunk: Chunk, element: Element) -> dict[str, Any] | None:
     if chunk.kind is not Kind.AUDIO:
         return None
-    return {"audio_transcript": chunk.text, "audio_type": element.attributes.get("audio_type", ""), "custom_content": None}
+    return {
+        "audio_transcript": chunk.text,
+        "audio_type": element.attributes.get("audio_type", ""),
+        "custom_content": None,
+    }
 
 
 def _custom(chunk: Chunk, element: Element) -> dict[str, Any]:

@@ -5,12 +5,15 @@ It holds addresses, never payloads, and is JSON, so that ops in different proces
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.model import Document, Failure, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nemo_retriever_dagster.errors import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

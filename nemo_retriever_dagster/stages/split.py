@@ -112,7 +112,11 @@ def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: 
         small = windows(part, fit, max_tokens, 0)
     if len(part.encode()) > max_bytes:
         small = [
-            Span(start=s.start + b.start, end=s.start + b.end, tokens=fit.count(part[s.start + b.start : s.start + b.end]))
+            Span(
+                start=s.start + b.start,
+                end=s.start + b.end,
+                tokens=fit.count(part[s.start + b.start : s.start + b.end]),
+            )
             for s in small
             for b in fit_bytes(part[s.start : s.end], max_bytes)
         ]
