@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.tables.columns import FAR, WIDE_BETWEEN_AMOUNTS, common, gaps_of, inner, table_line
 from nemo_retriever_dagster.extract.tables.found import FEWEST
 from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_lines, wide_line
+from nemo_retriever_dagster.extract.tables.rows import row_gap
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[S
     while i < len(lines):
         run, end = _run(lines, i, barriers, scale) if len(lines[i].segments) > 1 else ([], i + 1)
         if len(run) > 1:
-            whole = [*_heading_lines(lines[free:i], run, scale), *_trimmed(run, scale)]
+            tail = _tail(lines[end:], run, scale)
+            end += len(tail)
+            whole = [*_heading_lines(lines[free:i], run, scale), *_trimmed(run + tail, scale)]
             if found and _heads(found[-1], whole, barriers, scale):
                 whole = found.pop() + whole
             found.append(whole)
@@ -223,6 +226,20 @@ def _heading_lines(above: Sequence[Line], run: Sequence[Line], scale: Scale) -> 
         taken.append(line)
         below = line
     return taken[::-1]
+
+
+def _tail(below: Sequence[Line], run: Sequence[Line], scale: Scale) -> list[Line]:
+    """Return the lines with which the last row goes on, where rows stand further apart than their lines."""
+    gap = row_gap([b.box.y0 - a.box.y1 for a, b in pairwise(run)], scale.height)
+    tail: list[Line] = []
+    above, cells = run[-1], run[-1].segments
+    for line in below:
+        under = all(any(abs(s.box.x0 - cell.box.x0) < 0.5 * scale.height for cell in cells) for s in line.segments)
+        if line.box.y0 - above.box.y1 >= gap or not under:
+            break
+        tail.append(line)
+        above = line
+    return tail
 
 
 def _centred(line: Line, run: Sequence[Line], scale: Scale) -> bool:

@@ -102,7 +102,7 @@ def merged_rows(rows: Sequence[Row], cuts: Sequence[float], height: float) -> li
     """Join the lines of a row. ``cuts`` are the heights of drawn lines or shades' edges, which part rows."""
     if len(rows) < FEWEST:
         return list(rows)
-    heads, gap = header_count(rows), row_gap(rows, height)
+    heads, gap = header_count(rows), row_gap([b.y0 - a.y1 for a, b in pairwise(rows)], height)
     cut = [_cut(above, below, cuts, height) for above, below in pairwise(rows)]
     parted = sum(cut) >= 0.5 * len(cut)
     merged = [rows[0]]
@@ -126,12 +126,12 @@ def _cut(above: Row, below: Row, cuts: Sequence[float], height: float) -> bool:
     return any(above.y1 - 0.3 * height <= cut <= below.y0 + 0.3 * height for cut in cuts)
 
 
-def row_gap(rows: Sequence[Row], height: float) -> float:
-    """Return the blank between lines above which a new row starts; 0 where lines are evenly set.
+def row_gap(blanks: Iterable[float], height: float) -> float:
+    """Return how high a blank between lines starts a new row, by all ``blanks``; 0 where lines are evenly set.
 
     There are two kinds of blanks when the widest step between neighbours in size is clear and both sides are common.
     """
-    gaps = sorted(b.y0 - a.y1 for a, b in pairwise(rows))
+    gaps = sorted(blanks)
     if len(gaps) <= FEWEST:
         return 0.0
     step, i = max((large - small, i) for i, (small, large) in enumerate(pairwise(gaps), start=1))
