@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FIT = 1024
 """Pixels of the longer side of a render from which tables, charts and pictures are cut."""
+PART = 2048
+"""Pixels of the longer side of a picture at most, where it is rendered on its own."""
 SCAN_DPI, PARSE_DPI = 200, 300
 _POINTS = 72
 _PASSWORD_ERROR = 4
@@ -117,13 +119,32 @@ def render(page: Any, size: tuple[float, float], scale: float, limits: Limits) -
         scale = allowed * 0.999
         dpi = scale * _POINTS
         note = f"A page of {width:.0f} x {height:.0f} points: rendered at {dpi:.0f} dpi to stay within page_pixels."
+    return Render(image=_image(page, scale), scale=scale, note=note)
+
+
+def render_part(page: Any, size: tuple[float, float], box: Box, limits: Limits) -> Picture | None:
+    """Render the part of a page in ``box`` (points) so that OCR can read it, `PART` pixels at most on its longer side.
+
+    None where nothing of the box is on the page.
+    """
+    part = box.intersect(Box(0.0, 0.0, *size))
+    if min(part.width, part.height) < 1 or max(size) > _MAX_POINTS:
+        return None
+    scale = min(dpi_scale(SCAN_DPI), PART / max(part.width, part.height), math.sqrt(limits.page_pixels / part.area))
+    around = (part.x0, size[1] - part.y1, size[0] - part.x1, part.y0)  # pypdfium2 wants left, bottom, right, top
+    return as_png(_image(page, scale, around))
+
+
+def _image(page: Any, scale: float, crop: tuple[float, float, float, float] = (0, 0, 0, 0)) -> Image:
     try:
-        bitmap = page.render(scale=scale * _EXACT)
+        bitmap = page.render(scale=scale * _EXACT, crop=crop)
     except (pypdfium2.PdfiumError, ValueError, MemoryError) as error:
         raise CorruptFileError(f"The page cannot be rendered ({error}).") from error
-    image = bitmap.to_pil().convert("RGB")
-    bitmap.close()
-    return Render(image=image, scale=scale, note=note)
+    try:
+        image: Image = bitmap.to_pil().convert("RGB")
+    finally:
+        bitmap.close()
+    return image
 
 
 def dpi_scale(dpi: float) -> float:

@@ -13,7 +13,7 @@ from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
-from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render
+from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render, render_part
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
 from nemo_retriever_dagster.extract.pdf_pictures import (
     CHART_PARTS,
@@ -199,10 +199,12 @@ class PageReader:
         may_be_chart = options.charts and group.raster and may_hold_chart(group, self.size)
         if not options.images and not may_be_chart:
             return None
-        marks = {"may_be_chart": True} if may_be_chart else {}
-        return self._area(
-            Kind.IMAGE, group.box, attributes=marks if options.images else {**marks, "only_as_chart": True}
-        )
+        if not may_be_chart:
+            return self._area(Kind.IMAGE, group.box)
+        # what the picture says is read by OCR, which needs more than the cut from the page's small render
+        picture = render_part(self.page, self.size, group.box, self.document.budget.limits)
+        marks = {"may_be_chart": True} if options.images else {"may_be_chart": True, "only_as_chart": True}
+        return self._area(Kind.IMAGE, group.box, picture=picture, attributes=marks)
 
     def _words_near(self, box: Box) -> list[Word]:
         """Return the words in a drawing and around it, where the labels of axes stand."""
@@ -230,13 +232,13 @@ class PageReader:
             return simple_pictures(self.drawings, self.size)
         return grouped_pictures(self.drawings, self.size, taken)
 
-    def _area(self, kind: Kind, box: Box, **more: Any) -> Area:
+    def _area(self, kind: Kind, box: Box, *, picture: Picture | None = None, **more: Any) -> Area:
         element = Element(
             kind=kind,
             page=self.number,
             box=box,
             page_size=self.size,
-            picture=self._cut(box),
+            picture=picture or self._cut(box),
             warnings=self._warnings(),
             **more,
         )
