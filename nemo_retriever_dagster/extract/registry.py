@@ -35,6 +35,7 @@ EXTRACTORS: dict[str, str] = {
     "m4a": f"{_HERE}.audio:AudioExtractor",
     "flac": f"{_HERE}.audio:AudioExtractor",
     "eml": f"{_HERE}.eml:EmlExtractor",
+    "epub": f"{_HERE}.epub:EpubExtractor",
 }
 """Document type -> ``module:class``."""
 
