@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nemo_retriever_dagster.extract.pdf_words import PageWords, Style
+    from nemo_retriever_dagster.extract.pdf_words import PageWords
 
     Floats = NDArray[np.float32]
     Matrix = tuple[float, ...]
@@ -55,14 +55,14 @@ class Drawings:
         return np.array(boxes, dtype=np.float32).reshape(-1, 4)
 
 
-def read_geometry(page: Any, *, text_page: Any = None, fonts: dict[int, Style] | None = None) -> PageGeometry:
+def read_geometry(page: Any, *, text_page: Any = None) -> PageGeometry:
     """Read a pypdfium2 page: words, rulings, fills, pictures and other drawings, in points of the shown page.
 
-    ``text_page`` saves reading the text again where the caller has it; ``fonts`` is a cache for one document.
+    ``text_page`` saves reading the text again where the caller has it.
     """
     opened = text_page if text_page is not None else page.get_textpage()
     try:
-        words = read_words(page, opened, {} if fonts is None else fonts)
+        words = read_words(page, opened)
     finally:
         if text_page is None:
             opened.close()

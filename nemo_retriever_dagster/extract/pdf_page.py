@@ -15,6 +15,7 @@ from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render, render_part
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
+from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_pictures import (
     CHART_PARTS,
     LABEL_ROOM,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.layout import Line
     from nemo_retriever_dagster.extract.pdf_document import Render
     from nemo_retriever_dagster.extract.pdf_pictures import Group
-    from nemo_retriever_dagster.extract.pdf_words import PageWords, Style
+    from nemo_retriever_dagster.extract.pdf_words import PageWords
     from nemo_retriever_dagster.limits import Budget
     from nemo_retriever_dagster.model import Picture
 
@@ -45,12 +46,11 @@ _WHOLE = 0.8  # of the page: a picture this large is the page, not a picture on 
 
 @dataclass(slots=True, kw_only=True)
 class DocumentReader:
-    """What is kept from page to page of one document: the options, the budget, what was learnt about its fonts."""
+    """What is kept from page to page of one document: the options, the budget."""
 
     options: ExtractOptions
     budget: Budget
     total: int
-    fonts: dict[int, Style] = field(default_factory=dict)
 
     @property
     def text_only(self) -> bool:
@@ -65,7 +65,7 @@ class DocumentReader:
         try:
             if self.text_only:
                 return self._plain(page, text_page, number)
-            words = read_words(page, text_page, self.fonts)
+            words = read_words(page, text_page)
         finally:
             text_page.close()
         self._spend(words.text, number)
@@ -80,7 +80,7 @@ class DocumentReader:
         raw = page_text(text_page)
         self._spend(raw, number)
         size = page_frame(page).size
-        text = repaired_text(raw)
+        text = repaired_text(with_letters(raw, misread_ligatures(text_page, raw)))
         element = Element(kind=Kind.TEXT, text=text, page=number, box=Box(0.0, 0.0, *size), page_size=size)
         return Page(number=number, size=size, elements=(element,) if text else (), total=self.total)
 

@@ -118,6 +118,15 @@ def font_name(font: int) -> str:
     return name.partition("+")[2] if name[6:7] == "+" else name
 
 
+def glyph_outline(font: int, character: str) -> tuple[float, int]:
+    """Return the width (for a size of 100) and the number of outline segments of what a font draws for a character."""
+    pointer, width = ctypes.cast(font, pdfium.FPDF_FONT), c_float()
+    if not pdfium.FPDFFont_GetGlyphWidth(pointer, ord(character), 100.0, width):
+        return 0.0, 0
+    path = pdfium.FPDFFont_GetGlyphPath(pointer, ord(character), 100.0)
+    return width.value, max(int(pdfium.FPDFGlyphPath_CountGlyphSegments(path)), 0) if path else 0
+
+
 def font_weight(font: int) -> int:
     """Return the font's weight, 400 = regular, -1 = unknown."""
     return int(_font_weight(font))

@@ -14,6 +14,7 @@ import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_text import composed
 from nemo_retriever_dagster.model import Box
 
@@ -157,8 +158,8 @@ def page_text(text_page: Any) -> str:
     return bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
 
 
-def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
-    """Read the words of a page; ``fonts`` keeps what was learnt about the document's fonts."""
+def read_words(page: Any, text_page: Any) -> PageWords:
+    """Read the words of a page."""
     frame, text = page_frame(page), page_text(text_page)
     spans = [match.span() for match in _WORD.finditer(text)]
     if not spans:
@@ -169,18 +170,23 @@ def read_words(page: Any, text_page: Any, fonts: dict[int, Style]) -> PageWords:
     boxes = pdf_raw.char_boxes(address, firsts + lasts)
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = _styles(address, firsts, fonts)
+    style, styles = _styles(address, firsts)
     return PageWords(
         frame=frame,
         text=text,
-        words=_repaired(words, text),
+        words=_repaired(words, spans, text, misread_ligatures(text_page, text)),
         boxes=frame.show(np.concatenate((low, high), axis=1)),
         style=style,
         styles=styles,
     )
 
 
-def _repaired(words: list[str], text: str) -> list[str]:
+def _repaired(words: list[str], spans: list[tuple[int, int]], text: str, letters: dict[int, str]) -> list[str]:
+    if letters:
+        words = [
+            with_letters(word, {at - start: value for at, value in letters.items() if start <= at < end})
+            for word, (start, end) in zip(words, spans, strict=True)
+        ]
     if "\x02" in text or "\ufffe" in text:
         words = [word.translate(_SOFT) for word in words]
     return words if text.isascii() else [composed(word) for word in words]
@@ -217,7 +223,7 @@ def _utf16_offsets(text: str) -> list[int] | None:
     return offsets
 
 
-def _styles(address: int, firsts: list[int], fonts: dict[int, Style]) -> tuple[NDArray[np.intp], list[Style]]:
+def _styles(address: int, firsts: list[int]) -> tuple[NDArray[np.intp], list[Style]]:
     """Return the styles of a page and which of them each word has; text of one object is set in one style."""
     objects = pdf_raw.text_objects(address, firsts)
     first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
@@ -228,7 +234,9 @@ def _styles(address: int, firsts: list[int], fonts: dict[int, Style]) -> tuple[N
     looks = list(zip(faces, modes, scales, map(pdf_raw.fill_colour, unique), strict=True))
     numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
     of_object = {item: numbers[look] for item, look in zip(unique, looks, strict=True)}
-    styles = [_drawn(_face(face, fonts), mode, scale, colour) for face, mode, scale, colour in numbers]
+    # kept for one page only: PDFium frees a page's fonts with it, and another may come to stand at the same address
+    fonts = {face: _read_face(face) for face in set(faces)}
+    styles = [_drawn(fonts[face], mode, scale, colour) for face, mode, scale, colour in numbers]
     of_object[0] = len(styles)  # characters PDFium made up
     return np.array([of_object[item] for item in objects], dtype=np.intp), [*styles, Style()]
 
@@ -243,12 +251,6 @@ def _drawn(face: Style, mode: int, scale: tuple[float, float], colour: tuple[int
         pale=min(colour[:3]) >= _PALE,
         slope=round(scale[1], 2),
     )
-
-
-def _face(font: int, fonts: dict[int, Style]) -> Style:
-    if font not in fonts:
-        fonts[font] = _read_face(font)
-    return fonts[font]
 
 
 def _read_face(font: int) -> Style:
