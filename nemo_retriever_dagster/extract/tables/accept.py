@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,12 @@ MOST_SMALL = 0.4  # share of cells that start with a small letter: lines of pros
 ROWS_OF_TEXT = 3  # a table without amounts has at least as many
 WORDS_A_CELL, WORDS_A_CELL_OF_TWO = 8, 6  # at most, on average, in a table without amounts
 CONTENTS_COLUMNS, CONTENTS_ROWS = 4, 3
-SHORT = 3
+NUMBERED_LINES, SPARSE = 8, 0.7
+SIGNS = 2  # cells of nothing but the signs of formulas
 SHAPES = 3
 LARGE_SHAPE, LARGE_PICTURE = 0.5, 0.8  # shares of the page: backgrounds, not figures
+_WORD = re.compile(r"[^\W\d_]{2}|^[A-Z✓✗]$")
+_SIGNS = re.compile(r"[=∈≤≥∑∏∫≈≡+|\u2212]+")
 
 
 def acceptable(table: Table, run: Sequence[Line]) -> bool:
@@ -35,11 +39,12 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     body = [cell.text for cell in texts if cell.column and cell.row]
     if height < FEWEST or width < FEWEST or not body:
         return False
-    if _contents(table) or _listed(texts) or (width == FEWEST and _marked(run)):
+    if _contents(table) or _numbered_lines(table) or _listed(texts) or (width == FEWEST and _marked(run)):
         return False
     filled = sum(cell.column_span for cell in texts) / (height * width)
-    weak = sum(len(cell.text) < SHORT and not is_value(cell.text) for cell in texts)
-    if filled < LEAST_FILLED or weak > MOST_WEAK * len(texts):
+    weak = sum(not _WORD.search(cell.text) and not is_value(cell.text) for cell in texts)
+    signs = sum(bool(_SIGNS.fullmatch(cell.text)) for cell in texts)
+    if signs >= SIGNS or filled < LEAST_FILLED or weak > MOST_WEAK * len(texts):
         return False
     if sum(map(is_value, body)) >= ENOUGH_AMOUNTS * len(body):
         return len(body) >= FEWEST
@@ -59,6 +64,16 @@ def _contents(table: Table) -> bool:
     rising = sum(a <= b for a, b in pairwise(pages))
     enough = len(pages) >= CONTENTS_ROWS and 2 * len(pages) >= height
     return width <= CONTENTS_COLUMNS and enough and rising >= 0.9 * (len(pages) - 1)
+
+
+def _numbered_lines(table: Table) -> bool:
+    """Tell text whose lines are numbered in the margin, as in transcripts: few of its places are filled."""
+    rows = table.rows()
+    numbers = [int(row[0]) for row in rows if is_page(row[0])]
+    counting = sum(b - a == 1 for a, b in pairwise(numbers))
+    filled = sum(bool(text) for row in rows for text in row[1:])
+    sparse = filled < SPARSE * len(rows) * (table.shape[1] - 1)
+    return len(numbers) >= NUMBERED_LINES and counting >= 0.9 * (len(rows) - 1) and sparse
 
 
 def _listed(texts: Sequence[Cell]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
     drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
     filled = split_wide(fill(drawn, words, x, y), x, 0.25 * height, height)
     filled = split_rows(filled, height)
+    filled = without_slivers(filled, x, height)
     if not is_table(filled) or _too_coarse(filled, height) or (len(x) == FEWEST and _has_neighbours(box, words)):
         return None
     cells = tuple(
@@ -89,6 +91,18 @@ def _has_neighbours(box: Box, words: Iterable[Glyphs]) -> bool:
     """Tell whether text stands beside the box, on its lines: it is a column of something wider."""
     beside = [w for w in words if box.y0 < (w.box.y0 + w.box.y1) / 2 < box.y1 and not w.box.covered_by(box)]
     return len(beside) > 1
+
+
+def without_slivers(filled: Filled, x: Sequence[float], height: float) -> Filled:
+    """Drop the columns that are narrower than a line is high and have no word of their own: double lines."""
+    peopled = {field.column for field, inside in filled if inside and field.column_end - field.column == 1}
+    kept = [c for c in range(len(x) - 1) if c in peopled or x[c + 1] - x[c] >= height]
+    place = {c: sum(k < c for k in kept) for c in range(len(x))}
+    moved = [
+        (replace(field, column=place[field.column], column_end=place[field.column_end]), inside)
+        for field, inside in filled
+    ]
+    return [(field, inside) for field, inside in moved if field.column < field.column_end]
 
 
 def is_table(filled: Filled) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.model import Box
@@ -78,10 +77,10 @@ def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
 
 
 def blank_width(lines: Iterable[Sequence[Glyphs]], height: float) -> float:
-    """Return the usual width of the blank between two words of a line, held to 0.15 to 0.35 of the line ``height``."""
-    gaps = [gap for line in lines for a, b in pairwise(line) if 0 < (gap := b.box.x0 - a.box.x1) < 0.6 * height]
-    usual = median(gaps) if gaps else 0.25 * height
-    return min(max(usual, 0.15 * height), 0.35 * height)
+    """Return the usual width of the blank between two words of a line, held to 0.15 to 0.6 of the line ``height``."""
+    gaps = sorted(gap for line in lines for a, b in pairwise(line) if 0 < (gap := b.box.x0 - a.box.x1) < 0.8 * height)
+    usual = gaps[int(0.4 * len(gaps))] if gaps else 0.25 * height
+    return min(max(usual, 0.15 * height), 0.6 * height)
 
 
 def wide_line(words: Sequence[Glyphs], wide: float) -> Line:
