@@ -10,8 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +32,7 @@ _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MA
 """Thread pools and arenas reserve address space by the core, and address space is limited."""
 _DIAGNOSTICS_BYTES = 1 << 16
 _EXIT_SECONDS = 1.0
+_START_SECONDS = 60.0  # to boot, on however busy a machine: none of the document's time
 
 
 class DiedIdleError(Exception):
@@ -51,6 +53,7 @@ class ParserProcess:
     documents: int = 0
     sound: bool = True
     confined: bool = False
+    ending: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def start(cls) -> Self:
@@ -74,17 +77,17 @@ class ParserProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self.process.poll() is None
+        """Whether the process still runs; one that does not is left unreaped, for `kill` to end its group."""
+        return self.process.returncode is None and not _has_ended(self.process.pid)
 
     def offer(self, job: wire.Job) -> None:
         """Hand over a document; raise `DiedIdleError` when the process does not take it."""
         self.documents += 1
         self.sound = False
         os.lseek(self.diagnostics, 0, os.SEEK_SET)
-        patience = wire.Patience(idle=job.limits.idle_seconds, total=job.limits.total_seconds)
+        patience = wire.Patience(idle=_START_SECONDS, total=_START_SECONDS)
         try:
-            self.work.settimeout(patience.idle)
+            self.work.settimeout(_START_SECONDS)
             wire.send(self.work, job)
             message = wire.receive(self.work, patience, at_most=_DIAGNOSTICS_BYTES)
         except (EOFError, OSError, wire.ProtocolError) as error:
@@ -132,10 +135,11 @@ class ParserProcess:
 
     def kill(self) -> None:
         """End the process and whatever it started. Once only: after the wait its number may belong to others."""
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        with self.ending:
+            if self.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
 
     def close(self) -> None:
         """Release everything; the process is gone when this returns."""
@@ -145,14 +149,19 @@ class ParserProcess:
         os.close(self.diagnostics)
 
 
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:  # another thread has just reaped it
+        return True
+
+
 def _ends_soon(pid: int) -> bool:
     """Wait until the process is a zombie, without reaping it: its group must be killed first."""
     patience = time.monotonic() + _EXIT_SECONDS
-    while time.monotonic() < patience:
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-            return True
+    while not (ended := _has_ended(pid)) and time.monotonic() < patience:
         time.sleep(0.005)
-    return False
+    return ended
 
 
 def _bounded_file(size: int) -> int:

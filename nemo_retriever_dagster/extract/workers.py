@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -26,13 +27,14 @@ from nemo_retriever_dagster.extract.parser_process import DiedIdleError, ParserP
 from nemo_retriever_dagster.limits import Budget, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
     from types import TracebackType
 
     from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 
 _STARTS = 2
+_WAIT_SECONDS = 0.2
 _DEFAULTS = Limits()
 
 
@@ -73,6 +75,55 @@ class _Place:
             parser.close()
 
 
+class Pages:
+    """The pages of one document, one after the other. Any thread may close it, also while another one waits in it."""
+
+    def __init__(self, pool: ParserPool, path: Path, options: ExtractOptions) -> None:
+        """Read nothing yet."""
+        self.closed = False
+        self._place: _Place | None = None
+        self._turn = threading.Lock()
+        self._pages = self._read(pool, path, options)
+
+    def __iter__(self) -> Self:
+        """Return the iterator itself."""
+        return self
+
+    def __next__(self) -> Page:
+        """Wait for the next page."""
+        with self._turn:
+            return next(self._pages)
+
+    def close(self) -> None:
+        """Give the document up; a process that has not finished it ends, and so does the wait of another thread."""
+        self.closed = True
+        while not self._turn.acquire(timeout=_WAIT_SECONDS):
+            if (place := self._place) and (parser := place.parser):
+                parser.kill()
+        try:
+            self._pages.close()
+        finally:
+            self._turn.release()
+
+    def _read(self, pool: ParserPool, path: Path, options: ExtractOptions) -> Generator[Page, None, None]:
+        job = pool.job(path, options)
+        place = pool.take(self)
+        self._place = place
+        try:
+            yield from place.offer(job).pages(job)
+        except RetrieverError as error:
+            if pool.closed or self.closed:
+                raise _closed("ParserPool" if pool.closed else "document") from error
+            raise
+        finally:
+            self._place = None
+            pool.give_back(place)
+
+
+def _closed(what: str) -> MisuseError:
+    return MisuseError(f"The {what} is closed.")
+
+
 class ParserPool:
     """At most ``workers`` parser processes, started when first needed, for any number of calling threads.
 
@@ -90,7 +141,7 @@ class ParserPool:
         self._free: queue.LifoQueue[_Place] = queue.LifoQueue()
         for place in self._places:
             self._free.put(place)
-        self._closed = False
+        self.closed = False
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -102,29 +153,26 @@ class ParserPool:
         """Close the pool."""
         self.close()
 
-    def pages(self, path: Path, options: ExtractOptions) -> Iterator[Page]:
-        """Yield the pages of the file at ``path`` as a parser process reads them; blocks, thread-safe.
+    def pages(self, path: Path, options: ExtractOptions) -> Pages:
+        """Return the pages of the file at ``path``, read by a parser process while they are iterated; thread-safe.
 
-        The process reads ahead of the caller by no more than a socket's buffer. Dropping the generator early ends the
-        process. Raise the parser's own `RetrieverError`, `ParserTimeoutError`, `ParserCrashError` or
-        `LimitExceededError`; other documents never notice. A thread that iterates several documents at once needs as
-        many workers.
+        The process reads ahead of the caller by no more than a socket's buffer. Closing or dropping the iterator early
+        ends the process. Iterating raises the parser's own `RetrieverError`, `ParserTimeoutError`, `ParserCrashError`
+        or `LimitExceededError`; other documents never notice. A thread that iterates several documents at once needs
+        as many workers.
         """
-        job = self._job(path, options)
-        place = self._free.get()
-        try:
-            self._refuse_if_closed()
-            yield from place.offer(job).pages(job)
-        except RetrieverError:
-            self._refuse_if_closed()
-            raise
-        finally:
-            self._settle(place)
-            self._free.put(place)
+        return Pages(self, path, options)
+
+    def take(self, reading: Pages) -> _Place:
+        """Wait for a free place; raise `MisuseError` when the pool or the reading is closed before there is one."""
+        while not (self.closed or reading.closed):
+            with contextlib.suppress(queue.Empty):
+                return self._free.get(timeout=_WAIT_SECONDS)
+        raise _closed("ParserPool" if self.closed else "document")
 
     def close(self) -> None:
         """End all processes, also those that read a document."""
-        self._closed = True
+        self.closed = True
         idle = self._idle()
         for place in idle:
             place.clear()
@@ -140,20 +188,23 @@ class ParserPool:
                 idle.append(self._free.get_nowait())
         return idle
 
+    def give_back(self, place: _Place) -> None:
+        """Free a place, with a process in it that may take the next document, or none."""
+        try:
+            self._settle(place)
+        finally:
+            self._free.put(place)
+
     def _settle(self, place: _Place) -> None:
-        """Leave a process behind that may take the next document, or an empty place."""
         parser = place.parser
-        if self._closed:
+        if self.closed:
             place.clear()
         elif parser and not (parser.sound and parser.alive and parser.documents < self._recycle_after):
             with contextlib.suppress(InfrastructureError):  # the next document will say so
                 place.refill()
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise MisuseError("The ParserPool is closed.")
-
-    def _job(self, path: Path, options: ExtractOptions) -> wire.Job:
+    def job(self, path: Path, options: ExtractOptions) -> wire.Job:
+        """Return the job for a file; raise a `RetrieverError` where no parser is needed to refuse it."""
         try:
             size = path.stat().st_size
         except OSError as error:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1]
 OPTIONS = ExtractOptions(format="faulty")
-QUICK = Limits(idle_seconds=0.6, total_seconds=1.5)
+QUICK = Limits(idle_seconds=3, total_seconds=4)
 
 type_file = "Callable[[str], Path]"
 
@@ -108,7 +108,7 @@ def test_pages_come_in_order_and_processes_are_used_again(told):
     ],
 )
 def test_a_fault_is_a_typed_error_and_the_next_document_is_read(told, fault, error, words):
-    with ParserPool(1, QUICK) as pool:
+    with ParserPool(1, QUICK if error is ParserTimeoutError else Limits()) as pool:
         with pytest.raises(error) as caught:
             texts(pool.pages(told(fault), OPTIONS))
         assert type(caught.value) is error
@@ -178,10 +178,10 @@ def test_limits_hold_for_every_format(told, limits, fault):
 
 def test_a_process_waits_for_a_slow_reader(told, tmp_path):
     progress = tmp_path / "progress"
-    with ParserPool(1, Limits(idle_seconds=0.5)) as pool:
+    with ParserPool(1, Limits(idle_seconds=2)) as pool:
         pages = pool.pages(told(f"progress {progress}"), OPTIONS)
         next(pages)
-        time.sleep(0.7)  # longer than idle_seconds: waiting for us is no idleness of the parser
+        time.sleep(2.5)  # longer than idle_seconds: waiting for us is no idleness of the parser
         assert int(progress.read_text()) < 20
         assert len(list(pages)) == 499
 
@@ -193,6 +193,30 @@ def test_an_abandoned_document_ends_its_process(told):
         pages.close()
         assert wait_until_gone(pid)
         assert texts(pool.pages(told("count 1"), OPTIONS)) == ["page 1"]
+
+
+def test_another_thread_may_give_a_document_up(told):
+    with ParserPool(1) as pool:
+        pages = pool.pages(told("sleeper 600"), OPTIONS)
+        pid = int(next(pages).elements[0].text)
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(next, pages)
+            pages.close()
+            with pytest.raises(MisuseError, match="document is closed"):
+                waiting.result()
+        assert wait_until_gone(pid)
+        assert texts(pool.pages(told("count 1"), OPTIONS)) == ["page 1"]
+
+
+def test_a_document_may_be_given_up_while_it_waits_for_a_process(told):
+    with ParserPool(1) as pool, ThreadPoolExecutor(1) as thread:
+        first, second = (pool.pages(told("sleeper 600"), OPTIONS) for _ in range(2))
+        next(first)
+        waiting = thread.submit(next, second)
+        second.close()
+        with pytest.raises((MisuseError, StopIteration)):
+            waiting.result()
+        first.close()
 
 
 def test_what_a_parser_started_ends_with_it(told):

@@ -45,7 +45,7 @@ def mutant(data: bytes, seed: str) -> bytes:
     dice = random.Random(seed)
     copy = bytearray(data)
     for _ in range(dice.randint(1, 8)):
-        start = dice.randrange(max(1, len(copy)))
+        start = dice.randrange(len(copy) + 1)
         end = min(len(copy), start + dice.randint(1, 64))
         match dice.randrange(6):
             case 0 | 1 | 2:
@@ -56,7 +56,7 @@ def mutant(data: bytes, seed: str) -> bytes:
                 copy[start:start] = copy[start:end]
             case 5:
                 copy[start:end] = bytes(end - start)
-    return bytes(copy[: dice.randrange(len(copy)) + 1] if dice.random() < 0.1 else copy)
+    return bytes(copy[: dice.randrange(len(copy) + 1)] if dice.random() < 0.1 else copy)
 
 
 def outcome(pool: ParserPool, path: Path) -> str:
