@@ -223,6 +223,11 @@ class Retriever:
             self.query, text, top_k, mode=mode, filter=filter, filter_params=filter_params, rerank=rerank
         )
 
+    def count(self) -> int:
+        """Return the number of rows that can be found."""
+        with self._opened() as store:
+            return store.count(self.collection_name)
+
     def reconstruct(self, hit: Hit, pages: int = 0) -> str:
         """Return the text of the hit's page and of ``pages`` pages before and after it, from the stored rows.
 
