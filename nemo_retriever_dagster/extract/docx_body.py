@@ -101,6 +101,8 @@ class DocxWalk:
             return
         beside: list[Element] = []
         table = read_table(node, lambda cell: self._cell_text(cell, story, beside))
+        height, width = table.shape
+        self.budget.spend("xml_nodes", height * width)  # spans make vast grids of few cells
         if not any(cell.text for cell in table.cells):
             yield from beside  # a grid that only places pictures
             return

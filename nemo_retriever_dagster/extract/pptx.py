@@ -181,6 +181,8 @@ class _Reader:
 
     def _table(self, node: _Element) -> Iterator[Element]:
         table = _read_table(node)
+        height, width = table.shape
+        self._budget.spend("xml_nodes", height * width)  # spans make vast grids of few cells
         if not any(cell.text for cell in table.cells):
             return
         if self._options.tables:

@@ -34,6 +34,10 @@ EXTRACTORS: dict[str, str] = {
     "wav": f"{_HERE}.audio:AudioExtractor",
     "m4a": f"{_HERE}.audio:AudioExtractor",
     "flac": f"{_HERE}.audio:AudioExtractor",
+    "mp4": f"{_HERE}.audio:AudioExtractor",
+    "mov": f"{_HERE}.audio:AudioExtractor",
+    "avi": f"{_HERE}.audio:AudioExtractor",
+    "mkv": f"{_HERE}.audio:AudioExtractor",
     "eml": f"{_HERE}.eml:EmlExtractor",
     "epub": f"{_HERE}.epub:EpubExtractor",
 }

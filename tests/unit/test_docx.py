@@ -14,7 +14,13 @@ from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
 from PIL import Image
 
-from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, EncryptedFileError
+from nemo_retriever_dagster.errors import (
+    CorruptFileError,
+    DataError,
+    EmptyFileError,
+    EncryptedFileError,
+    LimitExceededError,
+)
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.docx import DocxExtractor
 from nemo_retriever_dagster.extract.docx_styles import count_shown
@@ -134,6 +140,16 @@ def test_a_table_that_is_not_wanted_stays_as_text(make):
     (element,) = read(make(fill), tables=False)
     assert element.kind is Kind.TEXT
     assert element.text == "cell 0\tcell 1\ncell 2\tcell 3"
+
+
+def test_spans_make_no_vast_grid(make):
+    def fill(document):
+        for row in document.add_table(rows=1200, cols=2).rows:
+            row._tr.tc_lst[0].grid_span = 900
+        row._tr.tc_lst[1].append(parse_xml(f"<w:p {nsdecls('w')}><w:r><w:t>x</w:t></w:r></w:p>"))
+
+    with pytest.raises(LimitExceededError, match="xml_nodes"):
+        read(make(fill))
 
 
 def test_a_single_cell_is_a_frame_around_text(make):
