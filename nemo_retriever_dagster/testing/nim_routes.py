@@ -314,12 +314,16 @@ def _purpose(model: str, input_type: Any) -> Purpose:
 
 
 def _resized(vectors: np.ndarray, dimension: int) -> np.ndarray:
-    """Cut the vectors to ``dimension`` (and to unit length again), or fill them up with zeros."""
-    if vectors.shape[1] < dimension:
-        return np.pad(vectors, ((0, 0), (0, dimension - vectors.shape[1])))
-    cut = vectors[:, :dimension]
-    norms = np.linalg.norm(cut, axis=1, keepdims=True)
-    return cut if vectors.shape[1] == dimension else cut / np.where(norms == 0, 1, norms)
+    """Fold the vectors to ``dimension`` (and to unit length again), or fill them up with zeros.
+
+    Folded, not cut: engines without Matryoshka training have no better and worse dimensions.
+    """
+    if vectors.shape[1] == dimension:
+        return vectors
+    filled = np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % dimension)))
+    folded: np.ndarray = filled.reshape(len(vectors), -1, dimension).sum(axis=1)
+    norms = np.linalg.norm(folded, axis=1, keepdims=True)
+    return folded / np.where(norms == 0, 1, norms)
 
 
 def _base64_vector(vector: np.ndarray) -> str:

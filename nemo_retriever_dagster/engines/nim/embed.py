@@ -138,7 +138,8 @@ def _vector(item: Any) -> np.ndarray:
             return np.frombuffer(binascii.a2b_base64(value), dtype="<f4")
         if not {type(number) for number in value} <= {float, int}:
             raise EngineReplyError("a vector holds something that is not a number")
-        return np.asarray(value, dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large becomes infinite, and that is refused
+            return np.asarray(value, dtype=np.float32)
     except (ValueError, binascii.Error, OverflowError) as cause:
         raise EngineReplyError(f"a vector cannot be read ({cause})") from cause
 

@@ -1,0 +1,146 @@
+"""Speech over Riva's gRPC protocol, against a real server of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+pytest.importorskip("grpc")
+pytest.importorskip("riva.client.proto.riva_asr_pb2_grpc")
+
+from nemo_retriever_dagster.engines.nim import NimEndpoint, NimTranscriber, RivaTranscriber, nim_engines
+from nemo_retriever_dagster.engines.ports import Segment
+from nemo_retriever_dagster.engines.usage import metered
+from nemo_retriever_dagster.errors import (
+    EngineBusyError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    MisuseError,
+    RejectedInputError,
+    RetrieverError,
+)
+from nemo_retriever_dagster.testing import RivaServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAID = [
+    Segment(text="Section one, this is the first.", start_ms=320, end_ms=2000),
+    Segment(text="And this the second", start_ms=2100, end_ms=3000),
+]
+PCM = b"\1\0" * 16000
+
+
+class Speaker:
+    name = "speaker"
+
+    def __init__(self, said: Sequence[Segment] = SAID) -> None:
+        self.said = list(said)
+        self.heard: list[tuple[int, int]] = []
+
+    async def check(self) -> None: ...
+    async def aclose(self) -> None: ...
+    async def transcribe(self, pcm: bytes, sample_rate: int, *, segments: bool = False) -> list[Segment]:
+        self.heard.append((len(pcm), sample_rate))
+        return self.said
+
+
+def endpoint(server: RivaServer, **changes: Any) -> NimEndpoint:
+    quick = NimEndpoint(urls=server.address, attempts=3, backoff=0.002, backoff_cap=0.02, breaker_pause=0.002)
+    return replace(quick, **changes)
+
+
+def transcribe(where: NimEndpoint, *, segments: bool = True, pcm: bytes = PCM) -> list[Segment]:
+    async def work() -> list[Segment]:
+        transcriber = RivaTranscriber(where)
+        try:
+            return await transcriber.transcribe(pcm, 16000, segments=segments)
+        finally:
+            await transcriber.aclose()
+
+    return asyncio.run(work())
+
+
+def test_sentences_come_with_their_times() -> None:
+    speaker = Speaker()
+    with RivaServer(speaker) as server:
+        assert transcribe(endpoint(server)) == SAID
+        (whole,) = transcribe(endpoint(server), segments=False)
+    assert whole == Segment(text="Section one, this is the first. And this the second", start_ms=320, end_ms=3000)
+    assert speaker.heard == [(len(PCM), 16000)] * 2
+
+
+def test_silence_is_no_segment() -> None:
+    with RivaServer(Speaker([])) as server:
+        assert transcribe(endpoint(server), segments=False) == []
+
+
+def test_recordings_may_be_long() -> None:
+    speaker = Speaker()
+    with RivaServer(speaker) as server:
+        transcribe(endpoint(server), pcm=b"\1\0" * 4_000_000)
+    assert speaker.heard == [(8_000_000, 16000)]
+
+
+@pytest.mark.parametrize("fault", ["UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "NOT_FOUND"])
+def test_passing_faults_are_retried(fault: str) -> None:
+    with RivaServer(Speaker(), faults=[fault, fault]) as server, metered() as meter:
+        assert transcribe(endpoint(server)) == SAID
+        assert server.requests == 3
+    (usage,) = meter.totals.values()
+    assert (usage.requests, usage.retries, usage.items) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "requests"),
+    [
+        ("UNAVAILABLE", EngineUnavailableError, 3),
+        ("RESOURCE_EXHAUSTED", EngineBusyError, 3),
+        ("DEADLINE_EXCEEDED", EngineTimeoutError, 3),
+        ("INVALID_ARGUMENT", RejectedInputError, 1),
+        ("PERMISSION_DENIED", MisuseError, 1),
+    ],
+)
+def test_lasting_faults_are_one_typed_error(fault: str, error: type[RetrieverError], requests: int) -> None:
+    with RivaServer(Speaker(), faults=[fault] * 99) as server:
+        with pytest.raises(error):
+            transcribe(endpoint(server))
+        assert server.requests == requests
+
+
+def test_hanging_server_is_left() -> None:
+    with RivaServer(Speaker(), latency=0.6) as server, pytest.raises(EngineTimeoutError):
+        transcribe(endpoint(server, timeout=0.1, attempts=2))
+
+
+def test_key_is_sent_and_never_told() -> None:
+    with RivaServer(Speaker(), api_key="nvapi-right-key") as server:
+        assert transcribe(endpoint(server, api_key=SecretStr("nvapi-right-key"))) == SAID
+        with pytest.raises(MisuseError) as caught:
+            transcribe(endpoint(server, api_key=SecretStr("nvapi-wrong-CANARY")))
+    assert "CANARY" not in repr(caught.value) + str(caught.value) + str(caught.value.__cause__.__class__)
+
+
+def test_check_needs_a_server() -> None:
+    async def check(where: NimEndpoint) -> None:
+        transcriber = RivaTranscriber(where)
+        try:
+            await transcriber.check()
+        finally:
+            await transcriber.aclose()
+
+    with RivaServer(Speaker()) as server:
+        asyncio.run(check(endpoint(server)))
+    with pytest.raises(EngineUnavailableError, match="takes no connection"):
+        asyncio.run(check(NimEndpoint(urls="127.0.0.1:9", timeout=0.2)))
+
+
+def test_address_tells_the_protocol() -> None:
+    over_http = nim_engines({"transcriber": NimEndpoint(urls="http://x:9000/v1/audio/transcriptions")})
+    over_grpc = nim_engines({"transcriber": NimEndpoint(urls="x:50051")})
+    assert isinstance(over_http.transcriber, NimTranscriber)
+    assert isinstance(over_grpc.transcriber, RivaTranscriber)
