@@ -15,6 +15,7 @@ from nemo_retriever_dagster.extract.encoding import decode, normalize
 from nemo_retriever_dagster.extract.html import html_elements
 from nemo_retriever_dagster.extract.html_scan import check_depth
 from nemo_retriever_dagster.extract.image import may_hold_more, read_picture
+from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.extract.text import paragraphs
 from nemo_retriever_dagster.model import Element, Kind
 
@@ -47,7 +48,7 @@ class EmlExtractor:
             elements = list(_Reader(options, budget).message(message, level=1))
         except RecursionError as error:
             raise LimitExceededError("The message's parts are nested too deeply.") from error
-        yield Page(elements=tuple(elements))
+        yield Page(elements=tuple(wanted_elements(elements, options)))
 
 
 class _Reader:
@@ -113,7 +114,8 @@ class _Reader:
             picture = read_picture(data, self._budget)
         except DataError as error:
             return Element(kind=Kind.IMAGE, warnings=(f"The picture {name} cannot be read: {error}",), attributes=marks)
-        looks = {"look_inside": True} if may_hold_more(picture) else {}
+        wanted = self._options.tables or self._options.charts or self._options.infographics
+        looks = {"look_inside": True} if wanted and may_hold_more(picture) else {}
         return Element(kind=Kind.IMAGE, picture=picture, attributes={**marks, **looks})
 
 

@@ -79,6 +79,7 @@ def test_attachments_are_named_and_pictures_kept(read):
         {"name": "plan.png", "look_inside": True},
     )
     assert "bad.png cannot be read" in bad.warnings[0]
+    assert all(e.kind is not Kind.IMAGE for e in read(made, images=False, tables=False, charts=False))
 
 
 def test_forwarded_message_stands_under_its_own_subject(read):
