@@ -63,6 +63,8 @@ _NOT_NEEDED = (
     "msg_counter_id",
     "worker_pool_size",
 )
+_OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
+_OWN_TO_INGEST = ("show_progress", "return_failures", "save_to_disk", "return_traces", "concurrency_limit")
 _NOT_NEEDED_TO_INGEST = (
     "timeout",
     "max_job_retries",
@@ -106,7 +108,7 @@ class Ingestor:
         ``engines`` and ``store`` replace what the options would choose; ``workers`` is the number of parser processes
         (0: one a core); ``storage_options`` go to fsspec when documents are remote.
         """
-        _known("Ingestor", reference_options, _NOT_NEEDED)
+        _known("Ingestor", reference_options, (*_OWN, *_NOT_NEEDED))
         self.client = client
         self._engines, self._store = engines, store
         self._settings = settings
@@ -274,7 +276,7 @@ class Ingestor:
     async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
         traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
         concurrency = options.pop("concurrency_limit", 32)
-        _known("ingest", options, _NOT_NEEDED_TO_INGEST)
+        _known("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
         if save_all and self._save is None:
             self.save_to_disk()
         if not self._tasks:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nemo_retriever_dagster.commit import Committer, generation_of
+from nemo_retriever_dagster.errors import VerificationError
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.model import Document, Receipt, Record, stable_id
+from nemo_retriever_dagster.testing.store import InMemoryStore
+from nemo_retriever_dagster.vdb.contract import CollectionSpec
+
+
+class Interrupted(BaseException):
+    """Stands for the death of the process at this very call."""
+
+
+class MortalStore(InMemoryStore):
+    """Dies at the n-th call that changes or counts rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 10**9
+
+    def _step(self) -> None:
+        if self.left == 0:
+            raise Interrupted
+        self.left -= 1
+
+    def upsert(self, collection, records):
+        self._step()
+        super().upsert(collection, records)
+        self._step()
+
+    def delete(self, collection, document, *, keep_generation=None):
+        self._step()
+        super().delete(collection, document, keep_generation=keep_generation)
+        self._step()
+
+    def count(self, collection, document=None, *, generation=None):
+        self._step()
+        return super().count(collection, document, generation=generation)
+
+
+@pytest.fixture
+def store() -> MortalStore:
+    made = MortalStore()
+    for name in ("one", "two"):
+        made.ensure(CollectionSpec(name=name, dimension=2))
+    return made
+
+
+@pytest.fixture
+def committer(store: MortalStore, tmp_path) -> Committer:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    return Committer(store=store, ledger=ledger, corpus="c", run_id="run")
+
+
+def document(version: int) -> Document:
+    return Document(uri="a.txt", key="a.txt.0000000000", sha256=f"{version:064x}", version=str(version))
+
+
+def rows(made: Document, count: int, name: str = "one") -> dict[str, list[Record]]:
+    generation = generation_of(made, "f")
+    return {
+        name: [
+            Record(
+                id=stable_id(name, made.key, n, 0),
+                document=made.key,
+                generation=generation,
+                text=f"{made.version}/{n}",
+                vector=[1.0, float(n)],
+                source={},
+                content_metadata={"kind": "text"},
+            )
+            for n in range(count)
+        ]
+    }
+
+
+def commit(committer: Committer, made: Document, count: int, name: str = "one") -> Receipt:
+    generation = generation_of(made, "f")
+    draft = Receipt(
+        document=made.key, uri=made.uri, sha256=made.sha256, collection="", generation=generation, rows=0, run_id="",
+        finished_at="",
+    )  # fmt: skip
+    return committer.commit(made, rows(made, count, name), draft)
+
+
+def texts(store: InMemoryStore, name: str = "one") -> list[str]:
+    return sorted(row.text for row in store.select(name, where=""))
+
+
+def test_a_shrunk_document_leaves_no_stale_rows(committer: Committer, store: MortalStore) -> None:
+    commit(committer, document(1), 5)
+    receipt = commit(committer, document(2), 3)
+    assert texts(store) == ["2/0", "2/1", "2/2"]
+    assert receipt.rows == 3
+    assert committer.ledger.open_intents("c") == []
+
+
+def test_what_is_there_is_not_written_again(committer: Committer, store: MortalStore) -> None:
+    commit(committer, document(1), 5)
+    generation = generation_of(document(1), "f")
+    assert committer.holds(document(1), ("one",), generation) is not None
+    assert committer.holds(document(2), ("one",), generation_of(document(2), "f")) is None
+    store.delete("one", document(1).key)
+    assert committer.holds(document(1), ("one",), generation) is None
+
+
+def test_a_document_that_moves_to_another_collection_leaves_the_first(committer: Committer, store: MortalStore) -> None:
+    commit(committer, document(1), 2)
+    commit(committer, document(2), 2, name="two")
+    assert texts(store) == []
+    assert texts(store, "two") == ["2/0", "2/1"]
+
+
+def test_a_store_that_loses_a_row_gets_no_receipt(committer: Committer, store: MortalStore) -> None:
+    class Forgetful(MortalStore):
+        def upsert(self, collection, records):
+            super().upsert(collection, list(records)[1:])
+
+    forgetful = Forgetful()
+    forgetful.ensure(CollectionSpec(name="one", dimension=2))
+    with pytest.raises(VerificationError, match="holds 4 rows"):
+        commit(replace(committer, store=forgetful), document(1), 5)
+    assert committer.ledger.receipt("c", document(1).key) is None
+
+
+@pytest.mark.parametrize("collection", ["one", "two"])
+def test_death_at_any_call_is_mended_by_the_next_run(committer: Committer, store: MortalStore, collection: str) -> None:
+    points = 0
+    for point in range(100):
+        commit(committer, document(1), 5)
+        store.left = point
+        try:
+            commit(committer, document(2 + point), 3, collection)
+            reached_the_end = True
+        except Interrupted:
+            reached_the_end = False
+        store.left = 10**9
+        if not reached_the_end:
+            points += 1
+            commit(committer, document(2 + point), 3, collection)
+        expected = [f"{2 + point}/{n}" for n in range(3)]
+        assert texts(store, collection) == expected
+        assert texts(store, "two" if collection == "one" else "one") == []
+        assert committer.ledger.open_intents("c") == []
+        if reached_the_end:
+            break
+    assert points >= 5
+
+
+def test_death_during_a_deletion_is_mended_by_the_next(committer: Committer, store: MortalStore) -> None:
+    for point in range(3):
+        commit(committer, document(1), 5)
+        store.left = point
+        with pytest.raises(Interrupted):
+            committer.clear(document(1).key)
+        store.left = 10**9
+        committer.clear(document(1).key)
+        committer.forget(document(1).key)
+        assert texts(store) == []
+        assert committer.ledger.receipt("c", document(1).key) is None

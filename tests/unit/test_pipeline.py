@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from nemo_retriever_dagster import Ingestor
+from nemo_retriever_dagster.engines.ports import Engines
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
+from nemo_retriever_dagster.pipeline import changed
+from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
+
+ENGINES = Engines(embedder=HashEmbedder(8))
+
+
+def prints(ingestor: Ingestor, name: str = "pdf", engines: Engines = ENGINES):
+    return ingestor.pipeline.fingerprints(name, engines)
+
+
+def base() -> Ingestor:
+    return Ingestor().extract().split(chunk_size=100).caption().embed().vdb_upload(collection_name="c")
+
+
+@pytest.mark.parametrize(
+    ("ingestor", "again"),
+    [
+        (base(), []),
+        (base().split(chunk_size=200), [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]),
+        (base().extract(text_depth="page"), [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]),
+        (base().caption(prompt="Who?"), [Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
+        (base().vdb_upload(collection_name="d"), [Stage.UPLOAD]),
+        (base().embed(endpoint_url="http://elsewhere/v1"), []),
+        (base().vdb_upload(collection_name="c", password="other"), []),
+        (base().extract(extract_tables=False), [Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
+    ],
+)
+def test_a_changed_option_touches_its_stage_and_those_that_read_from_it(ingestor: Ingestor, again: list[Stage]) -> None:
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    assert changed(before, prints(ingestor)) == again
+
+
+def test_another_engine_is_another_result() -> None:
+    class Other(HashEmbedder):
+        name = "other"
+
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    other = prints(base(), engines=Engines(embedder=Other(8)))
+    assert changed(before, other) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
+
+
+def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:
+    class Ocr(HashEmbedder):
+        name = "ocr"
+
+    with_ocr = Engines(embedder=HashEmbedder(8), ocr=Ocr(8))  # type: ignore[arg-type]
+    assert prints(base(), "txt") == prints(base(), "txt", with_ocr)
+    assert prints(base(), "pdf") != prints(base(), "pdf", with_ocr)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda i: i.extract(extract_imges=True), "extract_images"),
+        (lambda i: i.split(chunk_sise=3), "chunk_size"),
+        (lambda i: i.split(params={"split_source_type": ["pdf"]}), "split_source_types"),
+        (lambda i: i.embed(endpoint="x"), "endpoint_url"),
+        (lambda i: i.vdb_upload(colection_name="x"), "collection_name"),
+        (lambda i: i.caption(promt="x"), "prompt"),
+        (lambda i: i.ingest(return_failure=True), "return_failures"),
+        (lambda i: Ingestor(doc="x"), "documents"),
+    ],
+)
+def test_a_misspelt_option_names_the_nearest(call, message: str) -> None:
+    with pytest.raises(UnknownOptionError) as caught:
+        call(Ingestor())
+    assert message in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda i: i.extract(text_depth="chapter"),
+        lambda i: i.extract(extract_text="yes"),
+        lambda i: i.split(chunk_size=0),
+        lambda i: i.split(chunk_size=10, chunk_overlap=10),
+        lambda i: i.split(chunk_overlap=-1),
+        lambda i: i.caption(reasoning="on"),
+        lambda i: i.caption(reasoning=True, system_prompt="/no_think"),
+        lambda i: i.vdb_upload(vdb_op="pinecone"),
+        lambda i: i.vdb_upload().pipeline,
+    ],
+)
+def test_a_wrong_value_says_what_is_right(call) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        call(Ingestor())
+    assert caught.value.hint

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemo_retriever_dagster import stages
+from nemo_retriever_dagster.engines.ports import Caption
+from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError, MissingDependencyError
+from nemo_retriever_dagster.model import Box, Document, Element, Kind, Picture
+from nemo_retriever_dagster.tasks import (
+    DedupTask,
+    EmbedTask,
+    FilterTask,
+    SplitTask,
+    UploadTask,
+)
+from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
+from nemo_retriever_dagster.tokens import load_tokenizer
+
+TOKENIZER = load_tokenizer()
+PAGE = (600.0, 800.0)
+
+
+def text(words: str, page: int, y: float = 0.0) -> Element:
+    return Element(kind=Kind.TEXT, text=words, page=page, box=Box(50, y, 550, y + 20), page_size=PAGE)
+
+
+def picture(width: int = 300, height: int = 300, data: bytes = b"png") -> Picture:
+    return Picture(data=data, width=width, height=height)
+
+
+def image(page: int = 1, **fields: object) -> Element:
+    return Element(kind=Kind.IMAGE, page=page, **{"picture": picture(), **fields})
+
+
+def cut(elements, task=None, depth="document", max_tokens=0, max_bytes=65_535):
+    grouped = stages.units(elements, depth)
+    return stages.split(elements, grouped, task, TOKENIZER, fit=TOKENIZER, max_tokens=max_tokens, max_bytes=max_bytes)
+
+
+def test_text_is_one_unit_a_document_a_page_or_a_block() -> None:
+    elements = [text("one", 1), image(1), text("two", 1, 30), text("three", 2)]
+    assert [u.text for u in stages.units(elements, "document")] == ["one\ntwo\nthree", ""]
+    assert [u.text for u in stages.units(elements, "page")] == ["one\ntwo", "", "three"]
+    assert [u.text for u in stages.units(elements, "block")] == ["one", "two", "", "three"]
+
+
+def test_a_chunk_knows_the_pages_and_boxes_it_came_from() -> None:
+    elements = [text("alpha beta", 1, 0), text("gamma delta", 1, 40), text("epsilon", 2, 0)]
+    (chunk,) = cut(elements)
+    assert [place.page for place in chunk.places] == [1, 2]
+    assert chunk.places[0].box == Box(50, 0, 550, 60)
+    first, *_ = cut(elements, SplitTask(chunk_size=3, chunk_overlap=0))
+    assert first.text.startswith("alpha")
+    assert [place.page for place in first.places] == [1]
+
+
+@given(st.lists(st.text(alphabet="ab cdé\n", max_size=60), min_size=1, max_size=6), st.integers(1, 20))
+def test_splitting_loses_no_letter(texts: list[str], size: int) -> None:
+    elements = [text(words, n + 1) for n, words in enumerate(texts)]
+    chunks = cut(elements, SplitTask(chunk_size=size, chunk_overlap=0))
+    letters = "".join("".join(texts).split())
+    assert "".join("".join(chunk.text for chunk in chunks).split()) == letters
+
+
+def test_ids_of_chunks_are_unique() -> None:
+    elements = [text("word " * 40, 1), Element(kind=Kind.TABLE, text="| a |", page=1), image(1), text("b " * 30, 2)]
+    for depth in ("document", "page", "block"):
+        chunks = cut(elements, SplitTask(chunk_size=7, chunk_overlap=2), depth)
+        assert len({(chunk.element, chunk.position) for chunk in chunks}) == len(chunks)
+
+
+def test_what_the_embedder_or_the_store_cannot_take_whole_is_cut_not_dropped() -> None:
+    elements = [text("bicycle " * 500, 1)]
+    chunks = cut(elements, max_tokens=100)
+    assert max(chunk.tokens for chunk in chunks) <= 100
+    assert sum(chunk.text.count("bicycle") for chunk in chunks) == 500
+    small = cut(elements, max_bytes=200)
+    assert max(len(chunk.text.encode()) for chunk in small) <= 200
+    assert "".join("".join(c.text for c in small).split()) == "bicycle" * 500
+
+
+def test_an_explicit_chunk_size_is_kept() -> None:
+    chunks = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=10)
+    assert chunks[0].tokens == 40
+
+
+def test_repeated_covered_and_tiny_pictures_are_left_out() -> None:
+    table = Element(kind=Kind.TABLE, text="t", page=1, box=Box(0, 0, 100, 100))
+    covered = image(1, box=Box(0, 0, 90, 100), picture=picture(data=b"c"))
+    tiny = image(1, picture=picture(20, 20, b"t"))
+    elements = [image(1, picture=picture(data=b"x")), image(2, picture=picture(data=b"x")), table, covered, tiny]
+    assert stages.tidy(elements, None, None) == {0, 1, 2, 3, 4}
+    assert stages.tidy(elements, DedupTask(), None) == {0, 2, 4}
+    assert stages.tidy(elements, None, FilterTask()) == {0, 1, 2, 3}
+
+
+def test_captions_become_what_a_picture_is_found_by() -> None:
+    elements = [image(1), text("near it", 1)]
+    captions = {0: Caption(text="a red wheel", source="model")}
+    chunks = cut(elements)
+    by_kind = {chunk.kind: chunk for chunk in chunks}
+    assert stages.passage(by_kind[Kind.IMAGE], elements[0], captions) == "a red wheel"
+    assert stages.passage(by_kind[Kind.TEXT], elements[1], captions) == "near it"
+
+
+def test_a_picture_without_words_gets_no_vector_and_is_not_lost() -> None:
+    elements = [image(1), text("near it", 1)]
+    chunks = cut(elements)
+    vectors = asyncio.run(stages.embed(chunks, elements, {}, EmbedTask(), HashEmbedder(8)))
+    assert np.isfinite(vectors).all(axis=1).tolist() == [chunk.kind is Kind.TEXT for chunk in chunks]
+
+
+class Broken(HashEmbedder):
+    async def embed(self, inputs, *, purpose="passage"):
+        found = await super().embed(inputs, purpose=purpose)
+        found[0, 0] = np.nan
+        return found
+
+
+def test_a_vector_that_is_no_number_is_refused() -> None:
+    elements = [text("one", 1)]
+    with pytest.raises(EngineReplyError, match="no numbers"):
+        asyncio.run(stages.embed(cut(elements), elements, {}, EmbedTask(), Broken(8)))
+
+
+def test_a_missing_engine_is_named() -> None:
+    with pytest.raises(MissingDependencyError, match="embed"):
+        asyncio.run(stages.embed((), (), {}, EmbedTask(), None))
+
+
+def test_collections_take_the_kinds_they_ask_for() -> None:
+    one = stages.collections(UploadTask(collection_name="c", enable_images=False))
+    assert Kind.TEXT in one["c"]
+    assert Kind.IMAGE not in one["c"]
+    two = stages.collections(UploadTask(collection_name={"t": ("text",), "s": ("tables", "charts")}))
+    assert two == {"t": {Kind.TEXT, Kind.AUDIO}, "s": {Kind.TABLE, Kind.CHART}}
+    with pytest.raises(InvalidOptionError, match="tabels"):
+        stages.check_collections({"t": ("tabels",)})
+
+
+def test_the_users_own_fields_are_found_by_path_or_name() -> None:
+    rows = [{"file": "a.txt", "team": "paint", "year": np.int64(2024)}]
+    task = UploadTask(meta_dataframe=rows, meta_source_field="file", meta_fields=("team", "year"))
+    found = stages.sidecar(task, Document(uri="docs/a.txt", key="a"))
+    assert found == {"team": "paint", "year": 2024}
+    assert stages.sidecar(task, Document(uri="docs/b.txt", key="b")) == {}
