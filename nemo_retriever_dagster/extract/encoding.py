@@ -56,20 +56,21 @@ def read_text(path: Path, budget: Budget) -> Decoded:
     """Return the text of a file; raise `LimitExceededError` before reading more than the limits allow."""
     budget.check("file_bytes", path.stat().st_size)
     budget.check("text_chars", path.stat().st_size // 4)  # no encoding needs more than 4 bytes a character
-    decoded = decode(path.read_bytes())
-    budget.check("text_chars", len(decoded.text))
-    return decoded
+    return decode(path.read_bytes(), budget=budget)
 
 
-def decode(data: bytes, declared: str = "") -> Decoded:
+def decode(data: bytes, declared: str = "", budget: Budget | None = None) -> Decoded:
     """Decode ``data`` by its mark, as UTF-8, by what it ``declared`` (HTML's charset), or by statistics.
 
-    Bytes that fit no encoding become U+FFFD and a warning. Raise `CorruptFileError` for bytes that are no text.
+    Bytes that fit no encoding become U+FFFD and a warning. Raise `CorruptFileError` for bytes that are no text, and
+    `LimitExceededError` where a ``budget`` allows fewer characters.
     """
     encoding, mark = detect_encoding(data, declared)
     text = data[mark:].decode(encoding, "replace")
+    if budget:
+        budget.check("text_chars", len(text))
     warnings = _losses(text, data[mark:], encoding)
-    if len(_CONTROLS.findall(text)) > max(_A_FEW, _BINARY * len(text)):
+    if len(text) - len(_CONTROLS.sub("", text)) > max(_A_FEW, _BINARY * len(text)):
         raise CorruptFileError("The file does not hold text: too many control characters.")
     return Decoded(text=normalize(text), encoding=encoding, warnings=warnings)
 

@@ -36,7 +36,7 @@ class HtmlExtractor:
         size = path.stat().st_size
         budget.check("file_bytes", size)
         budget.check("text_chars", size // 4)
-        decoded = _decoded(path.read_bytes())
+        decoded = _decoded(path.read_bytes(), budget)
         check_depth(decoded.text, budget)
         elements = html_elements(decoded.text, options, budget)
         if decoded.warnings:
@@ -57,9 +57,9 @@ def html_elements(text: str, options: ExtractOptions, budget: Budget) -> list[El
     return elements
 
 
-def _decoded(data: bytes) -> Decoded:
+def _decoded(data: bytes, budget: Budget) -> Decoded:
     declared = _CHARSET.search(data[:_CHARSET_WITHIN])
-    return decode(data, declared[1].decode("ascii") if declared else "")
+    return decode(data, declared[1].decode("ascii") if declared else "", budget)
 
 
 def _parsed(text: str) -> LexborHTMLParser:

@@ -10,7 +10,7 @@ from nemo_retriever_dagster.extract.html_picture import embedded_picture
 from nemo_retriever_dagster.extract.html_tables import is_grid, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
-from nemo_retriever_dagster.model import Element, Kind, Origin
+from nemo_retriever_dagster.model import Element, Kind, Origin, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _UNSEEN = frozenset(
-    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "object", "param", "datalist"]
+    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "param", "datalist"]
 )
 _BLOCKS = frozenset(
     [
@@ -147,7 +147,7 @@ class Blocks:
             return False
         if tag is None or tag.startswith("-") or tag in _UNSEEN or _hidden(node):
             return False
-        if tag == "table" and not self._in_cell and self._options.tables and is_grid(node):
+        if tag == "table" and not self._in_cell and is_grid(node):
             self._table(node)
             return False
         if action := self._entering.get(tag):
@@ -246,7 +246,10 @@ class Blocks:
             self._flush()
         pictures: list[Element] = []
         for table in tables_of(node, lambda cell: self._cell(cell, pictures)):
-            self._elements.append(table_element(table, self._options.table_format))
+            if self._options.tables:
+                self._elements.append(table_element(table, self._options.table_format))
+            elif self._options.text:
+                self._elements.append(Element(kind=Kind.TEXT, text=_lines(table)))
         self._elements += pictures
 
     def _cell(self, cell: LexborNode, pictures: list[Element]) -> str:
@@ -255,6 +258,11 @@ class Blocks:
         elements = inside.finish()
         pictures += [element for element in elements if element.kind == Kind.IMAGE]
         return "\n".join(element.text for element in elements if element.kind == Kind.TEXT)
+
+
+def _lines(table: Table) -> str:
+    rows = (" ".join(" ".join(row).split()) for row in table.rows())
+    return "\n".join(row for row in rows if row)
 
 
 def _tidy(line: str) -> str:

@@ -49,7 +49,7 @@ def main(work: int, lifeline: int) -> None:
         while _job_waits(sock, owner) and (job := wire.receive_job(sock)):
             wire.send(sock, wire.Accepted(confined=confined))
             finished = _serve(sock, job)
-            wire.send(sock, finished)
+            _deliver(sock, finished)
             if not finished.reusable:
                 return
 
@@ -71,14 +71,19 @@ def _serve(sock: socket.socket, job: wire.Job) -> wire.Finished:
     sandbox.limit_memory(job.limits.worker_bytes)
     try:
         for page in _pages(job):
-            wire.send(sock, page)
+            _deliver(sock, page)
     except RetrieverError as error:
         return wire.Finished(error=error)
-    except (ConnectionError, EOFError):
-        os._exit(0)  # the owner is gone or has given this document up
     except Exception as error:  # noqa: BLE001 -- whatever a parser raises is a fact about the document
         return wire.Finished(error=_as_ours(job, error), reusable=False)
     return wire.Finished()
+
+
+def _deliver(sock: socket.socket, message: Page | wire.Finished) -> None:
+    try:
+        wire.send(sock, message)
+    except ConnectionError:
+        os._exit(0)  # the owner is gone or has given this document up
 
 
 def _pages(job: wire.Job) -> Iterator[Page]:

@@ -141,7 +141,7 @@ class ParserPool:
         self._free: queue.LifoQueue[_Place] = queue.LifoQueue()
         for place in self._places:
             self._free.put(place)
-        self.closed = False
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -152,6 +152,11 @@ class ParserPool:
     ) -> None:
         """Close the pool."""
         self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing.is_set()
 
     def pages(self, path: Path, options: ExtractOptions) -> Pages:
         """Return the pages of the file at ``path``, read by a parser process while they are iterated; thread-safe.
@@ -167,12 +172,15 @@ class ParserPool:
         """Wait for a free place; raise `MisuseError` when the pool or the reading is closed before there is one."""
         while not (self.closed or reading.closed):
             with contextlib.suppress(queue.Empty):
-                return self._free.get(timeout=_WAIT_SECONDS)
+                place = self._free.get(timeout=_WAIT_SECONDS)
+                if not self._closing.is_set():
+                    return place
+                self._free.put(place)
         raise _closed("ParserPool" if self.closed else "document")
 
     def close(self) -> None:
         """End all processes, also those that read a document."""
-        self.closed = True
+        self._closing.set()
         idle = self._idle()
         for place in idle:
             place.clear()

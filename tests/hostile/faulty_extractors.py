@@ -120,6 +120,11 @@ def untyped(_: str) -> Iterator[Page]:
     raise KeyError("missing xref")
 
 
+def short_of_bytes(_: str) -> Iterator[Page]:
+    yield say("before")
+    raise EOFError("image file is truncated")
+
+
 def foreign(_: str) -> Iterator[Page]:
     yield Page(elements=(Element(kind=Kind.TEXT, attributes={"path": Path("/")}),))
 
@@ -169,6 +174,19 @@ FAULTS: dict[str, Callable[[str], Iterator[Page]]] = {
     function.__name__: function
     for function in (
         *(count, pid, sleeper, spin_in_c, drip, endless, progress, segfault, abort, leave, kill_parent_first, gorge),
-        *(recurse, noise, typed, untyped, foreign, poisoned, environment, state, connect, orphan, heavy),
+        *(
+            recurse,
+            noise,
+            typed,
+            untyped,
+            short_of_bytes,
+            foreign,
+            poisoned,
+            environment,
+            state,
+            connect,
+            orphan,
+            heavy,
+        ),
     )
 }

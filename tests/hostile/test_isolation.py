@@ -103,6 +103,7 @@ def test_pages_come_in_order_and_processes_are_used_again(told):
         ("recurse", LimitExceededError, "nested"),
         ("typed", EncryptedFileError, "Page 2 is locked."),
         ("untyped", CorruptFileError, "KeyError: 'missing xref'"),
+        ("short_of_bytes", CorruptFileError, "EOFError: image file is truncated"),
         ("foreign", ParserCrashError, "protocol"),
         ("poisoned", ParserCrashError, "protocol"),
     ],

@@ -161,7 +161,7 @@ def test_a_data_table_inside_of_a_layout_is_a_table(read):
 
 
 def test_without_tables_their_text_stays(read):
-    assert texts(read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", tables=False)) == ["a", "b", "1", "2"]
+    assert texts(read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", tables=False)) == ["a b\n1 2"]
 
 
 def test_without_text_the_tables_stay(read):
