@@ -85,6 +85,11 @@ def test_a_turned_page_is_read_upright(engines, turn):
     assert first.y0 - 30 < y < first.y1 + 30
 
 
+def test_few_lines_on_their_head_are_turned_too(engines):
+    (words,) = read(engines["rapidocr"], drawn(SENTENCES[:2], turn=180))
+    assert [word.text for word in words] == TEXT[:10]
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_picture_without_text_has_no_words(engines, name):
     assert read(engines[name], Image.new("RGB", (300, 200), "white"), Image.new("L", (40, 40), 90)) == [[], []]

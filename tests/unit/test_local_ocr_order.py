@@ -69,6 +69,15 @@ def test_a_table_reads_by_rows():
     assert order(shuffled(lines)) == [text for row in rows for text in row]
 
 
+def test_a_wide_table_below_text_reads_by_rows():
+    text = column("t", 50, 0, 3, width=450)
+    cells = [line(f"r{r}c{c}", x, 80 + 14 * r, width) for r in range(8) for c, (x, width) in enumerate(COLUMNS)]
+    assert order(shuffled([*text, *cells])) == ["t0", "t1", "t2", *(f"r{r}c{c}" for r in range(8) for c in range(4))]
+
+
+COLUMNS = [(50, 180), (270, 40), (360, 40), (450, 40)]
+
+
 def test_merge_levels():
     lines = [line("one two", 0, 0), line("three four", 0, 14), line("apart", 0, 60)]
     assert [word.text for word in merged(lines, "word")] == ["one", "two", "three", "four", "apart"]

@@ -228,12 +228,12 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
     tall = [box for box in boxes if box.height > _UPRIGHT * box.width]
     lying = len(tall) > len(boxes) / 2
     longest = sorted(tall if lying else boxes, key=lambda box: -max(box.width, box.height))[:_VOTES]
-    if len(longest) < _VOTES:
-        return 0
-    on_head = 0
+    on_head, surest = 0, 0.0
     for box in longest:
         crop = image[int(max(box.y0, 0)) : int(box.y1) + 1, int(max(box.x0, 0)) : int(box.x1) + 1]
         crop = np.ascontiguousarray(np.rot90(crop, int(lying)))
         label, score = engine(crop, use_det=False, use_cls=True, use_rec=False).cls_res[0]
-        on_head += label == "180" and score > _SURE
-    return int(lying) + (2 if on_head > _VOTES / 2 else 0)
+        if label == "180":
+            on_head, surest = on_head + 1, max(surest, float(score))
+    needed = _VOTES // 2 + 1 if len(longest) == _VOTES else len(longest)  # few lines must agree
+    return int(lying) + (2 if on_head >= needed and surest > _SURE else 0)

@@ -131,7 +131,7 @@ def _is_column(lines: Sequence[Line], height: float) -> bool:
     if len(lines) < _MIN_LINES:
         return False
     width = _around(line.box for line in lines).width
-    rows = [_around(line.box for line in row).width for row in _rows(lines)]
+    rows = [max(line.box.width for line in row) for row in _rows(lines)]  # a row of cells is no running text
     return width >= _MIN_WIDTH * height and median(rows) >= _MIN_FILL * width
 
 
