@@ -122,7 +122,7 @@ def _gutter(lines: Sequence[Line]) -> float | None:
     allowed = _MAX_CROSSING * len(lines)
     for _, _, x in sorted(entry for entry in counted if entry[0] <= allowed):
         sides = [line for line in lines if line.box.x1 <= x], [line for line in lines if line.box.x0 >= x]
-        if all(_is_column(side, height) for side in sides) and _side_by_side(*sides):
+        if _side_by_side(*sides) and all(_is_column(side, height) or _gutter(side) is not None for side in sides):
             return x
     return None
 
@@ -136,6 +136,8 @@ def _is_column(lines: Sequence[Line], height: float) -> bool:
 
 
 def _side_by_side(left: Sequence[Line], right: Sequence[Line]) -> bool:
+    if not left or not right:
+        return False
     one, other = _around(line.box for line in left), _around(line.box for line in right)
     common = min(one.y1, other.y1) - max(one.y0, other.y0)
     return common >= 0.5 * min(one.height, other.height)
