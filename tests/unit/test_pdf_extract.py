@@ -1,5 +1,6 @@
 import io
 import itertools
+import resource
 
 import pytest
 from pdf_writer import PdfPage, lines, pdf_bytes, words
@@ -38,6 +39,10 @@ def read(tmp_path):
         return list(PdfExtractor().extract(path, ExtractOptions(format="pdf", **options), Budget(limits or Limits())))
 
     return read_pages
+
+
+def peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -245,3 +250,16 @@ def test_an_unknown_method_is_named(tmp_path):
     path.write_bytes(pdf_bytes(PdfPage()))
     with pytest.raises(InvalidOptionError, match="tika"):
         list(PdfExtractor().extract(path, ExtractOptions(format="pdf", method="tika"), Budget(Limits())))
+
+
+@pytest.mark.slow
+def test_a_thousand_pages_stay_in_bounded_memory(tmp_path):
+    text = "".join(lines(PROSE, 72, 700 - 60 * block) for block in range(10))
+    path = tmp_path / "thousand.pdf"
+    path.write_bytes(pdf_bytes(*(PdfPage(text, image=(200, 200)) for _ in range(1000))))
+    pages = PdfExtractor().extract(path, ExtractOptions(format="pdf", page_as_image=True), Budget(Limits()))
+    for _ in itertools.islice(pages, 100):
+        pass
+    before = peak_megabytes()
+    assert sum(1 for _ in pages) == 900
+    assert peak_megabytes() - before < 64
