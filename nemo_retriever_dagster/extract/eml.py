@@ -40,6 +40,7 @@ class EmlExtractor:
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the message as one page with number 0."""
+        budget.check("file_bytes", path.stat().st_size)
         data = path.read_bytes()
         if not data.strip():
             raise EmptyFileError

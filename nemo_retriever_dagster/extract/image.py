@@ -42,6 +42,7 @@ class ImageExtractor:
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each frame of a TIFF, one for any other picture; boxes are in pixels."""
+        budget.check("file_bytes", path.stat().st_size)
         data = path.read_bytes()
         if not data:
             raise EmptyFileError

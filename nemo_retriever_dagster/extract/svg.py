@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _DOCTYPE = re.compile(rb"<!DOCTYPE\s+svg\b[^\[<>]*>")
 """The plain declaration that many programs write; one with an internal subset is refused."""
 _DATA = re.compile(r"\s*data:image/(?:png|jpe?g|gif|webp)[^,]{0,100},", re.IGNORECASE)
-_URL = re.compile(r"url\(\s*['\"]?(?!#)[^)]*\)|@import[^;]*;?", re.IGNORECASE)
+_URL = re.compile(r"url\((?!\s{0,20}['\"]?\s{0,20}#)[^)]{0,4200}\)?|@import[^;]{0,4200};?", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _LONGEST, _SHORTEST_LONGEST = 2048, 1024
 """The longer side of the picture, in pixels, is brought between these."""
@@ -48,6 +48,7 @@ class SvgExtractor:
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page: its texts, its picture; a drawing without text is to be recognised."""
+        budget.check("file_bytes", path.stat().st_size)
         root = _parse(path.read_bytes(), budget)
         warnings = _isolate(root, budget)
         origin, size = _view(root)

@@ -131,6 +131,15 @@ def test_files_of_this_machine_are_not_drawn(read, tmp_path, attribute):
     assert pixel(page, 512, 256) == (255, 255, 255)
 
 
+@pytest.mark.parametrize("fill", ["url(#g)", "url( '#g' )"])
+def test_references_inside_the_drawing_stay(read, fill):
+    gradient = '<linearGradient id="g"><stop stop-color="blue"/></linearGradient>'
+    page = read(f'{gradient}<rect width="1024" height="512" style="fill: {fill}"/>')
+    assert pixel(page, 512, 256) == (0, 0, 255)
+    page = read(f'{gradient}<rect width="1024" height="512" style="fill: {fill}; mask: url(file:///x.svg#m)"/>')
+    assert pixel(page, 512, 256) == (0, 0, 255)
+
+
 def test_a_pictures_pixels_inside_a_drawing_are_counted(read):
     data = base64.b64encode(png(size=200)).decode()
     page = read(
