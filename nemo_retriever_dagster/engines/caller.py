@@ -7,6 +7,7 @@ aside, the attempt with its timeout, and after a failure the decision of `retrie
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -38,6 +39,8 @@ class Target:
     breaker: Breaker
     in_flight: int = 0
     paused_until: float = 0.0
+    turn: int = 0
+    """When it was last called, in calls: equally busy ones take turns."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class Caller:
         self.name = name
         self.targets = [Target(url, _breaker(endpoint)) for url in endpoint.targets]
         self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._turns = itertools.count(1)
         self._next_start = 0.0
         self._rules = RetryRules(
             attempts=endpoint.attempts,
@@ -108,8 +112,8 @@ class Caller:
         while True:
             await self._turn(effort)
             async with self._slot():
-                effort.started = effort.started or time.monotonic()
                 await self._pace()
+                effort.started = effort.started or time.monotonic()
                 target = self._pick()
                 if target is None:  # another call took the probe meanwhile
                     continue
@@ -167,10 +171,9 @@ class Caller:
         """Return the least busy target that takes calls now."""
         now = time.monotonic()
         free = [target for target in self.targets if target.paused_until <= now]
-        for target in sorted(free, key=lambda t: (t.breaker.is_open, t.in_flight)):
+        for target in sorted(free, key=lambda t: (t.breaker.is_open, t.in_flight, t.turn)):
             if target.breaker.admit():
-                self.targets.remove(target)  # to the end: equally busy ones take turns
-                self.targets.append(target)
+                target.turn = next(self._turns)
                 return target
         return None
 
