@@ -113,7 +113,14 @@ def test_a_filing_without_rulings_between_columns():
 
 def test_a_filing_with_labels_over_two_lines():
     table = tables(FILINGS / "NIKE_2021_10K.pdf", 38)[1]
-    assert ["TOTAL NIKE, INC. EARNINGS BEFORE INTEREST AND TAXES (1)", "$6,923", "$2,976", "133%", "$4,850", "-39%"] in table
+    assert [
+        "TOTAL NIKE, INC. EARNINGS BEFORE INTEREST AND TAXES (1)",
+        "$6,923",
+        "$2,976",
+        "133%",
+        "$4,850",
+        "-39%",
+    ] in table
 
 
 def test_a_filing_with_shaded_rows():

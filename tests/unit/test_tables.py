@@ -55,13 +55,96 @@ def grid(x: list[float], y: list[float]) -> list[Ruling]:
     return [across(at, x[0], x[-1]) for at in y] + [upright(at, y[0], y[-1]) for at in x]
 
 
-PROSE = (
-    "the licence of a work does not end when its owner dies and the heirs may go on to "
-    "grant it to others for as long as the law of the land protects it from copies made "
-    "without their leave which is why most publishers ask for rights in writing and keep "
-    "the letters in a safe until long after the last edition of the book has been sold "
-    "and even then few of them will throw away a paper that could matter in a court of law"
-).split()
+PROSE = [
+    "the",
+    "licence",
+    "of",
+    "a",
+    "work",
+    "does",
+    "not",
+    "end",
+    "when",
+    "its",
+    "owner",
+    "dies",
+    "and",
+    "the",
+    "heirs",
+    "may",
+    "go",
+    "on",
+    "to",
+    "grant",
+    "it",
+    "to",
+    "others",
+    "for",
+    "as",
+    "long",
+    "as",
+    "the",
+    "law",
+    "of",
+    "the",
+    "land",
+    "protects",
+    "it",
+    "from",
+    "copies",
+    "made",
+    "without",
+    "their",
+    "leave",
+    "which",
+    "is",
+    "why",
+    "most",
+    "publishers",
+    "ask",
+    "for",
+    "rights",
+    "in",
+    "writing",
+    "and",
+    "keep",
+    "the",
+    "letters",
+    "in",
+    "a",
+    "safe",
+    "until",
+    "long",
+    "after",
+    "the",
+    "last",
+    "edition",
+    "of",
+    "the",
+    "book",
+    "has",
+    "been",
+    "sold",
+    "and",
+    "even",
+    "then",
+    "few",
+    "of",
+    "them",
+    "will",
+    "throw",
+    "away",
+    "a",
+    "paper",
+    "that",
+    "could",
+    "matter",
+    "in",
+    "a",
+    "court",
+    "of",
+    "law",
+]
 
 
 def paragraph(x: float, top: float, letters: int, lines: int) -> list[Glyphs]:
@@ -102,7 +185,9 @@ def test_a_drawn_grid_gives_its_cells():
 def test_merged_cells_keep_their_spans():
     lines = [across(y, 100, 400) for y in (100, 140, 160)] + [across(120, 200, 400)]
     lines += [upright(x, 100, 160) for x in (100, 200, 400)] + [upright(300, 120, 160)]
-    words = text(105, 115, "Name") + text(260, 105, "Shipcalls") + text(210, 125, "Foreign") + text(310, 125, "Domestic")
+    words = (
+        text(105, 115, "Name") + text(260, 105, "Shipcalls") + text(210, 125, "Foreign") + text(310, 125, "Domestic")
+    )
     words += text(105, 145, "Manila") + text(210, 145, "2454") + text(310, 145, "6125")
     (found,) = find_tables(page(words, lines))
     spans = {cell.text: (cell.row_span, cell.column_span) for cell in found.table.cells}
@@ -114,7 +199,12 @@ def test_merged_cells_keep_their_spans():
 def test_rows_that_no_line_parts_are_parted():
     """A frame, a line under the header, columns drawn: the rows of amounts are lines of one field."""
     lines = grid([100, 250, 350, 450], [100, 120, 190])
-    cells = [["Country", "Fund", "Total"], ["Bulgaria", "2.3", "5.5"], ["Cyprus", "0.21", "0.21"], ["Estonia", "1.1", "3.0"]]
+    cells = [
+        ["Country", "Fund", "Total"],
+        ["Bulgaria", "2.3", "5.5"],
+        ["Cyprus", "0.21", "0.21"],
+        ["Estonia", "1.1", "3.0"],
+    ]
     words = rows([105, 255, 355], cells[:1], top=104) + rows([105, 255, 355], cells[1:], top=124)
     assert only(page(words, lines)) == cells
 
@@ -162,11 +252,21 @@ def test_lines_of_one_row_are_joined():
     for i, (name, votes) in enumerate([("People's", "1,652"), ("Candlelight", "1,649"), ("Funcinpec", "715")]):
         top = 100 + 40 * i
         words += text(50, top, name) + text(200, top, votes) + text(50, top + 11, "Party")
-    assert only(page(words)) == [["People's Party", "1,652"], ["Candlelight Party", "1,649"], ["Funcinpec Party", "715"]]
+    assert only(page(words)) == [
+        ["People's Party", "1,652"],
+        ["Candlelight Party", "1,649"],
+        ["Funcinpec Party", "715"],
+    ]
 
 
 def test_a_label_that_goes_on_joins_its_amounts():
-    cells = [["", "2023"], ["Income", "5"], ["Purchase of property, plant and", ""], ["equipment", "(526)"], ["Other", "7"]]
+    cells = [
+        ["", "2023"],
+        ["Income", "5"],
+        ["Purchase of property, plant and", ""],
+        ["equipment", "(526)"],
+        ["Other", "7"],
+    ]
     assert only(page(rows([50, -350], cells, pitch=12)))[2] == ["Purchase of property, plant and equipment", "(526)"]
 
 
@@ -200,7 +300,11 @@ def test_keys_beside_paragraphs_are_a_table():
 
 
 def numbered(marks: list[str]) -> list[Glyphs]:
-    return [word for i, mark in enumerate(marks) for word in text(50, 100 + 14 * i, mark) + text(70, 100 + 14 * i, "an item here")]
+    return [
+        word
+        for i, mark in enumerate(marks)
+        for word in text(50, 100 + 14 * i, mark) + text(70, 100 + 14 * i, "an item here")
+    ]
 
 
 NO_TABLES = {
@@ -231,7 +335,9 @@ def test_justified_prose_is_no_table():
         length = sum(len(word) for word in line) * LETTER
         blank, at = (300 - length) / 5, 50.0
         for word in line:
-            words.append(Glyphs(text=word, box=Box(at, 100 + 12 * i, at + len(word) * LETTER, 110 + 12 * i), size=HEIGHT))
+            words.append(
+                Glyphs(text=word, box=Box(at, 100 + 12 * i, at + len(word) * LETTER, 110 + 12 * i), size=HEIGHT)
+            )
             at += len(word) * LETTER + blank
     assert find_tables(page(words)) == []
 
@@ -262,7 +368,9 @@ def test_hidden_words_count_only_where_they_are_the_page():
 
 def test_tables_are_sorted_and_apart():
     words = rows([105, 255], [["a", "b"], ["c", "d"], ["e", "f"]], top=404, pitch=20)
-    words += rows([50, -350, -450], ACCOUNTS) + rows([105, 255], [["1", "2"], ["3", "4"], ["5", "6"]], top=604, pitch=20)
+    words += rows([50, -350, -450], ACCOUNTS) + rows(
+        [105, 255], [["1", "2"], ["3", "4"], ["5", "6"]], top=604, pitch=20
+    )
     lines = grid([100, 250, 400], [400, 420, 440, 460]) + grid([100, 250, 400], [600, 620, 640, 660])
     found = find_tables(page(words, lines))
     assert [round(table.box.y0) for table in found] == [100, 400, 600]

@@ -95,4 +95,6 @@ def test_html_reads_back(rows, headers):
 
 @given(grids)
 def test_simple_has_all_text(rows):
-    assert render(Table.of_rows(rows), "simple").split() == [word for row in rows for text in row for word in text.split()]
+    assert render(Table.of_rows(rows), "simple").split() == [
+        word for row in rows for text in row for word in text.split()
+    ]

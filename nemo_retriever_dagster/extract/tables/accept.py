@@ -39,7 +39,7 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     body = [cell.text for cell in texts if cell.column and cell.row]
     if height < FEWEST or width < FEWEST or not body:
         return False
-    if _contents(table) or _numbered_lines(table) or _listed(texts) or (width == FEWEST and _marked(run)):
+    if _contents(table) or _listed(texts) or (width == FEWEST and _marked(run)):
         return False
     filled = sum(cell.column_span for cell in texts) / (height * width)
     weak = sum(not _WORD.search(cell.text) and not is_value(cell.text) for cell in texts)
@@ -48,7 +48,7 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
         return False
     if sum(map(is_value, body)) >= ENOUGH_AMOUNTS * len(body):
         return len(body) >= FEWEST
-    return height >= ROWS_OF_TEXT and _terse(body, width)
+    return height >= ROWS_OF_TEXT and _terse(body, width) and not _numbered_lines(table)
 
 
 def _terse(body: Sequence[str], width: int) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROSE_WORDS = 5  # a line of prose has as many words on average
 LONE_PROSE_WORDS = 12
+FIRST_LINE_INDENT = 5.0  # heights of a line
 FARTHEST = 5.0  # heights of a line that a table's rows may stand apart
 SHORT_PARAGRAPH = 4
 FEW_WORDS = 8
@@ -90,7 +91,8 @@ def _stacks(lines: Sequence[Line], height: float) -> list[list[Segment]]:
 def _stacked(above: Segment, below: Segment, height: float) -> bool:
     gap = below.box.y0 - above.box.y1
     close = -0.5 * height <= gap < 0.8 * height
-    return close and abs(above.box.x0 - below.box.x0) < 2.5 * height and _overlap(above, below)
+    indent = above.box.x0 - below.box.x0
+    return close and -2.5 * height < indent < FIRST_LINE_INDENT * height and _overlap(above, below)
 
 
 def _overlap(a: Segment, b: Segment) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.found import FEWEST
@@ -99,20 +100,25 @@ def header_count(rows: Sequence[Row]) -> int:
 
 
 def merged_rows(rows: Sequence[Row], cuts: Sequence[float], height: float) -> list[Row]:
-    """Join the lines of a row. ``cuts`` are the heights of drawn lines or shades' edges, which part rows."""
+    """Join the lines of a row. ``cuts`` are the heights of drawn lines or shades' edges, which part rows.
+
+    Lines that stand in each other's way, in other columns, are one row too: a label of two lines beside its amounts.
+    """
     if len(rows) < FEWEST:
         return list(rows)
-    heads, gap = header_count(rows), row_gap([b.y0 - a.y1 for a, b in pairwise(rows)], height)
+    blanks = [below.y0 - above.y1 for above, below in pairwise(rows)]
+    heads, gap, usual = header_count(rows), row_gap(blanks, height), median(blanks)
     cut = [_cut(above, below, cuts, height) for above, below in pairwise(rows)]
     parted = sum(cut) >= 0.5 * len(cut)
     merged = [rows[0]]
     for i, (before, row) in enumerate(pairwise(rows), start=1):
-        above = merged[-1]
-        blank = row.y0 - before.y1
-        if cut[i - 1]:
+        above, blank = merged[-1], blanks[i - 1]
+        if cut[i - 1] or i == heads:
             joins = False
-        elif i <= heads:
-            joins = i < heads and _one_heading(above, row, blank, gap, height)
+        elif i < heads:
+            joins = _one_heading(above, row, blank, gap, height)
+        elif blank < min(usual, 0.0) - 0.3 * height and not row.filled() & before.filled():
+            joins = True
         else:
             joins = _goes_on(above, row, blank, gap) or (parted and not (above.values() and row.values()))
         if joins:
