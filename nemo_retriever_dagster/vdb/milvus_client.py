@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 _UNREACHABLE, _NO_COLLECTION, _DENIED = 2, 100, {1800, 1801, 65535}
+# Milvus Lite's server in this process ends connections that are pinged as often as the client library does by default.
+_NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1}
 _EXPRESSION = re.compile(r"(?i)expression|at column \d+|unexpected (?:character|token|end)|unterminated|filter")
 
 
@@ -146,6 +148,7 @@ def _connect(address: Address, uri: str) -> MilvusClient:
             token=address.token,
             db_name=address.database,
             timeout=min(address.timeout, 10.0),
+            **({"grpc_options": _NO_PINGS} if address.lite else {}),
         )
     except Exception as error:
         if address.lite:
