@@ -49,6 +49,7 @@ class _Effort:
 
     started: float = 0.0
     requests: int = 0
+    items: int = 0
     tokens: int = 0
     busy: float = 0.0
     last: AttemptFailedError | None = None
@@ -83,16 +84,18 @@ class Caller:
         """
         effort = _Effort()
         try:
-            return await self._attempts(send, read, effort)
+            value = await self._attempts(send, read, effort)
+            effort.items = items
         finally:
             usage = Usage(
                 requests=effort.requests,
                 retries=max(effort.requests - 1, 0),
-                items=items,
+                items=effort.items,
                 tokens=effort.tokens,
                 seconds=effort.busy,
             )
             record(self.name, usage)
+        return value
 
     async def _attempts(self, send: Send[R], read: Read[R, T], effort: _Effort) -> T:
         while True:
