@@ -40,6 +40,7 @@ _TALL = 1.3  # higher than wide by this: text set upright
 _LETTERS = 2  # one or two letters may be higher than wide and stand level
 _OTHER = 2.5  # usual steps between labels: a wider gap parts two scales
 _ENOUGH = 5  # labels of a scale before one of them may be misread
+_CLOSE = 0.08  # of a step: how far the steps of a short scale may differ
 
 
 class FoundChart(NamedTuple):
@@ -222,9 +223,17 @@ def _steps_evenly(places: np.ndarray, values: np.ndarray) -> bool:
     steps = np.diff(values)
     if not ((steps > 0).all() or (steps < 0).all()):
         return False
-    if _correlation(places, values) >= _FIT:
+    if _goes_with(places, values):
         return True
-    return bool((values > 0).all()) and _correlation(places, np.log(values)) >= _FIT
+    return bool((values > 0).all()) and _goes_with(places, np.log(values))
+
+
+def _goes_with(places: np.ndarray, values: np.ndarray) -> bool:
+    """Tell whether values are proportional to places; few of them must be so closely, three fit a line by chance."""
+    if len(values) >= _ENOUGH:
+        return _correlation(places, values) >= _FIT
+    slopes = np.diff(values) / np.diff(places)
+    return bool(np.abs(slopes - np.median(slopes)).max() <= _CLOSE * abs(np.median(slopes)))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

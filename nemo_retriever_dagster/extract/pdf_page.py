@@ -176,7 +176,8 @@ class PageReader:
         taken = [*taken, *(area.box for area in charts)]
         groups = [g for g in self._groups(taken) if not any(g.box.covered_by(box) > _MORE_IN for box in taken)]
         areas = [area for area in map(self._figure, groups) if area is not None]
-        return [*charts, *areas]
+        plots = [area for area in areas if area.element.kind is Kind.CHART]
+        return [*charts, *(area for area in areas if not any(_within(area, plot) for plot in plots))]
 
     def _drawn_charts(self, taken: list[Box]) -> list[Area]:
         """Return the charts whose axes are native text, with something drawn between them."""
@@ -295,6 +296,10 @@ class PageReader:
         if scale not in self._renders:
             self._renders[scale] = render(self.page, self.size, scale, self.document.budget.limits)
         return self._renders[scale]
+
+
+def _within(area: Area, other: Area) -> bool:
+    return area is not other and area.box.area < other.box.area and area.box.covered_by(other.box) > _MORE_IN
 
 
 def _is_prose(lines: list[Line], box: Box) -> bool:

@@ -78,6 +78,7 @@ def is_drawn(chart: Box, shapes: Sequence[Box]) -> bool:
 def is_infographic(group: Group, words: int, size: tuple[float, float]) -> bool:
     """Tell whether a picture is an infographic: a fifth of the page or more, of many parts, with much text in it."""
     large = group.box.area >= _INFOGRAPHIC_SHARE * size[0] * size[1]
+    large = large and group.box.area < _PAGE_SHARE * size[0] * size[1]
     return large and words >= _INFOGRAPHIC_WORDS and (group.raster or group.parts >= _INFOGRAPHIC_PARTS)
 
 
