@@ -41,8 +41,8 @@ def written_in_columns(boxes: Sequence[Box], order: Sequence[float]) -> bool:
     """
     array, written = np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(order, dtype=np.float32)
     page = _Page(array, written, np.ones(len(array), dtype=np.float32))
-    for edge in np.unique(array[:, 2]):
-        left, right, across = _sides(array, float(edge))
+    for edge in sorted(set(array[:, 2].tolist())):
+        left, right, across = _sides(array, edge)
         if min(left.sum(), right.sum()) < _COLUMN_LINES or across.sum() > _CROSSING * len(array):
             continue
         in_turn = _turns(written, right, across) == 0
@@ -123,7 +123,7 @@ def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
 def _gutter(page: _Page) -> _Sides | None:
     """Find the best gutter: masks of the boxes left of it, right of it and across it; None where there is none."""
     boxes = page.boxes
-    edges = np.unique(boxes[:, 2])[:, None]
+    edges = np.array(sorted(set(boxes[:, 2].tolist())), dtype=np.float32)[:, None]
     left = boxes[:, 2] <= edges + _OVERHANG
     right = (boxes[:, 0] >= edges - _OVERHANG) & ~left
     across = ~left & ~right
