@@ -135,14 +135,19 @@ class Caller:
     async def _watched(self, send: Send[R], target: Target, effort: _Effort) -> R:
         """Send, and tell the target's breaker how it went."""
         target.in_flight += 1
+        patience = max(min(self.endpoint.timeout, self.endpoint.deadline - effort.elapsed()), 0.001)
         try:
-            async with asyncio.timeout(self._patience(effort)):
+            async with asyncio.timeout(patience):
                 answer = await send(target.url)
         except AttemptFailedError as failed:
             self._blame(target, failed)
             raise
         except TimeoutError:
-            late = self._timed_out(target)
+            if effort.last is not None and patience < self.endpoint.timeout:
+                # The deadline cut this attempt short: what failed before tells more.
+                target.breaker.withdrawn()
+                raise AttemptFailedError(effort.last.error, again=False) from None
+            late = self._timed_out(target, patience)
             self._blame(target, late)
             raise late from None
         except BaseException:
@@ -153,11 +158,8 @@ class Caller:
         target.breaker.succeeded()
         return answer
 
-    def _patience(self, effort: _Effort) -> float:
-        return max(min(self.endpoint.timeout, self.endpoint.deadline - effort.elapsed()), 0.001)
-
-    def _timed_out(self, target: Target) -> AttemptFailedError:
-        message = f"{self.name} at {target.url} did not answer within {self.endpoint.timeout:g} s."
+    def _timed_out(self, target: Target, patience: float) -> AttemptFailedError:
+        message = f"{self.name} at {target.url} did not answer within {patience:g} s."
         hint = "Is it overloaded? Raise the endpoint's timeout or lower its concurrency."
         return AttemptFailedError(EngineTimeoutError(message, hint=hint), again=True, down=True)
 

@@ -214,8 +214,19 @@ def test_error_says_how_often_it_was_tried() -> None:
 def test_deadline_ends_the_attempts() -> None:
     site = Site(json_reply({}, 503))
     with pytest.raises(EngineBusyError):
-        talk(site, lambda url: post(url, attempts=1000, deadline=0.2, backoff=0.05, breaker_after=10_000))
-    assert 1 < len(site.requests) < 200
+        talk(site, lambda url: post(url, attempts=1000, deadline=1.0, backoff=0.05, breaker_after=10_000))
+    assert 1 < len(site.requests) < 1000
+
+
+def test_deadline_that_cuts_an_attempt_short_tells_what_failed_before() -> None:
+    class Stuck(Site):
+        async def answer(self, request: Request) -> Reply:
+            if self.requests:
+                await asyncio.sleep(60)
+            return await super().answer(request)
+
+    with pytest.raises(EngineBusyError, match="Given up after 2 requests"):
+        talk(Stuck(json_reply({}, 503)), lambda url: post(url, deadline=1.0))
 
 
 def test_dead_server_is_left_alone() -> None:
