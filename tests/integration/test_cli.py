@@ -1,0 +1,84 @@
+"""The command line in a folder of its own: a corpus of three documents, one of them broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nemo_retriever_dagster.cli import main
+
+DEFINITIONS = """
+from pathlib import Path
+from nemo_retriever_dagster import DocumentCorpus, Ingestor
+
+notes = DocumentCorpus(
+    name="notes",
+    source=Path(__file__).parent / "docs",
+    pipeline=Ingestor().extract().split(chunk_size=60).embed().vdb_upload(collection_name="notes", milvus_uri="notes.db"),
+    workers=1,
+)
+"""
+
+
+@pytest.fixture
+def nrd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/bolts.txt").write_text("The bolt of the saddle is tightened to 14 newton metres.")
+    (tmp_path / "docs/paint.txt").write_text("The paint dries for two days at 20 degrees.")
+    (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
+    (tmp_path / "definitions.py").write_text(DEFINITIONS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, words)
+
+    return run
+
+
+def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
+    assert "3 new" in nrd("plan").output
+
+    done = nrd("ingest", "--query", "How tight is the saddle's bolt?", "--top-k", "1")
+    assert done.exit_code == 1
+    assert "3 documents: 2 done, 1 failed; 2 chunks" in done.output
+    assert "failed docs/broken.pdf at stage extract" in done.output
+    assert "next: " in done.output
+    assert "1. docs/bolts.txt" in done.output
+    assert "Traceback" not in done.output
+
+    assert "notes: 2 current, 1 failed; 2 rows" in nrd("status", "-c", "notes").output
+    assert "1 failed, 2 unchanged" in nrd("plan").output.replace("0 new, 0 changed, 0 unfinished, 0 outdated, ", "")
+    listed = nrd("failures", "-c", "notes").output
+    assert "extract (data, 1 attempts)" in listed
+    assert "1 failed documents" in listed
+
+    (tmp_path / "docs/broken.pdf").unlink()
+    (tmp_path / "docs/broken.pdf").write_bytes((Path(__file__).parents[2] / "assets/sample/bearings.pdf").read_bytes())
+    again = nrd("retry", "--stage", "extract")
+    assert again.exit_code == 0, again.output
+    assert "1 documents: 1 done, 0 failed" in again.output
+    assert nrd("failures", "-c", "notes").output == "No failed documents.\n"
+
+    hits = nrd("query", "size of the rear hub's bearing", "--collection", "notes", "--milvus-uri", "notes.db")
+    assert "docs/broken.pdf" in hits.output.splitlines()[2]
+
+
+def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
+    wrong = nrd("ingest", "--corpus", "nots")
+    assert wrong.exit_code == 2
+    assert "makes these corpora: notes" in wrong.output
+    assert len(wrong.output.strip().splitlines()) <= 4
+    missing = nrd("query", "what?", "--collection", "nowhere", "--milvus-uri", "notes.db")
+    assert missing.exit_code == 2
+    assert "There is no collection 'nowhere'" in missing.output
+
+
+def test_the_doctor_names_every_part(nrd) -> None:
+    done = nrd("doctor")
+    assert done.exit_code == 0, done.output
+    for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "soffice"):
+        assert part in done.output
