@@ -1,0 +1,1 @@
+"""The corpora of this code location, one file each."""

@@ -19,6 +19,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster import Ingestor
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 SIZE, OVERLAP = 200, 30
@@ -87,7 +91,7 @@ def copies(paths: list[Path], folder: Path, count: int) -> list[Path]:
 
 
 def plain_script(paths: list[Path], folder: Path) -> int:
-    """What one would write by hand: read, split, embed, insert, with the same model and store."""
+    """Do what one would write by hand: read, split, embed, insert, with the same model and store."""
     from pymilvus import DataType, MilvusClient
 
     from nemo_retriever_dagster.engines.local import local_engines
@@ -122,7 +126,7 @@ def plain_script(paths: list[Path], folder: Path) -> int:
     return chunks
 
 
-def chain(folder: Path):
+def chain(folder: Path) -> Ingestor:
     """Return the pipeline that both doors run."""
     from nemo_retriever_dagster import Ingestor, Settings
 
@@ -136,12 +140,12 @@ def chain(folder: Path):
 
 
 def ingestor(paths: list[Path], folder: Path) -> int:
-    """The same documents through `Ingestor`."""
+    """Take the same documents through `Ingestor`."""
     return sum(len(document) for document in chain(folder).files([str(path) for path in paths]).ingest())
 
 
 def dagster_run(paths: list[Path], folder: Path) -> int:
-    """The same documents through one ranged Dagster run."""
+    """Take the same documents through one ranged Dagster run."""
     import dagster as dg
 
     from nemo_retriever_dagster import DocumentCorpus, StateResource, materialize_documents

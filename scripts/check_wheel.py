@@ -19,9 +19,12 @@ def main(wheel: str) -> None:
     if "nemo_retriever_dagster/py.typed" not in names:
         sys.exit("the wheel lacks py.typed")
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, str(Path(wheel).absolute())]
-        subprocess.run(pip, check=True)  # noqa: S603 - our own wheel
-        program = "import sys; sys.path.insert(0, sys.argv[1]); import nemo_retriever_dagster as n; print(n.__file__); n.Ingestor"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+        subprocess.run([*pip, str(Path(wheel).absolute())], check=True)  # noqa: S603 - our own wheel
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[1]);"
+            "import nemo_retriever_dagster as n; print(n.__file__); n.Ingestor"
+        )
         done = subprocess.run(  # noqa: S603 - our own interpreter
             [sys.executable, "-P", "-c", program, folder], check=True, cwd=folder, capture_output=True, text=True
         )

@@ -7,7 +7,7 @@ given, origin top-left. Each method returns exactly one answer per input, in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:

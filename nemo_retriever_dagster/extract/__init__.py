@@ -1,0 +1,1 @@
+"""From files to pages of elements, in disposable processes; one format (or family), one file."""

@@ -6,8 +6,10 @@ All boxes are in one unit (points for PDF, pixels for scans), origin top-left of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.model import Box
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.model import Box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,10 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageGeometry:
-    """One page. ``words`` in the order of the content stream, ``fills`` are coloured areas, ``pictures`` raster images."""
+    """One page.
+
+    ``words`` are in the order of the content stream, ``fills`` are coloured areas, ``pictures`` raster images.
+    """
 
     size: tuple[float, float]
     words: tuple[Glyphs, ...] = ()

@@ -65,7 +65,7 @@ def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:
         (lambda i: i.vdb_upload(colection_name="x"), "collection_name"),
         (lambda i: i.caption(promt="x"), "prompt"),
         (lambda i: i.ingest(return_failure=True), "return_failures"),
-        (lambda i: Ingestor(doc="x"), "documents"),
+        (lambda _: Ingestor(doc="x"), "documents"),
     ],
 )
 def test_a_misspelt_option_names_the_nearest(call, message: str) -> None:
