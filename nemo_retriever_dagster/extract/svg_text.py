@@ -1,4 +1,4 @@
-"""The text of a drawing in SVG, and where it stands: transforms are followed, widths are estimated from the type size."""
+"""The text of a drawing in SVG, and where it stands: transforms are followed, widths estimated from the type size."""
 
 from __future__ import annotations
 
@@ -17,8 +17,33 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^)]*)\)")
 _LENGTH = re.compile(rf"\s*({_NUMBER.pattern})\s*(px|pt|pc|mm|cm|in|em|ex|q|%)?\s*", re.IGNORECASE)
-_PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0, "em": 16.0, "ex": 8.0, "q": 96 / 101.6}
-_UNSEEN = {"defs", "symbol", "clipPath", "mask", "pattern", "marker", "style", "script", "metadata", "title", "desc", "linearGradient", "radialGradient"}
+_PIXELS = {
+    "": 1.0,
+    "px": 1.0,
+    "pt": 4 / 3,
+    "pc": 16.0,
+    "mm": 96 / 25.4,
+    "cm": 96 / 2.54,
+    "in": 96.0,
+    "em": 16.0,
+    "ex": 8.0,
+    "q": 96 / 101.6,
+}
+_UNSEEN = {
+    "defs",
+    "symbol",
+    "clipPath",
+    "mask",
+    "pattern",
+    "marker",
+    "style",
+    "script",
+    "metadata",
+    "title",
+    "desc",
+    "linearGradient",
+    "radialGradient",
+}
 _TYPE_SIZE = 16.0
 _LETTER, _GAP, _ABOVE, _BELOW = 0.5, 0.25, 0.8, 0.2
 """Shares of the type size: the width of a letter, a gap that is a blank, the parts above and below the base line."""
@@ -66,7 +91,7 @@ class Text:
 class _Style:
     """What a node inherits."""
 
-    matrix: Matrix = Matrix()
+    matrix: Matrix = field(default_factory=Matrix)
     size: float = _TYPE_SIZE
     anchor: float = 0.0
     hidden: bool = False
