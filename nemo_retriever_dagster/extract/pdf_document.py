@@ -73,6 +73,14 @@ def load_page(document: Any, index: int) -> Any:
         raise CorruptFileError(f"Page {index + 1} cannot be read ({error}).", page=index + 1) from error
 
 
+def load_text(page: Any, number: int) -> Any:
+    """Return the text page of a page (``number`` from 1); raise `CorruptFileError` where PDFium cannot read it."""
+    try:
+        return page.get_textpage()
+    except pypdfium2.PdfiumError as error:
+        raise CorruptFileError(f"The text of page {number} cannot be read ({error}).", page=number) from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Render:
     """A picture of a page. ``scale`` is pixels per point; ``note`` says what was reduced, "" for nothing."""

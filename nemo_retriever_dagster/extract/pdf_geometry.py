@@ -28,6 +28,7 @@ _LONG = 2.0  # a line is at least this much longer than thick
 _SLACK = 0.75  # points a line may lean over its length and still count as straight
 _DEPTH = 8  # forms within forms
 _MANY = 3_000  # objects of one page or form looked at singly
+_OBJECTS = 500_000  # objects of one page, forms within forms included
 _SEGMENTS = 40_000  # path segments looked at on one page
 _CURVE, _MOVE = 1, 2
 _WHITE = 250
@@ -93,8 +94,12 @@ class _Reader:
     frame: Frame
     found: Drawings = field(default_factory=Drawings)
     segments_left: int = _SEGMENTS
+    objects_left: int = _OBJECTS
 
     def read(self, objects: list[int], matrix: Matrix | None, depth: int) -> None:
+        self.objects_left -= len(objects)
+        if self.objects_left < 0:  # forms that draw forms multiply
+            return
         kinds = np.array(pdf_raw.object_types(objects), dtype=np.int8)
         shown = np.flatnonzero((kinds != pdf_raw.TEXT) & (kinds > 0))
         if not len(shown):

@@ -13,7 +13,15 @@ from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
-from nemo_retriever_dagster.extract.pdf_document import PARSE_DPI, SCAN_DPI, dpi_scale, fit_scale, render, render_part
+from nemo_retriever_dagster.extract.pdf_document import (
+    PARSE_DPI,
+    SCAN_DPI,
+    dpi_scale,
+    fit_scale,
+    load_text,
+    render,
+    render_part,
+)
 from nemo_retriever_dagster.extract.pdf_geometry import Drawings, geometry, read_drawings
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_pictures import (
@@ -61,7 +69,7 @@ class DocumentReader:
 
     def read(self, page: Any, number: int) -> Page:
         """Read a pypdfium2 page; ``number`` counts from 1."""
-        text_page = page.get_textpage()
+        text_page = load_text(page, number)
         try:
             if self.text_only:
                 return self._plain(page, text_page, number)

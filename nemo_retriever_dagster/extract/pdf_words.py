@@ -188,8 +188,8 @@ def _repaired(words: list[str], spans: list[tuple[int, int]], text: str, letters
             for word, (start, end) in zip(words, spans, strict=True)
         ]
     if "\x02" in text or "\ufffe" in text:
-        words = [word.translate(_SOFT) for word in words]
-    return words if text.isascii() else [composed(word) for word in words]
+        words = [word.translate(_SOFT) if word[-1] in _BROKEN else word for word in words]
+    return words if text.isascii() else [word if word.isascii() else composed(word) for word in words]
 
 
 def _char_indices(

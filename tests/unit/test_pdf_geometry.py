@@ -143,3 +143,8 @@ def test_thousands_of_strokes_are_bounded():
     found = geometry_of(PdfPage("0.5 g 100 100 300 300 re f " + content))
     assert len(found.drawings) + len(found.rulings) <= 3000
     assert len(found.fills) == 1
+
+
+def test_misread_ligatures_leave_ordinary_signs_alone():
+    texts = [word.text for word in geometry_of(PdfPage(words("ann@example.org a+b c&d x#y", 72, 700))).words]
+    assert texts == ["ann@example.org", "a+b", "c&d", "x#y"]
