@@ -10,7 +10,7 @@ import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import PageGeometry, Ruling
-from nemo_retriever_dagster.extract.pdf_words import Frame, page_frame, read_words
+from nemo_retriever_dagster.extract.pdf_words import Frame, bounded, page_frame, read_words
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Reader:
         if not len(shown):
             return
         bounds = pdf_raw.object_bounds([objects[i] for i in shown.tolist()])
-        boxes = self.frame.show(bounds if matrix is None else _transformed(bounds, matrix))
+        boxes = self.frame.show(bounded(bounds) if matrix is None else _transformed(bounds, matrix))
         if len(shown) > _MANY:  # a drawing of thousands of strokes: the large ones tell what it is
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
@@ -179,8 +179,9 @@ class _Reader:
 
     def _points(self, points: NDArray[np.float64], matrix: Matrix) -> list[tuple[float, float]]:
         a, b, c, d, e, f = matrix
-        x, y = points[:, 0] * a + points[:, 1] * c + e, points[:, 0] * b + points[:, 1] * d + f
-        shown = self.frame.show(np.stack((x, y, x, y), axis=1).astype(np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):
+            x, y = points[:, 0] * a + points[:, 1] * c + e, points[:, 0] * b + points[:, 1] * d + f
+            shown = self.frame.show(bounded(np.stack((x, y, x, y), axis=1)))
         return [(float(u), float(v)) for u, v in shown[:, :2]]
 
 
@@ -225,7 +226,8 @@ def _product(first: Matrix, then: Matrix) -> Matrix:
 
 def _transformed(bounds: Floats, matrix: Matrix) -> Floats:
     a, b, c, d, e, f = matrix
-    corners_x = np.stack([bounds[:, i] * a + bounds[:, j] * c + e for i in (0, 2) for j in (1, 3)])
-    corners_y = np.stack([bounds[:, i] * b + bounds[:, j] * d + f for i in (0, 2) for j in (1, 3)])
-    sides = (corners_x.min(axis=0), corners_y.min(axis=0), corners_x.max(axis=0), corners_y.max(axis=0))
-    return np.stack(sides, axis=1).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners_x = np.stack([bounds[:, i] * a + bounds[:, j] * c + e for i in (0, 2) for j in (1, 3)])
+        corners_y = np.stack([bounds[:, i] * b + bounds[:, j] * d + f for i in (0, 2) for j in (1, 3)])
+        sides = (corners_x.min(axis=0), corners_y.min(axis=0), corners_x.max(axis=0), corners_y.max(axis=0))
+        return bounded(np.stack(sides, axis=1))

@@ -37,6 +37,7 @@ _INVISIBLE_MODES = (3, 7)  # neither filled nor stroked: 3; only added to the cl
 _STROKED_TOO = 2
 _HEAVY = 700
 _TINY = 1.0  # points; nobody reads type of this size
+_FAR = 1e7  # points
 _PALE = 250  # every channel at least this: white
 
 
@@ -92,12 +93,20 @@ class Frame:
         return np.stack(columns, axis=1)
 
 
+def bounded(boxes: NDArray[Any]) -> Floats:
+    """Return coordinates as float32, those of a damaged file held within what no page reaches."""
+    kept: Floats = np.clip(np.nan_to_num(boxes, nan=0.0), -_FAR, _FAR).astype(np.float32)
+    return kept
+
+
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
     bounds = pdfium.FS_RECTF()
     pdfium.FPDF_GetPageBoundingBox(page.raw, bounds)
     turns = max(pdfium.FPDFPage_GetRotation(page.raw), 0) % 4
-    return Frame(left=bounds.left, bottom=bounds.bottom, right=bounds.right, top=bounds.top, turns=turns)
+    sides = np.array([[bounds.left, bounds.bottom, bounds.right, bounds.top]])
+    left, bottom, right, top = bounded(sides)[0].tolist()
+    return Frame(left=left, bottom=bottom, right=right, top=top, turns=turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +184,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         frame=frame,
         text=text,
         words=_repaired(words, spans, text, misread_ligatures(text_page, text)),
-        boxes=frame.show(np.concatenate((low, high), axis=1)),
+        boxes=frame.show(bounded(np.concatenate((low, high), axis=1))),
         style=style,
         styles=styles,
     )

@@ -148,3 +148,9 @@ def test_thousands_of_strokes_are_bounded():
 def test_misread_ligatures_leave_ordinary_signs_alone():
     texts = [word.text for word in geometry_of(PdfPage(words("ann@example.org a+b c&d x#y", 72, 700))).words]
     assert texts == ["ann@example.org", "a+b", "c&d", "x#y"]
+
+
+def test_coordinates_beyond_any_page_do_not_upset_the_rest():
+    content = "1e38 0 0 1e38 0 0 cm 1e38 1e38 m 1e38 5 l 3e38 3e38 l S " + words("kept", 72, 700)
+    found = geometry_of(PdfPage("q " + content + " Q " + words("seen", 72, 600)))
+    assert "seen" in [word.text for word in found.words]
