@@ -22,6 +22,7 @@ FAR = 1e9
 WIDE_BLANKS = 2.0  # a blank that many times as wide as usual parts two segments
 WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
+AT_ONCE = 256  # segments compared in one matrix: bounds its memory
 MANY_LINES = 7
 OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
@@ -135,12 +136,13 @@ def _over_columns(segments: Sequence[Segment], lines: Sequence[Line]) -> list[bo
     if not gaps:
         return [False] * len(segments)
     line, left, right = np.array(gaps).T
-    x0, x1 = (np.array([[getattr(s.box, side)] for s in segments]) for side in ("x0", "x1"))
-    covered = np.minimum(x1, right) - np.maximum(x0, left) >= 0.5 * (right - left)
-    firsts = np.flatnonzero(np.diff(line, prepend=-1))
-    counts = np.logical_or.reduceat(covered, firsts, axis=1).sum(axis=1)
-    enough: list[bool] = (counts >= max(1, 0.25 * (len(lines) - 1))).tolist()
-    return enough
+    firsts, needed = np.flatnonzero(np.diff(line, prepend=-1)), max(1, 0.25 * (len(lines) - 1))
+    over: list[bool] = []
+    for at in range(0, len(segments), AT_ONCE):
+        x0, x1 = np.array([(s.box.x0, s.box.x1) for s in segments[at : at + AT_ONCE]]).T[:, :, None]
+        covered = np.minimum(x1, right) - np.maximum(x0, left) >= 0.5 * (right - left)
+        over += (np.logical_or.reduceat(covered, firsts, axis=1).sum(axis=1) >= needed).tolist()
+    return over
 
 
 def _covered(ink: Sequence[Span], few: int) -> list[Span]:

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import mark_headers
 from nemo_retriever_dagster.extract.tables.lines import cell_text, text_lines
 from nemo_retriever_dagster.extract.tables.refine import split_rows, split_wide
-from nemo_retriever_dagster.extract.tables.ruled import Field, coordinates, fields, frames, strokes, walls
+from nemo_retriever_dagster.extract.tables.ruled import MAX_FIELDS, Field, coordinates, fields, frames, strokes, walls
 from nemo_retriever_dagster.extract.tables.tokens import is_value
 from nemo_retriever_dagster.model import Box, Cell, Table
 
@@ -41,7 +41,7 @@ def _grid_table(frame: Frame, words: Sequence[Glyphs], height: float) -> FoundTa
     box, slack = frame.box, 0.3 * height
     x = coordinates(frame.upright, box.x0, box.x1, slack)
     y = coordinates(frame.across, box.y0, box.y1, slack)
-    if len(x) < FEWEST or len(y) <= FEWEST:
+    if len(x) < FEWEST or len(y) <= FEWEST or len(x) * len(y) > MAX_FIELDS:
         return None
     drawn = fields(walls(frame.across, y, x, slack), walls(frame.upright, x, y, slack))
     filled = split_wide(fill(drawn, words, x, y), x, 0.25 * height, height)

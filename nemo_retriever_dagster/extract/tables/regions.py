@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import re
+from bisect import bisect_right
+from itertools import islice, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.tables.lines import Line, Segment
     from nemo_retriever_dagster.model import Box
 
+_CAPTION = re.compile(r"(?:table|figure|fig\.|exhibit|chart|tableau|tabelle|tabla|tabella)\s*\d", re.IGNORECASE)
 PROSE_WORDS = 5  # a line of prose has as many words on average
 LONE_PROSE_WORDS = 12
 FIRST_LINE_INDENT = 5.0  # heights of a line
@@ -78,11 +81,14 @@ def _has_columns(stack: Sequence[Segment], scale: Scale) -> bool:
 
 def _stacks(lines: Sequence[Line], height: float) -> list[list[Segment]]:
     stacks: list[list[Segment]] = []
+    growing: list[list[Segment]] = []
     for line in lines:
+        growing = [stack for stack in growing if line.box.y0 - stack[-1].box.y1 < height]
         for segment in line.segments:
-            stack = next((s for s in reversed(stacks) if _stacked(s[-1], segment, height)), None)
+            stack = next((s for s in reversed(growing) if _stacked(s[-1], segment, height)), None)
             if stack is None:
                 stacks.append([segment])
+                growing.append(stacks[-1])
             else:
                 stack.append(segment)
     return stacks
@@ -132,10 +138,12 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[S
 
     No run goes past one of ``barriers``, the boxes of paragraphs and of tables already found.
     """
+    barriers = sorted(barriers, key=_middle)
     found: list[list[Line]] = []
     i = free = 0
     while i < len(lines):
-        run, end = _run(lines, i, barriers, scale) if len(lines[i].segments) > 1 else ([], i + 1)
+        opens = len(lines[i].segments) > 1 and not _caption(lines[i])
+        run, end = _run(lines, i, barriers, scale) if opens else ([], i + 1)
         if len(run) > 1:
             tail = _tail(lines[end:], run, scale)
             end += len(tail)
@@ -146,6 +154,11 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[S
             free = end
         i = end if len(run) > 1 else i + 1
     return [part for run in found for part in _apart(run, scale)]
+
+
+def _caption(line: Line) -> bool:
+    """Tell whether a line starts like the caption of a table or a figure."""
+    return bool(_CAPTION.match(" ".join(segment.text for segment in line.segments)))
 
 
 def _heads(above: Sequence[Line], run: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> bool:
@@ -197,10 +210,17 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
 def _barred(above: Box, below: Box, barriers: Sequence[Box]) -> bool:
     both = above.union(below)
     top, bottom = (above.y0 + above.y1) / 2, (below.y0 + below.y1) / 2
-    return any(
-        top < (b.y0 + b.y1) / 2 < bottom + 0.2 * below.height and min(b.x1, both.x1) > max(b.x0, both.x0)
-        for b in barriers
-    )
+    first = bisect_right(barriers, top, key=_middle)
+    for barrier in islice(barriers, first, None):
+        if _middle(barrier) >= bottom + 0.2 * below.height:
+            break
+        if min(barrier.x1, both.x1) > max(barrier.x0, both.x0):
+            return True
+    return False
+
+
+def _middle(box: Box) -> float:
+    return (box.y0 + box.y1) / 2
 
 
 def _keeps(gaps: Sequence[Span], shared: Sequence[Span], line: Line) -> bool:

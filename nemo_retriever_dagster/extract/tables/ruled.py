@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.geometry import Ruling
 
 WALL_SHARE = 0.6  # of a field's side that rulings must cover to count as a wall
+MAX_FIELDS = 100_000  # of a grid, for the same reason
 MAX_LINES = 4000  # of a page; a page with more is a drawing, and would cost seconds
 
 
@@ -150,14 +152,19 @@ def walls(lines: Sequence[Stroke], places: Sequence[float], ends: Sequence[float
     """
     stand = np.zeros((len(places), len(ends) - 1), dtype=bool)
     starts, stops = np.array(ends[:-1]), np.array(ends[1:])
+    ordered = sorted(lines, key=_at)
     for i, place in enumerate(places):
         covered = np.zeros(len(starts))
-        for line in lines:
-            if abs(line.at - place) <= slack:
-                covered += np.clip(np.minimum(stops, line.end) - np.maximum(starts, line.start), 0, None)
+        near = slice(bisect_left(ordered, place - slack, key=_at), bisect_right(ordered, place + slack, key=_at))
+        for line in ordered[near]:
+            covered += np.clip(np.minimum(stops, line.end) - np.maximum(starts, line.start), 0, None)
         stand[i] = covered >= WALL_SHARE * (stops - starts)
     stand[0] = stand[-1] = True
     return stand
+
+
+def _at(line: Stroke) -> float:
+    return line.at
 
 
 def fields(across: NDArray[np.bool_], upright: NDArray[np.bool_]) -> list[Field]:

@@ -33,11 +33,6 @@ _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
 LONGEST_PAGE = 3  # digits
 
 
-def is_number(text: str) -> bool:
-    """Tell whether all of ``text`` is an amount: signs, currency, digits, a unit."""
-    return bool(_NUMBER.fullmatch(text))
-
-
 @lru_cache(maxsize=8192)
 def is_value(text: str) -> bool:
     """Tell whether ``text`` is an amount or the sign for none (a dash, n/a)."""
