@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.batch import IngestError
     from nemo_retriever_dagster.corpus import (
         DocumentCorpus,
+        DocumentCorpusComponent,
         DocumentOutcome,
         EnginesResource,
         MilvusResource,
+        NimResource,
         StateResource,
         materialize_documents,
     )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Document",
     "DocumentCorpus",
+    "DocumentCorpusComponent",
     "DocumentOutcome",
     "EnginesResource",
     "Failure",
@@ -41,6 +44,7 @@ __all__ = [
     "LazyLoadedList",
     "Limits",
     "MilvusResource",
+    "NimResource",
     "Pipeline",
     "Receipt",
     "Retriever",
@@ -53,6 +57,7 @@ __all__ = [
 _HOMES = {
     "Document": "model",
     "DocumentCorpus": "corpus",
+    "DocumentCorpusComponent": "corpus",
     "DocumentOutcome": "corpus",
     "EnginesResource": "corpus",
     "Failure": "model",
@@ -63,6 +68,7 @@ _HOMES = {
     "LazyLoadedList": "results",
     "Limits": "limits",
     "MilvusResource": "corpus",
+    "NimResource": "corpus",
     "Pipeline": "pipeline",
     "Receipt": "model",
     "Retriever": "retriever",

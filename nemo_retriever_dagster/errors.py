@@ -13,6 +13,7 @@
     |   +-- EngineUnavailableError, EngineReplyError
     |   +-- StoreUnavailableError, StoreLockedError, VerificationError
     |   +-- SourceUnavailableError
+    |   |   +-- DocumentGoneError (this one document; it counts as data, so it is not retried)
     |   +-- StorageError (artifacts, images, ledger)
     |       +-- StorageFullError, ArtifactDamagedError, LedgerDamagedError
     +-- MisuseError            the caller: an option, a path, a missing dependency
@@ -190,6 +191,13 @@ class VerificationError(InfrastructureError):
 
 class SourceUnavailableError(InfrastructureError):
     """The source of the documents cannot be read."""
+
+
+class DocumentGoneError(SourceUnavailableError):
+    """The document is not in the source any more."""
+
+    category = Category.DATA
+    default_hint = "Was it deleted or renamed? What is left of it in the collection, discovery takes out."
 
 
 class StorageError(InfrastructureError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DELETIONS_AT_ONCE = 10
 DELETED_SHARE = 0.2
+_PRESENT = ("new", "changed", "unfinished", "outdated", "failed", "unchanged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,11 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """Return the number of documents under each word."""
-        words = ("new", "changed", "unfinished", "outdated", "failed", "unchanged", "vanished")
-        return {word: len(getattr(self, word)) for word in words}
+        return {word: len(getattr(self, word)) for word in (*_PRESENT, "vanished")}
+
+    def keys(self) -> list[str]:
+        """Return the keys of all documents that the source has."""
+        return [document.key for word in _PRESENT for document in getattr(self, word)]
 
 
 def compare(
@@ -95,7 +99,7 @@ def _outdated(made_by: Mapping[str, str], fingerprints: Mapping[str, Mapping[Sta
 class MassDeletionError(InfrastructureError):
     """Suspiciously many documents vanished at once; nothing was deleted."""
 
-    default_hint = "Is the source mounted and whole? If they are really gone, delete with force."
+    default_hint = "Is the source mounted and whole? If they are really gone, raise the corpus's max_deletions."
 
 
 def check_deletion(vanished: int, known: int, *, max_deletions: int | None = None) -> None:

@@ -20,7 +20,7 @@ from nemo_retriever_dagster import extraction, stages
 from nemo_retriever_dagster.commit import generation_of
 from nemo_retriever_dagster.engines.ports import Caption, Engines
 from nemo_retriever_dagster.engines.usage import metered
-from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
 from nemo_retriever_dagster.extract.sniff import detect_format
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Failure, Receipt
@@ -102,7 +102,8 @@ class Runner:
             return await self.stage(stage, work)
         except Exception as error:  # noqa: BLE001 - one document's error, of whatever kind, must not stop the others
             _log.debug("%s failed at %s", work.document.uri, stage, exc_info=True)
-            return Failure.of(work.document, stage, error, run_id=self.run_id)
+            at = Stage.SOURCE if isinstance(error, SourceUnavailableError) else stage
+            return Failure.of(work.document, at, error, run_id=self.run_id)
 
     async def through(self, result: Result, wanted: Sequence[Stage]) -> Result:
         """Take a document through several stages, as far as it gets; a Failure is handed on as it is."""
@@ -165,10 +166,12 @@ class Runner:
 
     async def _split_new(self, work: Work, place: str) -> dict[str, Any]:
         elements = await self._elements(work)
-        return await self._call(self._split_elements, elements, place, work.counts.get("pages", 0))
+        return await self._call(self._split_elements, elements, place, work)
 
-    def _split_elements(self, elements: Sequence[Element], place: str, pages: int) -> dict[str, Any]:
+    def _split_elements(self, elements: Sequence[Element], place: str, work: Work) -> dict[str, Any]:
         task, embedder = self.pipeline.split, self.equipment.engines.embedder
+        if task is not None and not task.applies_to(work.document.format):
+            task = None
         kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
         token = task.hf_access_token.get_secret_value() if task and task.hf_access_token else None
         chunks = stages.split(
@@ -181,7 +184,7 @@ class Runner:
             max_bytes=_STORE_TEXT_BYTES,
         )
         self.equipment.shelf.put_chunks(place, chunks)
-        return {**stages.counts(elements, chunks, kept), "pages": pages}
+        return {**stages.counts(elements, chunks, kept), "pages": work.counts.get("pages", 0)}
 
     async def _caption(self, work: Work) -> Step:
         place, reused, work = await self._step(Stage.CAPTION, work, self._caption_new, counted=False)

@@ -9,7 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nemo_retriever_dagster.errors import InvalidOptionError, SourceNotFoundError, SourceUnavailableError
+from nemo_retriever_dagster.errors import (
+    DocumentGoneError,
+    InvalidOptionError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+)
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Document
 from nemo_retriever_dagster.source_local import LocalPlace
@@ -111,7 +116,7 @@ class Source:
             with (place or self._place(document.uri)).fetch(document.uri) as fetched:
                 yield fetched
         except SourceNotFoundError as error:
-            raise SourceUnavailableError(f"{document.uri} has gone since it was listed.") from error
+            raise DocumentGoneError(f"{document.uri} has gone since it was listed.") from error
 
     def _place(self, spec: str) -> _Place:
         if not spec.strip():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
-from nemo_retriever_dagster.corpus.removal import remove_documents
+from nemo_retriever_dagster.corpus.removal import orphans, remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
@@ -50,13 +50,13 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     def discover(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             plan = look(corpus, ledger)
-            requests = run_requests(corpus, context.instance, plan.arrived)
-            ledger.remember(corpus.name, plan.arrived)
+            requests = run_requests(corpus, context.instance, ledger, plan.arrived)
+        lost = [*plan.vanished, *orphans(corpus, context.instance, {*plan.keys(), *plan.vanished})]
         try:
-            check_deletion(len(plan.vanished), _known(plan), max_deletions=corpus.max_deletions)
-            requests += _removal_requests(corpus, plan.vanished)
+            check_deletion(len(lost), len(lost) + len(plan.keys()) - len(plan.new), max_deletions=corpus.max_deletions)
+            requests += _removal_requests(corpus, lost)
         except MassDeletionError as error:
-            context.log.error(str(error))
+            context.log.warning(str(error))
             if not requests:
                 return dg.SkipReason(str(error))
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_words(plan))
@@ -79,30 +79,39 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         engines = getattr(context.resources, ENGINES).engines(corpus.pipeline, settings)
         with Ledger(settings.ledger) as ledger:
             plan = look(corpus, ledger, engines)
-            requests = run_requests(corpus, context.instance, plan.due, again=str(context.scheduled_execution_time))
-            ledger.remember(corpus.name, plan.due)
+            requests = run_requests(
+                corpus, context.instance, ledger, plan.due, again=str(context.scheduled_execution_time)
+            )
         return requests or dg.SkipReason(_words(plan))
 
     return reconcile
 
 
 def run_requests(
-    corpus: "DocumentCorpus", instance: dg.DagsterInstance, documents: Sequence[Document], *, again: str = ""
+    corpus: "DocumentCorpus",
+    instance: dg.DagsterInstance,
+    ledger: Ledger,
+    documents: Sequence[Document],
+    *,
+    again: str = "",
 ) -> list[dg.RunRequest]:
-    """Add the documents' partitions and return ranged run requests for them.
+    """Add the documents' partitions and return ranged run requests for them, at most ``runs_per_tick``.
 
+    Only the documents that are asked for are remembered, so that the next tick finds the rest as new as this one did.
     The run key is made of the versions, so that one version is run once; ``again`` makes the key another one.
     """
     add_keys(instance, corpus.partitions_def, (document.key for document in documents))
-    versions = {document.key: document.version for document in documents}
-    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name))
+    known = {document.key: document for document in documents}
+    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name)) if known else ()
+    groups = ranges(known, order, corpus.batch_size)[: corpus.runs_per_tick]
+    ledger.remember(corpus.name, [known[key] for keys in groups for key in keys])
     return [
         dg.RunRequest(
-            run_key=stable_id(again, *(f"{key}={versions[key]}" for key in keys)),
+            run_key=stable_id(again, *(f"{key}={known[key].version}" for key in keys)),
             job_name=f"{corpus.name}_ingest",
             tags=range_tags(keys),
         )
-        for keys in ranges(versions, order, corpus.batch_size)
+        for keys in groups
     ]
 
 
@@ -126,17 +135,13 @@ def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
     )
     def remove(context: dg.OpExecutionContext) -> None:
         removed = remove_documents(corpus, context, list(context.op_config["keys"]))
-        context.log.info(f"{len(removed)} documents removed: {', '.join(removed)}")
+        context.log.info("%d documents removed: %s", len(removed), ", ".join(removed))
 
     @dg.job(name=f"{corpus.name}_remove", executor_def=dg.in_process_executor)
     def removal() -> Any:
         remove()
 
     return removal
-
-
-def _known(plan: Plan) -> int:
-    return sum(plan.counts().values()) - len(plan.new)
 
 
 def _words(plan: Plan) -> str:

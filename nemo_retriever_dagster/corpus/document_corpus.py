@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from nemo_retriever_dagster.corpus.checks import checks
 from nemo_retriever_dagster.corpus.discovery import discovery_sensor, reconcile_schedule, removal_job
 from nemo_retriever_dagster.corpus.ops import plan_op, stage_op
-from nemo_retriever_dagster.corpus.resources import (
-    ENGINES,
-    STATE,
-    STORE,
-    EnginesResource,
-    MilvusResource,
-    StateResource,
-)
+from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
@@ -64,6 +58,7 @@ class DocumentCorpus:
         tags: Mapping[str, str] | None = None,
         sensor_interval: int = 60,
         cron: str = "0 3 * * *",
+        runs_per_tick: int = 25,
         max_deletions: int | None = None,
         preview: bool = True,
     ) -> None:
@@ -72,18 +67,19 @@ class DocumentCorpus:
         ``source`` is a path, glob, folder or fsspec URI, or a list of them, with ``storage_options`` for fsspec. A run
         takes at most ``batch_size`` documents, ``concurrency`` of them at once, in ``workers`` parser processes (0: one
         a core). ``pools`` names the Dagster pool of a stage. The sensor looks for new and changed documents every
-        ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. More than
+        ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. Either asks for
+        at most ``runs_per_tick`` runs at a time and leaves the rest to its next tick. More than
         ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not deleted but reported.
         ``preview`` False keeps the documents' text out of the event log.
         """
         if not _NAME.fullmatch(name):
             hint = "Use lower-case letters, digits and underscores, a letter first."
             raise InvalidOptionError(f"{name!r} is no name for a corpus.", hint=hint)
-        if batch_size < 1:
-            raise InvalidOptionError(f"batch_size is {batch_size}.", hint="Give the number of documents of a run.")
+        if min(batch_size, runs_per_tick) < 1:
+            raise InvalidOptionError("batch_size and runs_per_tick count from 1.", hint="200 and 25 are the defaults.")
         self.name = name
         self.pipeline = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
-        self.batch_size = batch_size
+        self.batch_size, self.runs_per_tick = batch_size, runs_per_tick
         self.max_deletions = max_deletions
         self.sensor_interval, self.cron = sensor_interval, cron
         self.partitions_def = dg.DynamicPartitionsDefinition(name=f"{name}_documents")
@@ -141,8 +137,21 @@ class DocumentCorpus:
         """The job that materializes partitions of the asset; sensor and schedule launch it."""
         return dg.define_asset_job(
             f"{self.name}_ingest",
-            selection=dg.AssetSelection.assets(self.key),
-            partitions_def=self.partitions_def,
+            selection=dg.AssetSelection.assets(self.key).without_checks(),
+            executor_def=dg.in_process_executor,
+        )
+
+    @cached_property
+    def checks(self) -> list[dg.AssetChecksDefinition]:
+        """The asset checks: ``verify`` (rows against receipts) and ``silent_loss``."""
+        return checks(self, pool=self._pools.get(Stage.UPLOAD))
+
+    @cached_property
+    def verify_job(self) -> Any:
+        """The job that runs the checks over the whole corpus."""
+        return dg.define_asset_job(
+            f"{self.name}_checks",
+            selection=dg.AssetSelection.checks(*self.checks),
             executor_def=dg.in_process_executor,
         )
 
@@ -163,13 +172,14 @@ class DocumentCorpus:
 
     def resources(self) -> dict[str, Any]:
         """Return the default resources; give your own under the same keys to ``definitions``."""
-        return {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
+        return dict(DEFAULTS)
 
     def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-        """Return asset, jobs, sensor, schedule and resources, to be merged with others'."""
+        """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others."""
         return dg.Definitions(
             assets=[self.asset],
-            jobs=[self.job, self.removal_job],
+            asset_checks=self.checks,
+            jobs=[self.job, self.removal_job, self.verify_job],
             sensors=[self.sensor],
             schedules=[self.schedule],
             resources={**self.resources(), **(resources or {})},

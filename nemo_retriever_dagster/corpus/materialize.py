@@ -10,6 +10,7 @@ import dagster as dg
 from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
 from nemo_retriever_dagster.corpus.resources import STATE
 from nemo_retriever_dagster.corpus.runs import materialized_by, observed_by
+from nemo_retriever_dagster.errors import redact
 from nemo_retriever_dagster.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -82,16 +83,27 @@ def _outcomes(
 ) -> dict[str, DocumentOutcome]:
     good = materialized_by(instance, result.run_id, corpus.key)
     bad = observed_by(instance, result.run_id, corpus.key)
+    broken = _broken_off(result)
     return {
         key: DocumentOutcome(
             key=key,
             uri=documents[key].uri if key in documents else "",
             succeeded=key in good,
             run_id=result.run_id,
-            metadata=_values(good.get(key) or bad.get(key)),
+            metadata=_values(good.get(key) or bad.get(key)) or broken,
         )
         for key in keys
     }
+
+
+def _broken_off(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Return why a run ended before it could say what became of its documents; empty if it did say."""
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            cause = redact(event.step_failure_data.error.to_string().strip().splitlines()[0])
+            hint = "The run broke off before it came to settle; its log has the whole error."
+            return {"stage": event.step_key, "category": "infrastructure", "cause": cause, "hint": hint}
+    return {}
 
 
 def _values(event: dg.AssetMaterialization | dg.AssetObservation | None) -> dict[str, Any]:

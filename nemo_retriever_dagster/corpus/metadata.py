@@ -9,21 +9,22 @@ import dagster as dg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nemo_retriever_dagster.model import Failure
-    from nemo_retriever_dagster.shape import Made
+    from nemo_retriever_dagster.model import Chunk, Failure
     from nemo_retriever_dagster.work import Work
 
 DATA_VERSION = "dagster/data_version"
 CARRIED = "carried_over_from_run"
+GENERATION = "generation"
 _PREVIEW_CHARS = 600
 
 
-def success(key: dg.AssetKey, work: Work, made: Made | None, collections: Sequence[str]) -> dg.AssetMaterialization:
-    """Return the materialization of one document."""
+def success(key: dg.AssetKey, work: Work, collections: Sequence[str], shown: str | None) -> dg.AssetMaterialization:
+    """Return the materialization of one document; ``shown`` is its preview in Markdown, None for none."""
     document = work.document
     metadata: dict[str, Any] = {
         "source": dg.MetadataValue.path(document.uri),
         "sha256": document.sha256,
+        GENERATION: work.generation,
         "format": document.format,
         "bytes": document.size,
         **{name: int(count) for name, count in work.counts.items()},
@@ -38,14 +39,14 @@ def success(key: dg.AssetKey, work: Work, made: Made | None, collections: Sequen
         for field in ("requests", "retries", "items", "tokens"):
             if getattr(usage, field):
                 metadata[f"usage/{name}/{field}"] = getattr(usage, field)
-    if made is not None:
-        metadata["preview"] = dg.MetadataValue.md(_preview(made))
+    if shown is not None:
+        metadata["preview"] = dg.MetadataValue.md(shown)
     return dg.AssetMaterialization(key, partition=document.key, metadata=metadata, tags={DATA_VERSION: document.sha256})
 
 
-def _preview(made: Made) -> str:
+def preview(chunks: Sequence[Chunk]) -> str:
     """Return the beginning of the document as it was cut, quoted so that nothing in it can act as Markdown."""
-    text = "\n\n".join(chunk.text for chunk in made.chunks[:3] if chunk.text)[:_PREVIEW_CHARS]
+    text = "\n\n".join(chunk.text for chunk in chunks[:3] if chunk.text)[:_PREVIEW_CHARS]
     fence = "`" * max(3, 1 + max((len(run) for run in _runs(text)), default=0))
     return f"{fence}text\n{text}\n{fence}" if text else "(no text)"
 

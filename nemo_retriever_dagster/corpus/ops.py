@@ -1,13 +1,15 @@
 """The ops of a corpus: ``plan``, one a stage, each taking many documents on and handing small references over."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
+from nemo_retriever_dagster.corpus.interim import Interim
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
-from nemo_retriever_dagster.corpus.runs import materialized_by
-from nemo_retriever_dagster.corpus.session import Plant, ledger_of, session, through
+from nemo_retriever_dagster.corpus.runs import materialized_by, standing
+from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, through
 from nemo_retriever_dagster.errors import Category, Stage
 from nemo_retriever_dagster.model import Failure
 from nemo_retriever_dagster.work import Result, Work, result_from_json, result_to_json
@@ -17,7 +19,10 @@ _PASSING = {str(Category.TRANSIENT), str(Category.INFRASTRUCTURE)}
 
 
 def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
-    """Return the op that says which documents a run takes on: all of its partitions but those its parent got through."""
+    """Return the op that says which documents a run takes on.
+
+    They are all of its partitions but those that its parent got through and that are still as the parent left them.
+    """
 
     @dg.op(
         name=f"{plant.name}__plan",
@@ -26,11 +31,12 @@ def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
         out={MADE: dg.Out(list)},
     )
     def plan(context: dg.OpExecutionContext) -> list[dict[str, Any]]:
-        done = materialized_by(context.instance, context.run.parent_run_id, key)
-        todo = [partition for partition in context.partition_keys if partition not in done]
+        parents = materialized_by(context.instance, context.run.parent_run_id, key)
         with ledger_of(context) as ledger:
+            done = standing(parents, ledger.versions(plant.name) if parents else {})
+            todo = [partition for partition in context.partition_keys if partition not in done]
             begun = plant.begin(ledger, todo, context.run_id)
-        context.log.info(f"{len(todo)} documents to do, {len(done)} done by the parent run")
+        context.log.info("%d documents to do, %d done by the parent run", len(todo), len(done))
         return [result_to_json(result) for result in begun]
 
     return plan
@@ -39,8 +45,7 @@ def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
 def stage_op(plant: Plant, stage: Stage, *, pool: str | None, policy: dg.RetryPolicy) -> dg.OpDefinition:
     """Return the op that takes documents through one stage.
 
-    Documents that failed for a passing reason are tried again under the op's retry policy; what the others got is found
-    in the artifacts, so a retry costs them nothing.
+    Documents that failed for a passing reason, and no others, are tried again under the op's retry policy.
     """
 
     @dg.op(
@@ -54,17 +59,37 @@ def stage_op(plant: Plant, stage: Stage, *, pool: str | None, policy: dg.RetryPo
     )
     def run_stage(context: dg.OpExecutionContext, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = [result_from_json(item) for item in documents]
-        if not any(isinstance(result, Work) for result in before):
-            return documents
-        with session(plant, context, [stage]) as runner:
-            after = through(runner, before, [stage])
-        _report(context, stage, before, after)
+        interim = Interim(settings_of(context), context.run_id, stage)
+        after = _try(plant, context, stage, before, interim.load() if context.retry_number else None)
         if context.retry_number < policy.max_retries and any(_passing(result) for result in _fresh(before, after)):
+            interim.keep(after)
             wait = policy.calculate_delay(context.retry_number + 1)
             raise dg.RetryRequested(max_retries=policy.max_retries, seconds_to_wait=wait)
+        interim.drop()
         return [result_to_json(result) for result in after]
 
     return run_stage
+
+
+def _try(
+    plant: Plant,
+    context: dg.OpExecutionContext,
+    stage: Stage,
+    before: Sequence[Result],
+    former: Sequence[Result] | None,
+) -> list[Result]:
+    """Take through ``stage`` what has not been, or what failed for a passing reason at the ``former`` try."""
+    after = list(before if former is None else former)
+    places = [
+        i for i, result in enumerate(before) if isinstance(result, Work) and (former is None or _passing(former[i]))
+    ]
+    if not places:
+        return after
+    tried = through(plant, context, [before[i] for i in places], [stage])
+    for i, result in zip(places, tried, strict=True):
+        after[i] = replace(result, attempts=context.retry_number + 1) if isinstance(result, Failure) else result
+    _report(context, stage, tried)
+    return after
 
 
 def _passing(result: Result) -> bool:
@@ -77,11 +102,11 @@ def _fresh(before: Sequence[Result], after: Sequence[Result]) -> list[Failure]:
     return [result for former, result in pairs if isinstance(result, Failure) and isinstance(former, Work)]
 
 
-def _report(context: dg.OpExecutionContext, stage: Stage, before: Sequence[Result], after: Sequence[Result]) -> None:
-    failed = _fresh(before, after)
-    reused = sum(isinstance(result, Work) and stage in result.reused for result in after)
-    passed = sum(isinstance(result, Work) for result in after)
-    context.log.info(f"{stage}: {passed} documents ({reused} found done), {len(failed)} failed")
+def _report(context: dg.OpExecutionContext, stage: Stage, tried: Sequence[Result]) -> None:
+    passed = [result for result in tried if isinstance(result, Work)]
+    failed = [result for result in tried if isinstance(result, Failure)]
+    reused = sum(stage in work.reused for work in passed)
+    context.log.info("%s: %d documents (%d found done), %d failed", stage, len(passed), reused, len(failed))
     for failure in failed:
         context.log.warning(failure.message)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, SecretStr
 
+from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
 from nemo_retriever_dagster.equip import engines_for
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -36,7 +37,7 @@ class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def settings(self) -> Settings:
         """Return the surroundings with this resource's fields over them."""
-        fields = {
+        fields: dict[str, Any] = {
             "state_dir": Path(self.state_dir) if self.state_dir else None,
             "artifacts_uri": self.artifacts_uri,
             "artifacts_options": self.artifacts_options,
@@ -74,15 +75,76 @@ class MilvusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
 
-class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The engines of a corpus: local ones, or the NIMs that the pipeline and the environment name."""
+class NimResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """One NIM: where it is and how hard it may be pressed. Times are seconds; see `NimEndpoint` for every field."""
 
-    _engines: dict[int, Any] = PrivateAttr(default_factory=dict)
+    urls: str = Field(description="The address that is called; several equal ones separated by commas.")
+    model: str = ""
+    api_key: str = Field(default="", repr=False, description="For a hosted NIM; give it as EnvVar.")
+    timeout: float = Field(default=60.0, description="For one attempt.")
+    deadline: float = Field(default=300.0, description="For one request with all its attempts and waits.")
+    concurrency: int = Field(default=8, description="Requests in flight at most.")
+    batch: int = Field(default=0, description="Inputs a request; 0 for the NIM's own usual number.")
+    rate_limit: float = Field(default=0.0, description="Requests a minute; 0 for no limit.")
+    attempts: int = Field(default=5, description="Of one request; after that the op's retry policy takes over.")
+    dimensions: int = Field(default=0, description="Length of an embedder's vectors; 0 for the model's own.")
+
+    def endpoint(self) -> NimEndpoint:
+        """Return the endpoint; `InvalidOptionError` names a value that cannot be."""
+        return NimEndpoint(
+            urls=self.urls,
+            model=self.model,
+            api_key=SecretStr(self.api_key) if self.api_key else None,
+            timeout=self.timeout,
+            deadline=self.deadline,
+            concurrency=self.concurrency,
+            batch=self.batch,
+            rate_limit=self.rate_limit,
+            attempts=self.attempts,
+            dimensions=self.dimensions,
+        )
+
+
+class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The engines of a corpus, one field a port.
+
+    An empty port has the NIM that the pipeline or the environment names, else the local engine.
+    """
+
+    # Dagster reads these annotations at run time and knows nested resources as Optional only.
+    embedder: Optional[NimResource] = None  # noqa: UP045
+    captioner: Optional[NimResource] = None  # noqa: UP045
+    ocr: Optional[NimResource] = None  # noqa: UP045
+    page_elements: Optional[NimResource] = None  # noqa: UP045
+    table_structure: Optional[NimResource] = None  # noqa: UP045
+    graphic_elements: Optional[NimResource] = None  # noqa: UP045
+    page_parser: Optional[NimResource] = None  # noqa: UP045
+    transcriber: Optional[NimResource] = None  # noqa: UP045
+
+    _engines: dict[int, tuple[Pipeline, Engines]] = PrivateAttr(default_factory=dict)
 
     def engines(self, pipeline: Pipeline, settings: Settings) -> Engines:
-        """Return the engines for ``pipeline``; they are made once a process and keep their sessions."""
+        """Return the engines for ``pipeline``; they are made once a run and process, and keep their sessions."""
         key = id(pipeline)
         if key not in self._engines:
-            self._engines[key] = engines_for(pipeline, settings)
-        found: Engines = self._engines[key]
-        return found
+            self._engines[key] = (pipeline, self._make(pipeline, settings))
+        return self._engines[key][1]
+
+    def _make(self, pipeline: Pipeline, settings: Settings) -> Engines:
+        nims = {port: getattr(self, port) for port in _PORTS}
+        endpoints = {port: nim.endpoint() for port, nim in nims.items() if nim is not None}
+        return nim_engines(endpoints, engines_for(pipeline, settings))
+
+
+_PORTS = (
+    "embedder",
+    "captioner",
+    "ocr",
+    "page_elements",
+    "table_structure",
+    "graphic_elements",
+    "page_parser",
+    "transcriber",
+)
+DEFAULTS: dict[str, Any] = {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
+"""The resources of every corpus that is given no others: the same objects, so that definitions can be merged."""

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from nemo_retriever_dagster.corpus.metadata import DATA_VERSION, GENERATION
+from nemo_retriever_dagster.ledger import DocumentStatus
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from nemo_retriever_dagster.ledger import DocumentState
 
 _PAGE = 1_000
 
@@ -25,8 +30,9 @@ def _records(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventTyp
 def materialized_by(
     instance: dg.DagsterInstance, run_id: str | None, key: dg.AssetKey
 ) -> dict[str, dg.AssetMaterialization]:
-    """Return the materializations of the asset that a run logged, by partition; the implicit ones, which say nothing of
-    the document, are left out.
+    """Return the materializations of the asset that a run logged, by partition.
+
+    The implicit ones, which say nothing of the document, are left out.
     """
     if run_id is None:
         return {}
@@ -36,6 +42,22 @@ def materialized_by(
         if event is not None and event.asset_key == key and event.partition and event.metadata:
             found[event.partition] = event
     return found
+
+
+def standing(
+    events: Mapping[str, dg.AssetMaterialization], states: Mapping[str, DocumentState]
+) -> dict[str, dg.AssetMaterialization]:
+    """Return the materializations that still say how things are.
+
+    No later run wrote the document's rows anew, and no other version of it has been seen since.
+    """
+    return {key: event for key, event in events.items() if key in states and _stands(event, states[key])}
+
+
+def _stands(event: dg.AssetMaterialization, state: DocumentState) -> bool:
+    generation = event.metadata[GENERATION].value if GENERATION in event.metadata else ""
+    said = ((event.tags or {}).get(DATA_VERSION), generation)
+    return state.status is DocumentStatus.CURRENT and said == (state.sha256, state.generation)
 
 
 def observed_by(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> dict[str, dg.AssetObservation]:

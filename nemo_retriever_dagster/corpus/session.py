@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE
 from nemo_retriever_dagster.equip import equipped, prepare
-from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
+from nemo_retriever_dagster.errors import DocumentGoneError, RetrieverError, Stage
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.runner import Runner
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from nemo_retriever_dagster.ledger import DocumentState
     from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.settings import Settings
@@ -95,9 +96,20 @@ def session(plant: Plant, context: dg.OpExecutionContext, stages: Sequence[Stage
             store.close()
 
 
-def through(runner: Runner, results: Sequence[Result], stages: Sequence[Stage]) -> list[Result]:
-    """Take results through ``stages`` and wait."""
-    return portal.run(runner.all_through(results, stages))
+def through(
+    plant: Plant, context: dg.OpExecutionContext, begun: Sequence[Result], stages: Sequence[Stage]
+) -> list[Result]:
+    """Take results through ``stages`` and wait.
+
+    What keeps the stages from beginning at all (an engine that is down, a store that another run holds) is a Failure of
+    each document, so that it is told, retried and settled as any other.
+    """
+    try:
+        with session(plant, context, stages) as runner:
+            return portal.run(runner.all_through(begun, stages))
+    except RetrieverError as error:
+        failed = {"stage": stages[-1], "error": error, "run_id": context.run_id}
+        return [r if isinstance(r, Failure) else Failure.of(r.document, **failed) for r in begun]
 
 
 def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Document]:
@@ -106,7 +118,7 @@ def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Documen
     A key that neither knows is left out.
     """
     states = ledger.versions(plant.name)
-    known = {key: states[key] for key in keys if key in states}
+    known = {key: states[key] for key in keys if key in states and _seen(states[key])}
     documents = {k: Document(uri=s.uri, key=k, size=s.size, version=s.version) for k, s in known.items()}
     if len(documents) < len(keys):
         missing = set(keys) - set(documents)
@@ -116,9 +128,14 @@ def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Documen
     return documents
 
 
+def _seen(state: DocumentState) -> bool:
+    """Whether the document was ever seen at the source: a failure is also kept of one that was not."""
+    return bool(state.version) or state.size >= 0
+
+
 def start(documents: Mapping[str, Document], key: str, run_id: str) -> Result:
     """Return the work on one document, or the Failure that it is gone."""
     if key in documents:
         return Work(document=documents[key])
-    error = SourceUnavailableError("The document is not in the source.", hint="It was deleted or renamed since.")
+    error = DocumentGoneError("No document of the source has this partition key.")
     return Failure.of(Document(uri=key, key=key), Stage.SOURCE, error, run_id=run_id)

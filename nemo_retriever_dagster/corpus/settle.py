@@ -1,6 +1,7 @@
-"""The last op: one materialization for every good document, one observation for every failed one, and a failed run if
-any failed. That makes the partition grid exact: the bad documents are red, the others green, and only the bad ones are
-retried.
+"""The last op: one materialization for every good document, one observation for every failed one.
+
+It fails the run if any document failed. That makes the partition grid exact: the bad documents are red, the others
+green, and only the bad ones are retried.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,19 +11,21 @@ from typing import Any
 
 import dagster as dg
 
-from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.corpus import metadata
 from nemo_retriever_dagster.corpus.resources import RESOURCES
-from nemo_retriever_dagster.corpus.runs import materialized_by
-from nemo_retriever_dagster.corpus.session import Plant, session, settings_of, start, through
-from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.corpus.runs import materialized_by, standing
+from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
+from nemo_retriever_dagster.errors import RetrieverError, Stage
+from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger
 from nemo_retriever_dagster.model import Failure, Receipt
-from nemo_retriever_dagster.runner import Runner
+from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.work import Result, Work, result_from_json
 
 RESUMED = "dagster/is_resume_retry"
 _SHOWN = 20
+_Former = Mapping[str, dg.AssetMaterialization]
 
 
 @dataclass(slots=True)
@@ -34,10 +37,8 @@ class Verdict:
     bad: dict[str, Failure] = field(default_factory=dict)
 
 
-def judge(
-    partitions: Sequence[str], results: Mapping[str, Result], former: Mapping[str, dg.AssetMaterialization], run_id: str
-) -> Verdict:
-    """Sort a run's partitions: a success of the parent run stands, whatever else is known of the document."""
+def judge(partitions: Sequence[str], results: Mapping[str, Result], former: _Former, run_id: str) -> Verdict:
+    """Sort a run's partitions: what the parent run materialized and still stands is carried over."""
     verdict = Verdict()
     for key in partitions:
         result = results.get(key)
@@ -69,14 +70,11 @@ def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefiniti
     def settle(context: dg.OpExecutionContext, documents: list[dict[str, Any]]) -> Iterator[dg.Output[None]]:
         # A generator, so that Dagster yields no output, and with it no materialization, of its own accord.
         results = {_key(result): result for result in map(result_from_json, documents)}
-        former = materialized_by(context.instance, context.run.parent_run_id, key)
-        with session(plant, context, plant.pipeline.stages() if _resumed(context) else ()) as runner:
-            if _resumed(context):
-                results |= _again(context, plant, runner, results, former)
+        with ledger_of(context) as ledger:
+            former, results = _taken_up(context, plant, ledger, key, results)
             verdict = judge(context.partition_keys, results, former, context.run_id)
-            events = [metadata.success(key, work, _made(runner, work, preview), _names(plant)) for work in verdict.good.values()]
-        events += [metadata.carried_over(event, context.run.parent_run_id or "") for event in verdict.carried.values()]
-        failures = _note(plant, settings_of(context).ledger, verdict, context.run_id)
+            failures = _note(plant, ledger, verdict, context.run_id)
+        events = _events(context, plant, key, verdict, preview=preview)
         if not failures:
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
         for event in events:
@@ -93,43 +91,67 @@ def _key(result: Result) -> str:
     return result.document if isinstance(result, Failure) else result.document.key
 
 
-def _names(plant: Plant) -> list[str]:
-    return list(collections(plant.pipeline.upload))
+def _taken_up(
+    context: dg.OpExecutionContext, plant: Plant, ledger: Ledger, key: dg.AssetKey, results: dict[str, Result]
+) -> tuple[_Former, dict[str, Result]]:
+    """Return what of the parent run still stands, and the results, with those of a resumed run's unfinished documents.
+
+    A resumed run ('from failure') has its parent's results for the steps that it skips: whatever is neither
+    materialized nor proven by a receipt goes through the stages again, where what is done is found done.
+    """
+    said = materialized_by(context.instance, context.run.parent_run_id, key)
+    resumed = context.run.tags.get(RESUMED) == "true"
+    states = ledger.versions(plant.name) if said or resumed else {}
+    former = standing(said, states)
+    if not resumed:
+        return former, results
+    uploads = plant.pipeline.upload is not None
+    todo = [
+        partition
+        for partition in context.partition_keys
+        if partition not in former and not _proven(results.get(partition), states.get(partition), uploads=uploads)
+    ]
+    context.log.info("taken up from run %s: %d documents tried again", context.run.parent_run_id, len(todo))
+    again = through(plant, context, plant.begin(ledger, todo, context.run_id), plant.pipeline.stages()) if todo else []
+    return former, results | {_key(result): result for result in again}
 
 
-def _resumed(context: dg.OpExecutionContext) -> bool:
-    return context.run.tags.get(RESUMED) == "true"
+def _proven(result: Result | None, state: DocumentState | None, *, uploads: bool) -> bool:
+    """Whether a document got through all stages: where rows are written, a receipt of the same generation says so."""
+    if not isinstance(result, Work) or not uploads:
+        return isinstance(result, Work)
+    return state is not None and state.status is DocumentStatus.CURRENT and state.generation == result.generation
 
 
-def _again(
-    context: dg.OpExecutionContext,
-    plant: Plant,
-    runner: Runner,
-    results: Mapping[str, Result],
-    former: Mapping[str, object],
-) -> dict[str, Result]:
-    """Take the failed documents of a re-executed run through the stages they miss; what is done is found done."""
-    failed = [key for key, result in results.items() if isinstance(result, Failure) and key not in former]
-    with Ledger(settings_of(context).ledger) as ledger:
-        again = through(runner, plant.begin(ledger, failed, context.run_id), plant.pipeline.stages())
-    context.log.info(f"re-executed: {len(failed)} documents tried again")
-    return {_key(result): result for result in again}
+def _events(
+    context: dg.OpExecutionContext, plant: Plant, key: dg.AssetKey, verdict: Verdict, *, preview: bool
+) -> list[dg.AssetMaterialization]:
+    settings = settings_of(context)
+    shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
+    names = list(collections(plant.pipeline.upload))
+    new = [
+        metadata.success(key, work, names, _preview(shelf, work) if preview else None) for work in verdict.good.values()
+    ]
+    parent = context.run.parent_run_id or ""
+    return [*new, *(metadata.carried_over(event, parent) for event in verdict.carried.values())]
 
 
-def _made(runner: Runner, work: Work, preview: bool) -> Any:  # noqa: FBT001
-    return portal.run(runner.made(work)) if preview else None
+def _preview(shelf: Shelf, work: Work) -> str:
+    try:
+        return metadata.preview(shelf.chunks(work.addresses[Stage.SPLIT]))
+    except RetrieverError as error:  # the document is in the collection all the same
+        return f"(no preview: {error.message})"
 
 
-def _note(plant: Plant, url: str, verdict: Verdict, run_id: str) -> list[Failure]:
+def _note(plant: Plant, ledger: Ledger, verdict: Verdict, run_id: str) -> list[Failure]:
     """Write into the ledger what the upload has not: failures, usage, and receipts where nothing is uploaded."""
-    with Ledger(url) as ledger:
-        for key, work in verdict.good.items():
-            if plant.pipeline.upload is None:
-                ledger.commit(plant.name, _receipt(work, run_id), version=work.document.version)
-            for name, usage in work.usage.items():
-                stage, _, engine = name.partition("/")
-                ledger.record_usage(plant.name, key, run_id, stage, usage, engine)
-        return [ledger.fail(plant.name, failure) for failure in verdict.bad.values()]
+    for key, work in verdict.good.items():
+        if plant.pipeline.upload is None:
+            ledger.commit(plant.name, _receipt(work, run_id), version=work.document.version)
+        for name, usage in work.usage.items():
+            stage, _, engine = name.partition("/")
+            ledger.record_usage(plant.name, key, run_id, stage, usage, engine)
+    return [ledger.fail(plant.name, failure) for failure in verdict.bad.values()]
 
 
 def _receipt(work: Work, run_id: str) -> Receipt:

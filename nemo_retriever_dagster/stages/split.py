@@ -87,16 +87,19 @@ def split(
         if not unit.text.strip():
             chunks += _blank(elements, unit)
             continue
-        whole = [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))]
-        cut = whole
-        if task is not None and unit.kind in {Kind.TEXT, Kind.AUDIO}:
-            size, overlap = task.window(max_tokens)
-            make = sentence_windows if task.sentences else windows
-            cut = make(unit.text, tokenizer, size, overlap)
-        limit = max_tokens if task is None or task.chunk_size is None else 0
-        spans = [small for span in cut for small in _fitting(unit.text, span, fit, limit, max_bytes)]
-        chunks += [_chunk(elements, unit, n, span) for n, span in enumerate(spans)]
+        spans, limit = _windows(unit, task, tokenizer, max_tokens)
+        small = [piece for span in spans for piece in _fitting(unit.text, span, fit, limit, max_bytes)]
+        chunks += [_chunk(elements, unit, n, span) for n, span in enumerate(small)]
     return tuple(chunks)
+
+
+def _windows(unit: Unit, task: SplitTask | None, tokenizer: Tokenizer, max_tokens: int) -> tuple[Sequence[Span], int]:
+    """Return the windows of a unit, and the limit they have still to be held to (0: none)."""
+    if task is None or unit.kind not in {Kind.TEXT, Kind.AUDIO}:
+        return [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))], max_tokens
+    size, overlap = task.window(max_tokens)
+    make = sentence_windows if task.sentences else windows
+    return make(unit.text, tokenizer, size, overlap), max_tokens if size > max_tokens else 0
 
 
 def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:
@@ -108,8 +111,9 @@ def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:
 def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: int) -> list[Span]:
     part = text[span.start : span.end]
     small = [Span(start=0, end=len(part), tokens=span.tokens)]
-    if max_tokens and span.tokens > max_tokens // 2 and fit.count(part) > max_tokens:
-        small = windows(part, fit, max_tokens, 0)
+    if max_tokens and span.tokens > max_tokens // 2 and (count := fit.count(part)) > max_tokens:
+        pieces = -(-count // max_tokens)
+        small = windows(part, fit, -(-count // pieces), 0)  # of equal size: no crumb at the end
     if len(part.encode()) > max_bytes:
         small = [
             Span(
@@ -152,7 +156,10 @@ def counts(elements: Sequence[Element], chunks: Sequence[Chunk], kept: frozenset
     """Return what a document gave: pages, elements, and by kind, chunks, tokens."""
     chosen = [elements[i] for i in sorted(kept)]
     pages = {element.page for element in elements if element.page > 0}
+    readable = {element.page for element in elements if element.page > 0 and element.text.strip()}
     found = {"pages": max(pages, default=0), "elements": len(chosen)}
+    if pages:
+        found["pages_with_text"] = len(readable)
     for kind in Kind:
         number = sum(element.kind is kind for element in chosen)
         if number and kind is not Kind.TEXT:

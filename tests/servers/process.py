@@ -30,6 +30,7 @@ def serving(
     user: str | None = None,
     gentle: signal.Signals = signal.SIGTERM,
     environment: Mapping[str, str] | None = None,
+    patience: int = 30,
 ) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -42,14 +43,14 @@ def serving(
             env={**os.environ, **(environment or {})},
         )
     try:
-        _await(process, port, log)
+        _await(process, port, log, patience)
         yield
     finally:
         _stop(process, gentle)
 
 
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(600):
+def _await(process: subprocess.Popen[bytes], port: int, log: Path, patience: int) -> None:
+    for _ in range(20 * patience):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         if process.poll() is not None:

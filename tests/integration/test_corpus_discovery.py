@@ -1,0 +1,205 @@
+"""Discovery: what a tick of the sensor and of the schedule asks for, and what a removal leaves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+from corpus_place import Place
+
+from nemo_retriever_dagster import EnginesResource, NimResource
+from nemo_retriever_dagster.commit import Committer
+from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START
+from nemo_retriever_dagster.corpus.resources import ENGINES, STATE
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from nemo_retriever_dagster import DocumentCorpus
+
+# Milvus Lite leaves the file of a write-ahead log open when a collection is let go.
+pytestmark = pytest.mark.filterwarnings("ignore:.*wal_data_.*:pytest.PytestUnraisableExceptionWarning")
+
+
+def tick(place: Place) -> Any:
+    """Evaluate the sensor once."""
+    resources = {STATE: place.resources[STATE]}
+    with dg.build_sensor_context(instance=place.instance, resources=resources) as context:
+        return place.corpus.sensor.evaluate_tick(context)
+
+
+def asked(place: Place, requests: Sequence[dg.RunRequest]) -> list[list[str]]:
+    """Return the keys that each request takes on."""
+    order = list(place.instance.get_dynamic_partitions("notes_documents"))
+    spans = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
+    return [order[order.index(first) : order.index(last) + 1] for first, last in spans]
+
+
+def reconcile(place: Place, corpus: DocumentCorpus | None = None, *, day: int = 0, engines: Any = None) -> Any:
+    """Evaluate the schedule once."""
+    when = datetime(2026, 1, 1, 3, tzinfo=UTC) + timedelta(days=day)
+    resources = {STATE: place.resources[STATE], ENGINES: engines or EnginesResource()}
+    with dg.build_schedule_context(
+        instance=place.instance, resources=resources, scheduled_execution_time=when
+    ) as context:
+        return (corpus or place.corpus).schedule.evaluate_tick(context)
+
+
+def test_the_sensor_asks_for_each_version_once(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="A", b="B", c="C")
+    first = tick(place)
+    assert asked(place, first.run_requests) == [place.keys()]
+    assert {request.job_name for request in first.run_requests} == {"notes_ingest"}
+
+    assert tick(place).run_requests == []  # asked for, not run yet: the schedule's to look after
+    place.run()
+    quiet = tick(place)
+    assert quiet.run_requests == []
+    assert quiet.skip_message == "3 unchanged"
+
+    place.write(b="B, second edition", d="D")
+    second = tick(place)
+    assert asked(place, second.run_requests) == [place.keys("b"), place.keys("d")]
+    keys = [request.run_key for request in (*first.run_requests, *second.run_requests)]
+    assert len(set(keys)) == len(keys)
+    assert tick(place).run_requests == []
+
+
+def test_a_tick_asks_for_a_bounded_number_of_runs_and_the_next_for_the_rest(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, batch_size=2, runs_per_tick=1)
+    place.write(**{name: name for name in "abcde"})
+    found = [asked(place, tick(place).run_requests) for _ in range(4)]
+    assert found == [[place.keys("a", "b")], [place.keys("c", "d")], [place.keys("e")], []]
+
+
+def remove(place: Place, request: dg.RunRequest) -> None:
+    assert request.job_name == "notes_remove"
+    definitions = place.corpus.definitions(resources=place.resources)
+    job = definitions.resolve_job_def("notes_remove")
+    assert job.execute_in_process(instance=place.instance, run_config=request.run_config).success
+
+
+def test_a_vanished_document_leaves_the_collection_although_its_removal_was_killed(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(**{name: f"The {name} note." for name in "abcde"})
+    place.run()
+    keys = place.keys("b", "c", "d")
+    for name in "bcd":
+        (place.source / f"{name}.txt").unlink()
+    with MilvusStore(str(place.root / "milvus.db")) as store, place.ledger() as ledger:
+        committer = Committer(store=store, ledger=ledger, corpus="notes", run_id="killed")
+        committer.clear(keys[0])  # b: killed when the rows were gone
+        committer.clear(keys[1])
+        committer.forget(keys[1])  # c: killed when the ledger's entry was gone too
+    (request,) = tick(place).run_requests
+    assert sorted(request.run_config["ops"]["remove"]["config"]["keys"]) == sorted(keys)
+    remove(place, request)
+
+    assert sorted(place.instance.get_dynamic_partitions("notes_documents")) == sorted(place.keys("a", "e"))
+    assert set(place.receipts()) == set(place.keys("a", "e"))
+    with MilvusStore(str(place.root / "milvus.db")) as store:
+        assert set(store.census("notes")) == set(place.keys("a", "e"))
+    assert tick(place).run_requests == []
+
+
+def test_a_document_that_came_back_is_not_removed(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="A", b="B")
+    place.run()
+    (place.source / "b.txt").unlink()
+    (request,) = tick(place).run_requests
+    place.write(b="B")
+    remove(place, request)
+    assert set(place.receipts()) == set(place.keys("a", "b"))
+
+
+def test_suspiciously_many_vanished_documents_are_reported_and_kept(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, max_deletions=2)
+    place.write(**{name: name for name in "abcde"})
+    place.run()
+    for name in "abc":
+        (place.source / f"{name}.txt").unlink()
+    found = tick(place)
+    assert found.run_requests == []
+    assert "3 of 5 documents vanished" in found.skip_message
+    assert "max_deletions" in found.skip_message
+    assert len(place.receipts()) == 5
+
+    place.write(z="Z")
+    assert asked(place, tick(place).run_requests) == [place.keys("z")]
+
+
+def test_shared_pictures_go_with_the_last_document_that_refers_to_them(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    from nemo_retriever_dagster import Ingestor
+
+    place = Place(tmp_path)
+    images = tmp_path / "images"
+    pipeline = (
+        Ingestor()
+        .extract(extract_images=True)
+        .split()
+        .embed()
+        .store(images=True, structured=False, storage_uri=str(images))
+        .vdb_upload(collection_name="notes")
+    )
+    place.corpus = _corpus(place, pipeline)
+    picture = (tmp_path / "p.png", _picture())
+    for name in "ab":
+        (place.source / f"{name}.html").write_text(f'<p>The {name} page.</p><img alt="a dial" src="{picture[1]}">')
+    place.write(c="C")
+    place.run()
+    stored = list(images.rglob("*.png"))
+    assert len(stored) == 1
+    for name, left in (("a", 1), ("b", 0)):
+        text = (place.source / f"{name}.html").read_text()
+        (place.source / f"{name}.html").unlink()
+        (request,) = tick(place).run_requests
+        remove(place, request)
+        assert len(list(images.rglob("*.png"))) == left
+    (place.source / "b.html").write_text(text)  # the same bytes again: its picture must be there again
+    assert place.run("b")["b"].succeeded
+    assert len(list(images.rglob("*.png"))) == 1
+
+
+def _corpus(place: Place, pipeline: Any) -> DocumentCorpus:
+    from nemo_retriever_dagster import DocumentCorpus
+
+    return DocumentCorpus(name="notes", source=place.source, pipeline=pipeline, workers=1)
+
+
+def _picture() -> str:
+    import base64
+    import io
+
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.radial_gradient("L").resize((200, 160)).save(data, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def test_the_schedule_sets_right_what_is_not_as_it_should_be(tmp_path: Path) -> None:
+    place = Place(tmp_path, retry_policy=dg.RetryPolicy(max_retries=0))
+    place.write(good="A valve.", empty="", late="A pump.")
+    assert place.run("good", "empty")["good"].succeeded
+    assert tick(place).run_requests  # late: asked for, and then the machine went down
+    assert asked(place, reconcile(place).run_requests) == [place.keys("late")]
+
+    down = EnginesResource(embedder=NimResource(urls="http://127.0.0.1:9", attempts=1, dimensions=384))
+    failed = place.run("late", **{ENGINES: down})["late"]
+    assert failed.metadata["category"] == "infrastructure"
+    again = [reconcile(place, day=day).run_requests for day in (1, 2)]
+    assert [asked(place, requests) for requests in again] == [[place.keys("late")]] * 2
+    assert again[0][0].run_key != again[1][0].run_key  # every day anew, until it is right
+    assert place.run("late")["late"].succeeded
+    assert reconcile(place, day=3).skip_message == "1 failed, 2 unchanged"
+
+    changed = place.make(chunk_size=4, chunk_overlap=0)
+    requests = reconcile(place, changed, day=4).run_requests
+    assert sorted(key for keys in asked(place, requests) for key in keys) == sorted(place.keys("good", "late"))

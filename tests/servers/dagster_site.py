@@ -1,0 +1,163 @@
+"""A Dagster deployment on this machine: code server, daemon and webserver as processes, SQLite, one corpus of notes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import dagster as dg
+import pytest
+from servers.process import free_port, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+GOOD, BROKEN = 97, (11, 12, 60)
+NOTES = {"path": ["notes"]}
+_START = "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }"
+_STOP = "mutation($id: String!) { stopSensor(id: $id) { __typename } }"
+_TICKS = """query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
+    sensorState { id ticks(limit: 5) { status runIds skipReason error { message } } } } } }"""
+_ASSET = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
+    partitionStats { numMaterialized numFailed numPartitions numMaterializing }
+    assetPartitionStatuses { ... on DefaultPartitionStatuses {
+        materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
+
+_DEFINITIONS = """
+from pathlib import Path
+import dagster as dg
+from nemo_retriever_dagster import DocumentCorpus, Ingestor, MilvusResource, StateResource
+from nemo_retriever_dagster.corpus.resources import STATE, STORE
+
+ROOT = Path({root!r})
+notes = DocumentCorpus(
+    name="notes",
+    source=ROOT / "documents",
+    pipeline=Ingestor().extract().split().embed().vdb_upload(collection_name="notes"),
+    workers=1,
+)
+defs = notes.definitions(
+    resources={{STATE: StateResource(state_dir=str(ROOT / "state")), STORE: MilvusResource(uri=str(ROOT / "milvus.db"))}}
+)
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running deployment. ``url`` is that of the webserver."""
+
+    root: Path
+    url: str
+    selector: dict[str, str]
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=120) as reply:
+            answer = json.load(reply)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def wait(self, what: str, ready: Callable[[], Any], seconds: float = 240) -> Any:
+        """Return the first true answer of ``ready``."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := ready():
+                return found
+            time.sleep(1)
+        logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in sorted(self.root.glob("*.log")))
+        raise AssertionError(f"{what} did not come about in {seconds} s\n{logs}")
+
+    def runs(self) -> list[dict[str, Any]]:
+        query = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+        return list(self.ask(query)["runsOrError"]["results"])
+
+    def settled(self, number: int) -> list[dict[str, Any]]:
+        """Wait until there are ``number`` runs and all have ended; return them, the newest first."""
+
+        def ended() -> list[dict[str, Any]]:
+            runs = self.runs()
+            done = {"SUCCESS", "FAILURE", "CANCELED"}
+            return runs if len(runs) >= number and {run["status"] for run in runs} <= done else []
+
+        return list(self.wait(f"{number} ended runs", ended))
+
+    def discover(self) -> None:
+        """Let the daemon run the sensor once, and wait for the run it asks for; nothing happens the second time."""
+        if self.runs():
+            return
+        sensor = {**self.selector, "sensorName": "notes_discovery"}
+        self.ask(_START, s=sensor)
+
+        def ticked() -> list[dict[str, Any]]:
+            found = self.ask(_TICKS, s=sensor)["sensorOrError"]["sensorState"]["ticks"]
+            return [tick for tick in found if tick["status"] != "STARTED"]
+
+        first = self.wait("a tick of the sensor", ticked)[-1]
+        assert first["status"] == "SUCCESS", first
+        assert len(first["runIds"]) == 1
+        self.ask(_STOP, id=self.ask(_TICKS, s=sensor)["sensorOrError"]["sensorState"]["id"])
+        self.settled(1)
+
+    def asset(self) -> dict[str, Any]:
+        """Return what the asset's page is made of."""
+        return dict(self.ask(_ASSET, k=NOTES)["assetNodeOrError"])
+
+    def statuses(self) -> dict[str, list[str]]:
+        """Return the partitions by their state."""
+        return dict(self.asset()["assetPartitionStatuses"])
+
+    def failed_runs(self) -> str:
+        """Return why runs failed, for a test's message."""
+        with dg.DagsterInstance.from_config(str(self.root / "home")) as instance:
+            ids = [run.run_id for run in instance.get_runs()]
+            events = [event.dagster_event for run_id in ids for event in instance.all_logs(run_id)]
+        return "\n".join(f"{e.step_key} {e.message} {e.event_specific_data}" for e in events if e and e.is_failure)
+
+
+def fill(folder: Path) -> None:
+    """Write a hundred notes, three of them corrupt PDFs: two neighbours and one apart."""
+    folder.mkdir()
+    for n in range(GOOD + len(BROKEN)):
+        if n in BROKEN:
+            (folder / f"note-{n:03}.pdf").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
+        else:
+            text = f"Note {n}. The bolt of wheel {n} is tightened to {n + 5} newton metres.\n"
+            (folder / f"note-{n:03}.txt").write_text(text)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The deployment, with `deploy/dagster.yaml`; nothing has been run yet."""
+    root = tmp_path_factory.mktemp("site")
+    fill(root / "documents")
+    home = root / "home"
+    home.mkdir()
+    shutil.copy(REPOSITORY / "deploy/dagster.yaml", home)
+    (root / "code_location.py").write_text(_DEFINITIONS.format(root=str(root)))
+    environment = {"DAGSTER_HOME": str(home), "NRD_STATE_DIR": str(root / "state")}
+    code, web = free_port(), free_port()
+    workspace = root / "workspace.yaml"
+    workspace.write_text(
+        f"load_from:\n  - grpc_server:\n      host: 127.0.0.1\n      port: {code}\n      location_name: site\n"
+    )
+    at = Path(sys.executable).parent
+    python = [sys.executable, "-m", "dagster"]
+    commands = [
+        ([*python, "api", "grpc", "-f", str(root / "code_location.py"), "-h", "127.0.0.1", "-p", str(code)], code),
+        ([str(at / "dagster-webserver"), "-w", str(workspace), "-p", str(web), "--live-data-poll-rate", "1000"], web),
+        ([str(at / "dagster-daemon"), "run", "-w", str(workspace)], code),
+    ]
+    with contextlib.ExitStack() as stack:
+        for n, (command, port) in enumerate(commands):
+            stack.enter_context(serving(command, port, root / f"{n}.log", environment=environment, patience=120))
+        names = {"repositoryName": "__repository__", "repositoryLocationName": "site"}
+        yield Site(root=root, url=f"http://127.0.0.1:{web}", selector=names)
