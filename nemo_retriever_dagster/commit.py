@@ -17,7 +17,7 @@ from nemo_retriever_dagster.errors import InfrastructureError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Document, Receipt, Record
@@ -46,15 +46,28 @@ class Committer:
     ledger: Ledger
     corpus: str
     run_id: str
+    bulk: Callable[[str, Sequence[Record]], object] | None = None
+    """Loads many rows at once, where the store can; used for documents of ``bulk_rows`` and more that have no rows."""
+    bulk_rows: int = 1_000
 
     def holds(self, document: Document, collections: Sequence[str], generation: str) -> Receipt | None:
-        """Return the receipt if the rows are already exactly there, counted now; None if they must be written."""
+        """Return the receipt if the rows are already exactly there, counted now; None if they must be written.
+
+        Writing that was begun since, even of a version that is gone again, must be finished. A receipt that still holds
+        is confirmed for the version at hand, so that a file merely touched, or one that failed meanwhile, is current.
+        """
         receipt = self.ledger.receipt(self.corpus, document.key)
         if receipt is None or receipt.generation != generation or receipt.collection != ",".join(collections):
             return None
+        if self.ledger.open_intents(self.corpus, document.key):
+            return None
         found = sum(self.store.count(name, document.key, generation=generation) for name in collections)
         total = sum(self.store.count(name, document.key) for name in collections)
-        return receipt if found == total == receipt.rows else None
+        if not found == total == receipt.rows:
+            return None
+        if not self.ledger.settled(self.corpus, document.key, document.version):
+            self.ledger.commit(self.corpus, receipt, version=document.version)
+        return receipt
 
     def commit(
         self,
@@ -73,15 +86,24 @@ class Committer:
         former = self._collections(document.key)
         self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted({*rows, *former})})
         for name in former - set(rows):
-            self.store.delete(name, document.key)
+            if self.store.exists(name):
+                self.store.delete(name, document.key)
         for name, records in rows.items():
             if records:
-                self.store.upsert(name, records)
+                self._put(name, document, records)
         for name, records in rows.items():
             self._prove(name, document, generation, len(records))
             self._claim(document.key)
             self.store.delete(name, document.key, keep_generation=generation)
             self._prove(name, document, None, len(records))
+
+    def _put(self, name: str, document: Document, records: Sequence[Record]) -> None:
+        """Write rows; a bulk load inserts and cannot replace, so a document that has rows is upserted."""
+        many = self.bulk is not None and len(records) >= self.bulk_rows
+        if many and self.bulk is not None and not self.store.count(name, document.key):
+            self.bulk(name, records)
+        else:
+            self.store.upsert(name, records)
 
     @contextmanager
     def _claimed(self, key: str) -> Iterator[None]:
@@ -107,9 +129,8 @@ class Committer:
         """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""
         receipt = self.ledger.receipt(self.corpus, key)
         names = set(receipt.collection.split(",")) if receipt else set()
-        for intent in self.ledger.open_intents(self.corpus):
-            if intent.document == key:
-                names.update(intent.details.get("collections", ()))
+        for intent in self.ledger.open_intents(self.corpus, key):
+            names.update(intent.details.get("collections", ()))
         return names - {""}
 
     def _prove(self, collection: str, document: Document, generation: str | None, expected: int) -> None:
@@ -123,6 +144,8 @@ class Committer:
         receipt = self.ledger.receipt(self.corpus, key)
         with self._claimed(key):
             for name in self._collections(key):
+                if not self.store.exists(name):
+                    continue
                 self.store.delete(name, key)
                 left = self.store.count(name, key)
                 if left:

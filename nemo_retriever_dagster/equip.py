@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.artifacts import Artifacts
@@ -19,13 +21,15 @@ from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.runner import Equipment
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.vdb.bulk import Bucket, bulk_load
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from nemo_retriever_dagster.engines.ports import Embedder, Engines
+    from nemo_retriever_dagster.model import Record
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.source import Buffers, Source
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
 
+_log = logging.getLogger(__name__)
 _DEFAULT_LIMITS = Limits()
 _HOSTED = "https://integrate.api.nvidia.com/v1"
 _BUCKET = "s3://nemo-retriever/artifacts/store/images"
@@ -55,7 +60,8 @@ def engines_for(pipeline: Pipeline, settings: Settings) -> Engines:
         }
     if pipeline.embed is not None and pipeline.embed.dimensions and "embedder" in endpoints:
         endpoints["embedder"]["dimensions"] = pipeline.embed.dimensions
-    return nim_engines({port: NimEndpoint(**given) for port, given in endpoints.items()}, local_engines())
+    local = local_engines(models_dir=settings.models_dir, ocr=settings.ocr_engine)
+    return nim_engines({port: NimEndpoint(**given) for port, given in endpoints.items()}, local)
 
 
 def vector_store(task: UploadTask, settings: Settings, *, what: str = "", run_id: str = "") -> MilvusStore:
@@ -84,6 +90,14 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
     if pipeline.embed is None or embedder is None:
         return
     await embedder.check()
+    size = pipeline.split.chunk_size if pipeline.split is not None else None
+    if size and embedder.max_tokens and size > embedder.max_tokens:
+        _log.warning(
+            "chunk_size is %d, and %s reads %d tokens: longer chunks are cut to fit",
+            size,
+            embedder.name,
+            embedder.max_tokens,
+        )
     if task is None or store is None:
         return
     if task.dense_dim is not None and task.dense_dim != embedder.dimension:
@@ -96,14 +110,33 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
 
 
 def _spec(name: str, task: UploadTask, embedder: Embedder) -> CollectionSpec:
+    searched = {"adapt_for_cpu": "false" if task.gpu_search else "true"} if task.gpu_index else {}
     return CollectionSpec(
         name=name,
         dimension=embedder.dimension,
         metric=task.metric,
         sparse=task.sparse,
         gpu_index=task.gpu_index,
-        index=task.index_params,
+        index={**searched, **task.index_params},
     )
+
+
+def _bulk(task: UploadTask, store: VectorStore) -> Callable[[str, Sequence[Record]], object] | None:
+    """Return how to load many rows at once, if ``vdb_upload(stream=False, minio_endpoint=...)`` asks for it."""
+    if task.stream:
+        return None
+    named = (task.minio_endpoint, task.access_key, task.secret_key, task.bucket_name)
+    if not all(named) or not isinstance(store, MilvusStore):
+        hint = "Give minio_endpoint, access_key, secret_key and bucket_name of the Milvus server's own bucket."
+        raise InvalidOptionError("vdb_upload(stream=False) loads in bulk, and does not know where.", hint=hint)
+    assert task.minio_endpoint and task.access_key and task.secret_key and task.bucket_name  # noqa: PT018 - narrows types
+    bucket = Bucket.of_minio(
+        endpoint=task.minio_endpoint,
+        access_key=task.access_key.get_secret_value(),
+        secret_key=task.secret_key.get_secret_value(),
+        bucket_name=task.bucket_name,
+    )
+    return partial(bulk_load, store, bucket=bucket)
 
 
 @contextmanager
@@ -132,7 +165,14 @@ def equipped(
             if store is None:
                 store = stack.enter_context(vector_store(pipeline.upload, settings, what=corpus, run_id=run_id))
             ledger = stack.enter_context(closing(Ledger(settings.ledger)))
-            committer = Committer(store=store, ledger=ledger, corpus=corpus, run_id=run_id)
+            committer = Committer(
+                store=store,
+                ledger=ledger,
+                corpus=corpus,
+                run_id=run_id,
+                bulk=_bulk(pipeline.upload, store),
+                bulk_rows=pipeline.upload.threshold,
+            )
         yield Equipment(
             source=source,
             parsers=parsers,

@@ -21,6 +21,7 @@ from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
@@ -63,6 +64,8 @@ _NOT_NEEDED = (
     "msg_counter_id",
     "worker_pool_size",
 )
+_TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
+_NOT_NEEDED_TO_UPLOAD = ("bm25_save_path", "compute_bm25_stats", "no_wait_index", "alias")
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
 _OWN_TO_INGEST = ("show_progress", "return_failures", "save_to_disk", "return_traces", "concurrency_limit")
 _NOT_NEEDED_TO_INGEST = (
@@ -156,7 +159,10 @@ class Ingestor:
         if "paddle_output_format" in options:
             warnings.warn("paddle_output_format is table_output_format now.", DeprecationWarning, stacklevel=2)
             options["table_output_format"] = options.pop("paddle_output_format")
-        return self._add("extract", ExtractTask, _reference_extract(options))
+        options = {**self._options.get("extract", {}), **_reference_extract(options)}
+        if "extract_method" in options:
+            options["extract_method"] = checked_method(options["extract_method"], options.get("document_type"))
+        return self._add("extract", ExtractTask, options)
 
     def split(
         self,
@@ -212,11 +218,19 @@ class Ingestor:
     def vdb_upload(
         self, purge_results_after_upload: bool = True, vdb_op: str | VectorStore = "milvus", **options: Any
     ) -> Self:
-        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or your own `VectorStore`."""
+        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or your own `VectorStore`.
+
+        The original's tuning options of the index are taken too; those of its local BM25 model are not needed.
+        """
         if not isinstance(vdb_op, str):
             self._store = vdb_op
         elif vdb_op != "milvus":
             raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
+        tuning = {name: options.pop(name) for name in _TUNING if name in options}
+        if tuning:
+            options["index_params"] = {**options.get("index_params", {}), **tuning}
+        for name in _NOT_NEEDED_TO_UPLOAD:
+            options.pop(name, None)
         if "meta_fields" in options:
             options["meta_fields"] = tuple(options["meta_fields"])
         options["purge_results_after_upload"] = purge_results_after_upload

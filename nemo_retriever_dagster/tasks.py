@@ -21,6 +21,7 @@ TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
 ContentType = Literal["text", "image"]
 
+_PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
 _Task = TypeVar("_Task")
 
 
@@ -117,6 +118,13 @@ class SplitTask:
             raise InvalidOptionError(f"chunk_size is {size}.", hint="Give a positive number of tokens.")
         if overlap is not None and (overlap < 0 or (size is not None and overlap >= size)):
             raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint="Give 0 or more, and less than chunk_size.")
+
+    def applies_to(self, format_name: str) -> bool:
+        """Whether documents of this type are cut; "text" stands for all plain text, upper and lower case are alike."""
+        if self.source_types is None:
+            return True
+        named = {name.lower() for name in self.source_types}
+        return format_name in named or ("text" in named and format_name in _PLAIN_TEXT)
 
     def window(self, max_tokens: int) -> tuple[int, int]:
         """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown)."""

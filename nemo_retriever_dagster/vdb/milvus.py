@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FULL_TEXT_SINCE = (2, 5)
 _MIN_EF = 200
 _PAGE = 1_000
+_FLUSH_ROWS = 2_000
 
 
 class MilvusStore:
@@ -71,6 +72,7 @@ class MilvusStore:
         self._client: MilvusClient | None = None
         self._metrics: dict[str, str] = {}
         self._loaded: set[str] = set()
+        self._unflushed: dict[str, int] = {}
 
     def __repr__(self) -> str:
         """Return the address, never the password."""
@@ -193,6 +195,7 @@ class MilvusStore:
                 raise InvalidOptionError(f"{collection!r} is an alias or has one.", hint="Drop the alias first.")
             self._metrics.pop(collection, None)
             self._loaded.discard(collection)
+            self._unflushed.pop(collection, None)
             self.client.drop_collection(collection, timeout=self.address.timeout)
 
     def upsert(self, collection: str, records: Sequence[Record]) -> None:
@@ -202,6 +205,15 @@ class MilvusStore:
         with self._mapped("write rows", collection):
             for batch in prepared:
                 self.client.upsert(collection, batch, timeout=self.address.timeout)
+        self._flush_now_and_then(collection, len(records))
+
+    def _flush_now_and_then(self, collection: str, rows: int) -> None:
+        """Keep Milvus Lite's unflushed rows few: every count and search reads through all of them."""
+        with self._lock:
+            waiting = self._unflushed.get(collection, 0) + rows
+            self._unflushed[collection] = waiting
+        if self.address.lite and waiting >= _FLUSH_ROWS:
+            self.flush(collection)
 
     def dimension(self, collection: str) -> int:
         """Return the length of the collection's vectors."""
@@ -351,9 +363,13 @@ class MilvusStore:
         with self._mapped("flush", collection):
             self.client.describe_collection(collection)  # Milvus Lite flushes what does not exist without a word
             self.client.flush(collection)
+        with self._lock:
+            self._unflushed.pop(collection, None)
 
     def close(self) -> None:
-        """Leave the store; the last to leave Milvus Lite closes it and gives its lease back."""
+        """Flush, and leave the store; the last to leave Milvus Lite closes it and gives its lease back."""
+        for collection in list(self._unflushed) if self.address.lite else ():
+            self.flush(collection)
         with self._lock:
             client, self._client = self._client, None
             self._metrics.clear()

@@ -84,9 +84,34 @@ def test_what_the_embedder_or_the_store_cannot_take_whole_is_cut_not_dropped() -
     assert "".join("".join(c.text for c in small).split()) == "bicycle" * 500
 
 
-def test_an_explicit_chunk_size_is_kept() -> None:
-    chunks = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=10)
-    assert chunks[0].tokens == 40
+def test_a_chunk_size_the_embedder_cannot_read_is_cut_to_fit() -> None:
+    chunks = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=12)
+    assert [chunk.tokens for chunk in chunks] == [10, 10, 10, 10, 10]
+    kept = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=40)
+    assert [chunk.tokens for chunk in kept] == [40, 10]
+
+
+def test_a_long_table_is_cut_to_fit_beside_split_text() -> None:
+    table = Element(kind=Kind.TABLE, text="| bicycle |\n" * 60, page=1)
+    chunks = cut([table], SplitTask(chunk_size=20, chunk_overlap=0), max_tokens=50)
+    assert len(chunks) > 1
+    assert max(chunk.tokens for chunk in chunks) <= 50
+    assert [chunk.position for chunk in chunks] == list(range(len(chunks)))
+
+
+@pytest.mark.parametrize(
+    ("types", "name", "applies"),
+    [
+        (None, "pdf", True),
+        (("PDF",), "pdf", True),
+        (("text",), "md", True),
+        (("text",), "pdf", False),
+        (("mp3",), "mp3", True),
+        ((), "txt", False),
+    ],
+)
+def test_split_applies_to_the_types_it_names(types, name: str, applies: bool) -> None:
+    assert SplitTask(source_types=types).applies_to(name) is applies
 
 
 def test_repeated_covered_and_tiny_pictures_are_left_out() -> None:
