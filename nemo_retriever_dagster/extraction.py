@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions
+from nemo_retriever_dagster.extract.delegates import ADAPTERS, delegate
+from nemo_retriever_dagster.extract.methods import method_for
 from nemo_retriever_dagster.recognise import recognise
 
 if TYPE_CHECKING:
@@ -36,10 +38,13 @@ class Extraction:
 
 
 def options(task: ExtractTask, format_name: str, engines: Engines) -> ExtractOptions:
-    """Return what the parser is asked for; pages are rendered where an engine will look at them."""
+    """Return what the parser is asked for; pages are rendered where an engine will look at them.
+
+    A method that the format does not know is meant for other documents of the corpus: it gives way to the default.
+    """
     return ExtractOptions(
         format=format_name,
-        method=task.extract_method,
+        method=method_for(format_name, task.extract_method),
         text=task.extract_text,
         tables=task.extract_tables,
         charts=task.extract_charts,
@@ -96,7 +101,8 @@ async def _recognised(
 
 async def _pages(parsers: ParserPool, path: Path, wanted: ExtractOptions, threads: Executor) -> AsyncIterator[Page]:
     loop = asyncio.get_running_loop()
-    pages = parsers.pages(path, wanted)
+    method = wanted.method or ""
+    pages = delegate(method, path, wanted) if method in ADAPTERS else parsers.pages(path, wanted)
     try:
         while batch := await loop.run_in_executor(threads, _take, pages):
             for page in batch:

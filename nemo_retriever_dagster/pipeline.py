@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
+from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.extract.registry import EXTRACTORS, PLAIN, extractor_for
 from nemo_retriever_dagster.tasks import ExtractTask
 
@@ -55,7 +56,10 @@ class Pipeline:
     upload: UploadTask | None = None
 
     def __post_init__(self) -> None:
-        """Check that what a stage needs is there."""
+        """Check that what a stage needs is there, and that some format knows the method."""
+        method = checked_method(self.extract.extract_method, self.extract.document_type)
+        if method != self.extract.extract_method:
+            object.__setattr__(self, "extract", replace(self.extract, extract_method=method))
         if self.upload is not None and self.embed is None:
             raise InvalidOptionError("vdb_upload() has nothing to upload without embed().", hint="Add .embed().")
 

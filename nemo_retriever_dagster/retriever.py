@@ -313,7 +313,7 @@ class Retriever:
             wanted: dict[str, NimEndpoint] = {}
             for port in {"embedder", "reranker"} & set(named):
                 wanted[port] = NimEndpoint(**named[port])
-            self._engines = nim_engines(wanted, local_engines())
+            self._engines = nim_engines(wanted, local_engines(models_dir=self._settings.models_dir))
         return self._engines
 
 

@@ -7,7 +7,7 @@ that NeMo Retriever's users already have in their environment are read as they a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     artifacts_options: dict[str, Any] = Field(default_factory=dict)
     milvus_uri: str = "milvus.db"
     milvus_token: SecretStr | None = None
+    models_dir: Path | None = None
+    ocr_engine: Literal["rapidocr", "tesseract", "auto"] = "rapidocr"
 
     nvidia_api_key: SecretStr | None = _named("NVIDIA_API_KEY")
     ngc_api_key: SecretStr | None = _named("NGC_API_KEY")

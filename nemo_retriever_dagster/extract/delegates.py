@@ -23,7 +23,7 @@ from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Element, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
 _REPLACEMENT = "'pdfium', 'pdfium_hybrid' or 'nemotron_parse'"
@@ -35,7 +35,7 @@ _SKIPPED_TYPES = {"PageBreak", "Image"}
 _HEADINGS = {"Title": 2}
 
 
-def delegate(method: str, path: Path, options: ExtractOptions) -> Iterator[Page]:
+def delegate(method: str, path: Path, options: ExtractOptions) -> Generator[Page]:
     """Yield the pages that a deprecated method reads from the PDF at ``path``.
 
     Warns once a process. Raises `MisuseError` naming what to configure where the method is not, and otherwise the
@@ -44,14 +44,15 @@ def delegate(method: str, path: Path, options: ExtractOptions) -> Iterator[Page]
     adapter = ADAPTERS.get(method)
     if adapter is None:
         raise InvalidOptionError(f"extract_method {method!r} is not one of {', '.join(sorted(ADAPTERS))}.")
-    _warn(method)
+    announce(method)
     for page in adapter(path, options):
         elements = tuple(replace(element, engine=method, page=page.number) for element in page.elements)
         yield replace(page, elements=elements)
 
 
 @cache
-def _warn(method: str) -> None:
+def announce(method: str) -> None:
+    """Warn of a deprecated method, once a process, at the call of what calls the caller."""
     message = f"extract_method={method!r} is deprecated; use {_REPLACEMENT}."
     warnings.warn(message, DeprecationWarning, stacklevel=4)
 

@@ -24,6 +24,7 @@ _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 23
 _TEXTS = ("txt", "md", "sh", "json", "html", "csv", "svg", "eml")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ALSO_MP4 = ("m4a", "mov")  # one container: its brand is often the general one
 _SAVE_AS = "Open it in its own program and save it as {}; the next run takes it."
 
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
@@ -39,13 +40,16 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"fLaC", "flac"),
         (rb"ID3[\x02-\x04]|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff]", "mp3"),
         (rb".{4}ftypM4[AB] ", "m4a"),
+        (rb".{4}ftypqt  ", "mov"),
+        (rb".{4}ftyp(?!hei|mif1|avif)", "mp4"),
+        (rb"RIFF.{4}AVI ", "avi"),
+        (rb"\x1a\x45\xdf\xa3", "mkv"),
     )
 )
 _REFUSED: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name, hint)
     for pattern, name, hint in (
         (rb".{4}ftyp(?:hei|mif1|avif)", "a HEIF picture", _SAVE_AS.format("png or jpeg")),
-        (rb".{4}ftyp", "a video", "Save its sound track as m4a, mp3, wav or flac."),
         (rb"OggS", "Ogg sound", "Convert it to flac, mp3 or wav."),
         (rb"GIF8", "a GIF picture", _SAVE_AS.format("png")),
         (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!", "a compressed archive", "Unpack it; the next run takes its files."),
@@ -83,7 +87,7 @@ def detect_format(path: Path, name: str, declared: str | None = None) -> str:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_format(path, head, extension)
     if found := _by_signature(head):
-        return found
+        return extension if found == "mp4" and extension in _ALSO_MP4 else found
     if looks_like_text(head):
         return _text_format(head, _suffix(name), extension)
     return _binary_format(head, extension)
@@ -190,7 +194,7 @@ def _after_blanks(text: str, place: int) -> int:
 
 def _binary_format(head: bytes, extension: str) -> str:
     for pattern, looks, hint in _REFUSED:
-        if pattern.match(head) and not (extension == "m4a" and looks == "a video"):
+        if pattern.match(head):
             raise _unsupported(looks, hint)
     if extension and extension not in _TEXTS:
         return _supported(extension)  # damaged at its head, perhaps; its extractor knows

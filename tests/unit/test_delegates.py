@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nemo_retriever_dagster import Ingestor, Settings
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import (
     EngineBusyError,
     EngineReplyError,
@@ -142,7 +144,7 @@ def pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("nemo_retriever_dagster.extract.delegates_http._POLL_SECONDS", 0.01)
-    delegates._warn.cache_clear()
+    delegates.announce.cache_clear()
     path = tmp_path / "paper.pdf"
     path.write_bytes(PDF)
     return path
@@ -231,7 +233,7 @@ def test_unstructured_of_ones_own_needs_no_key(pdf, services, monkeypatch):
     assert [element.kind for element in pages[1].elements] == [Kind.TABLE]
     assert "unstructured-api-key" not in services.seen[0][2]
     assert PDF in services.seen[0][3]
-    delegates._warn.cache_clear()
+    delegates.announce.cache_clear()
     assert found(run("unstructured_io", pdf, tables=False))[-1] == (2, "text", "x y")
 
 
@@ -240,7 +242,7 @@ def test_a_reply_that_breaks_the_contract(pdf, services, monkeypatch):
     monkeypatch.setenv("UNSTRUCTURED_API_KEY", "k")
     for body in (b"<html>", b'[{"type": "Title"}]', b"{}x"):
         services.body = body
-        delegates._warn.cache_clear()
+        delegates.announce.cache_clear()
         with pytest.raises(EngineReplyError, match="contract"):
             run("unstructured_io", pdf)
 
@@ -272,3 +274,28 @@ def test_adobe_runs_its_four_steps(pdf, services, monkeypatch):
 def test_adobe_tables_that_are_not_wanted_stay_as_text():
     (_, page) = adobe_pages(ADOBE, ExtractOptions(tables=False))
     assert [element.text for element in page.elements] == ["k", "v", "a", "1", "2", "After"]
+
+
+def test_the_ingestor_runs_them_beside_the_parsers(pdf, services, monkeypatch, tmp_path):
+    monkeypatch.setenv("TIKA_SERVER_URL", services.url)
+    note = tmp_path / "note.txt"
+    note.write_text("Not for Tika.")
+    ingestor = Ingestor(settings=Settings(state_dir=tmp_path / "state"), engines=Engines(), workers=1)
+    with pytest.warns(DeprecationWarning, match="tika"):
+        ingestor.files([str(pdf), str(note)]).extract(extract_method="tika", text_depth="page")
+    first, second = ingestor.ingest()
+    assert {element["metadata"]["content_metadata"]["page_number"] for element in first} == {1, 2}
+    assert first[0]["metadata"]["content"] == "First page."
+    assert {element["metadata"]["custom_content"]["engine"] for element in first} == {"tika"}
+    assert [element["metadata"]["content"] for element in second] == ["Not for Tika."]
+    assert len(services.seen) == 1
+
+
+def test_through_the_ingestor_a_method_that_is_not_configured_says_what_to_set(pdf, tmp_path):
+    ingestor = Ingestor(settings=Settings(state_dir=tmp_path / "state"), engines=Engines(), workers=1)
+    with pytest.warns(DeprecationWarning, match="tika"):
+        ingestor.files(str(pdf)).extract(extract_method="tika")
+    results, (failure,) = ingestor.ingest(return_failures=True)
+    assert results == []
+    assert failure.category == "misuse"
+    assert "TIKA_SERVER_URL" in failure.hint

@@ -2,14 +2,18 @@
 
 import asyncio
 import importlib.util
+import re
 import subprocess
 import sys
 
 import pytest
 
-from nemo_retriever_dagster.engines.local import local_engines, local_ocr
+from nemo_retriever_dagster.engines.local import RapidOcr, TesseractOcr, local_engines, local_ocr
 from nemo_retriever_dagster.engines.ports import EmbedInput
-from nemo_retriever_dagster.errors import InvalidOptionError, MissingDependencyError
+from nemo_retriever_dagster.equip import engines_for
+from nemo_retriever_dagster.errors import InvalidOptionError, MissingDependencyError, SourceNotFoundError
+from nemo_retriever_dagster.pipeline import Pipeline
+from nemo_retriever_dagster.settings import Settings
 
 
 def test_the_default_set():
@@ -60,3 +64,11 @@ def test_the_embedder_without_its_extra_says_how_to_install_it(module, monkeypat
     engine = local_engines().embedder
     with pytest.raises(MissingDependencyError, match=r"nemo-retriever-dagster\[local\]"):
         asyncio.run(engine.embed([EmbedInput(text="x")]))
+
+
+def test_the_surroundings_choose_the_ocr_engine_and_where_models_lie(tmp_path):
+    engines = engines_for(Pipeline(), Settings(ocr_engine="tesseract", models_dir=tmp_path))
+    assert isinstance(engines.ocr, TesseractOcr)
+    with pytest.raises(SourceNotFoundError, match=re.escape(str(tmp_path))):
+        asyncio.run(engines.embedder.check())
+    assert isinstance(engines_for(Pipeline(), Settings(ocr_engine="rapidocr")).ocr, RapidOcr)

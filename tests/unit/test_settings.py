@@ -33,8 +33,11 @@ def test_own_names_carry_a_prefix(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NRD_LEDGER_URL", "postgresql+psycopg2://h/d")
     monkeypatch.setenv("NRD_ARTIFACTS_URI", "s3://b/artifacts")
     monkeypatch.setenv("NRD_ARTIFACTS_OPTIONS", '{"key": "k"}')
+    monkeypatch.setenv("NRD_MODELS_DIR", "/srv/models")
+    monkeypatch.setenv("NRD_OCR_ENGINE", "tesseract")
     monkeypatch.setenv("LEDGER_URL", "sqlite:///not-ours")
     settings = Settings()
+    assert (settings.models_dir, settings.ocr_engine) == (Path("/srv/models"), "tesseract")
     assert (settings.ledger, settings.artifacts) == ("postgresql+psycopg2://h/d", "s3://b/artifacts")
     assert settings.artifacts_options == {"key": "k"}
 

@@ -43,11 +43,20 @@ def sniffed(folder: Path, name: str, data: bytes | str, declared: str | None = N
         (b"ID3\x03\0\0\0\0\0\0", "mp3"),
         (b"\xff\xfb\x90\x64\0\0", "mp3"),
         (b"\0\0\0\x20ftypM4A \0\0", "m4a"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0", "mp4"),
+        (b"\0\0\0\x14ftypqt  \0\0\x02\0", "mov"),
+        (b"RIFF\x24\0\0\0AVI LIST", "avi"),
+        (b"\x1a\x45\xdf\xa3\x01\0\0\0", "mkv"),
     ],
 )
 @pytest.mark.parametrize("name", ["right", "wrong.docx", "wrong.txt", "no-suffix"])
 def test_binary_formats_are_known_by_their_first_bytes(tmp_path, data, kind, name):
     assert sniffed(tmp_path, f"a.{kind}" if name == "right" else name, data) == kind
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.m4a", "m4a"), ("a.mov", "mov"), ("a.mp4", "mp4"), ("a.pdf", "mp4")])
+def test_the_general_brand_of_mp4_leaves_the_choice_among_its_kin_to_the_name(tmp_path, name, kind):
+    assert sniffed(tmp_path, name, b"\0\0\0\x20ftypisom\0\0\x02\0") == kind
 
 
 @pytest.mark.parametrize(("folder", "kind"), [("word", "docx"), ("ppt", "pptx"), ("xl", "xlsx")])
@@ -99,7 +108,6 @@ def test_texts_in_other_encodings_are_texts(tmp_path, encoding):
     ("name", "data", "words"),
     [
         ("a.rtf", b"{\\rtf1 x}", "Rich Text"),
-        ("a.mp4", b"\0\0\0\x20ftypisom\0\0\x02\0", "video"),
         ("a.heic", b"\0\0\0\x20ftypheic\0\0\x02\0", "HEIF"),
         ("a.gif", b"GIF89a\x01\0\x01\0\x80\0\0", "GIF"),
         ("a.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + bytes(range(200)), "archive"),
