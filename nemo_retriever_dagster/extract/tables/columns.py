@@ -69,14 +69,18 @@ def gaps_of(line: Line) -> list[Span]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def common(left: Iterable[Span], right: Sequence[Span], narrowest: float) -> list[Span]:
-    """Return the parts that blanks of two lists share, at least ``narrowest`` wide."""
+def common(left: Sequence[Span], right: Sequence[Span], narrowest: float) -> list[Span]:
+    """Return the parts, at least ``narrowest`` wide, that the blanks of two lists share; all in order of x."""
     shared = []
-    for a, b in left:
-        for c, d in right:
-            low, high = max(a, c), min(b, d)
-            if high - low >= narrowest:
-                shared.append((low, high))
+    i = j = 0
+    while i < len(left) and j < len(right):
+        low, high = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if high - low >= narrowest:
+            shared.append((low, high))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
     return shared
 
 
