@@ -29,6 +29,7 @@ SOFT_HYPHEN = "\u00ad"
 _BROKEN = "\ufffe\x02"
 # a word: no blank, no control character; PDFium's mark of a broken word ends it
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]+[\ufffe\x02]?")
+_LINE_END = re.compile(r"\r?\n")
 _SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
 _BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
 _ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
@@ -155,6 +156,13 @@ class PageWords:
             )
             for word, box, style, hidden in rows
         )
+
+
+def has_invisible_line(text_page: Any, text: str) -> bool:
+    """Tell whether a line of the page's ``text`` starts with invisible type: a cheap look, one call or two a line."""
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    objects = pdf_raw.text_objects(pdf_raw.address_of(text_page.raw), [start for start in starts if start < len(text)])
+    return not set(_INVISIBLE_MODES).isdisjoint(pdf_raw.render_modes([item for item in objects if item]))
 
 
 def page_text(text_page: Any) -> str:
