@@ -171,10 +171,10 @@ class Ledger:
         with self._database.write(corpus, key) as connection:
             upsert(connection, schema.intents, [pack(schema.intents, corpus, key, body)])
 
-    def open_intents(self, corpus: str) -> list[Intent]:
-        """Return the work that was begun and not finished, sorted by document."""
+    def open_intents(self, corpus: str, key: str | None = None) -> list[Intent]:
+        """Return the work that was begun and not finished, sorted by document; with ``key`` that of one document."""
         with self._database.read() as connection:
-            found = _bodies(connection, schema.intents, corpus)
+            found = _bodies(connection, schema.intents, corpus, key)
         return [Intent(document=key, **body) for key, body in sorted(found.items())]
 
     def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None) -> None:
@@ -198,6 +198,13 @@ class Ledger:
         with self._database.read() as connection:
             body = _bodies(connection, schema.receipts, corpus, key).get(key)
         return _receipt(body) if body else None
+
+    def settled(self, corpus: str, key: str, version: str) -> bool:
+        """Whether the receipt is the last word on a document: made from ``version``, and no failure since."""
+        with self._database.read() as connection:
+            written = _bodies(connection, schema.receipts, corpus, key).get(key)
+            failed = _bodies(connection, schema.failures, corpus, key)
+        return written is not None and written["version"] == clean(version) and not failed
 
     def receipts(self, corpus: str) -> list[Receipt]:
         """Return all receipts, sorted by document."""

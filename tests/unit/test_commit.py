@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from nemo_retriever_dagster.commit import Committer, generation_of
-from nemo_retriever_dagster.errors import VerificationError
+from nemo_retriever_dagster.errors import InfrastructureError, Stage, VerificationError
 from nemo_retriever_dagster.ledger import Ledger
-from nemo_retriever_dagster.model import Document, Receipt, Record, stable_id
+from nemo_retriever_dagster.model import Document, Failure, Receipt, Record, stable_id
 from nemo_retriever_dagster.testing.store import InMemoryStore
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 
@@ -163,3 +163,31 @@ def test_death_during_a_deletion_is_mended_by_the_next(committer: Committer, sto
         committer.forget(document(1).key)
         assert texts(store) == []
         assert committer.ledger.receipt("c", document(1).key) is None
+
+
+def test_a_commit_begun_and_given_up_is_finished_though_the_old_version_is_back(
+    committer: Committer, store: MortalStore
+) -> None:
+    commit(committer, document(1), 5)
+    store.left = 0
+    with pytest.raises(Interrupted):
+        commit(committer, document(2), 3, name="two")
+    store.left = 10**9
+    store.upsert("two", rows(document(2), 3, "two")["two"])
+    assert committer.holds(document(1), ("one",), generation_of(document(1), "f")) is None
+    commit(committer, document(1), 5)
+    assert texts(store, "two") == []
+    assert committer.ledger.open_intents("c") == []
+    assert committer.holds(document(1), ("one",), generation_of(document(1), "f")) is not None
+
+
+def test_a_receipt_that_still_holds_is_confirmed_for_the_version_at_hand(committer: Committer) -> None:
+    ledger, key = committer.ledger, document(1).key
+    commit(committer, document(1), 2)
+    touched = replace(document(1), version="touched")
+    ledger.remember("c", [touched])
+    ledger.fail("c", Failure.of(touched, Stage.EMBED, InfrastructureError("The engine is down."), run_id="r"))
+    assert ledger.versions("c")[key].status == "failed"
+    assert committer.holds(touched, ("one",), generation_of(touched, "f")) is not None
+    assert ledger.versions("c")[key].status == "current"
+    assert ledger.failures("c") == []
