@@ -1,4 +1,4 @@
-"""Peak memory of an ingest with results on disk: does it grow with the number of documents?
+"""Measure the peak memory of an ingest with results on disk, and whether it grows with the number of documents.
 
     python benchmarks/memory.py [--documents 5000]
 

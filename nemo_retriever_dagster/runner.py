@@ -72,7 +72,7 @@ class Runner:
         self.pipeline = pipeline
         self.equipment = equipment
         self.run_id = run_id
-        self._gate = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
         self._at_parsers = asyncio.Semaphore(equipment.workers + 1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency + 4, thread_name_prefix="nemo-retriever")
         self._steps: dict[Stage, Callable[[Work], Any]] = {
@@ -107,11 +107,10 @@ class Runner:
 
     async def through(self, result: Result, wanted: Sequence[Stage]) -> Result:
         """Take a document through several stages, as far as it gets; a Failure is handed on as it is."""
-        async with self._gate:
-            for stage in wanted:
-                if isinstance(result, Failure):
-                    break
-                result = await self.attempt(stage, result)
+        for stage in wanted:
+            if isinstance(result, Failure):
+                break
+            result = await self.attempt(stage, result)
         return result
 
     async def all_through(
@@ -119,13 +118,17 @@ class Runner:
     ) -> list[Result]:
         """Take documents through several stages, many at once; return them in the same order."""
 
-        async def one(result: Result) -> Result:
-            result = await self.through(result, wanted)
-            if observe is not None:
-                observe(result)
-            return result
+        done = list(results)
+        waiting = iter(range(len(done)))
 
-        return list(await asyncio.gather(*(one(result) for result in results)))
+        async def work() -> None:
+            for i in waiting:  # shared by all workers: a task a document would be held for every one of them
+                done[i] = await self.through(done[i], wanted)
+                if observe is not None:
+                    observe(done[i])
+
+        await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(done)))))
+        return done
 
     # --- the stages ---
 

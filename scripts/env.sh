@@ -29,7 +29,7 @@ install_lock() { # LOCK...: exactly the hashed versions, and this package on top
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
         echo "$state" >"$stamp"
     done
-    "$VENV/bin/python" -c 'import nemo_retriever_dagster' 2>/dev/null || install_package
+    [ -x "$VENV/bin/nrd" ] || install_package
 }
 
 install_package() {
