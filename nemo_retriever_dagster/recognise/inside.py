@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.charts import chart_from_words
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Picture, Word
 
 _MARKS = ("look_inside", "may_be_chart", "only_as_chart")
+_SAYS = re.compile(r"[^\W_]|[-\u2012-\u2015\u2212]").search  # a dash may be a zero or an empty cell
+_TOO_TALL = 2  # usual heights: a sign without letters that is higher is a bar or a frame
 _UNSEEN = "It may show a table or a chart; there is no OCR engine to look inside."
 
 
@@ -62,18 +66,24 @@ def _contents(element: Element, words: Sequence[Word], options: ExtractOptions, 
     picture = element.picture
     assert picture is not None
     size = (float(picture.width), float(picture.height))
-    text = chart_from_words(words, size) if options.charts else None
+    text = chart_from_words([word for word in words if _SAYS(word.text)], size) if options.charts else None
     if text is not None:
         return [_found(element, Kind.CHART, text, engine)]
     if not options.tables or element.attributes.get("only_as_chart"):
         return []
     wanted = replace(options, text=False, charts=False)
-    made = elements_from_words(words, size, page=element.page, options=wanted, engine=engine)
+    made = elements_from_words(_written(words), size, page=element.page, options=wanted, engine=engine)
     return [
         replace(one, box=_outward(one.box, element.box, picture), page_size=element.page_size, picture=picture)
         for one in made
         if one.kind is Kind.TABLE
     ]
+
+
+def _written(words: Sequence[Word]) -> list[Word]:
+    """Leave out what OCR takes for signs and is drawn: the bars of a chart come as high blocks and underscores."""
+    usual = median(word.box.height for word in words)
+    return [word for word in words if _SAYS(word.text) or word.box.height <= _TOO_TALL * usual]
 
 
 def _found(element: Element, kind: Kind, text: str, engine: str) -> Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -312,6 +312,26 @@ def test_chart_in_a_picture_stands_behind_it() -> None:
     assert image.attributes == {}
     assert (chart.kind, chart.origin, chart.box) == (Kind.CHART, Origin.OCR, image.box)
     assert "Cat - Dog - Fish" in chart.text
+
+
+@pytest.mark.parametrize("sign", ["\N{BLACK SQUARE}", "_", "$"])
+def test_bars_that_ocr_takes_for_signs_do_not_hide_the_chart(sign: str) -> None:
+    bars = [Word(text=sign, box=Box(40 + 60 * i, 86 - (sign != "$"), 50 + 60 * i, 89)) for i in range(3)]
+    bars += [Word(text=sign, box=Box(40 + 60 * i, 20 + 10 * i, 58 + 60 * i, 86)) for i in range(3)] * (sign != "$")
+    page = Page(number=1, elements=(marked(look_inside=True),))
+    _, chart = run(page, Engines(ocr=Reader({(200, 100): [*axes(), *bars]})))
+    assert chart.kind is Kind.CHART
+    assert "Cat - Dog - Fish" in chart.text
+    assert sign not in chart.text
+
+
+def test_signs_in_the_cells_of_a_table_in_a_picture_stay() -> None:
+    rows = [["Part", "Weight", "Here"], ["Bolt", "12", "yes"], ["Nut", "7", "\N{CHECK MARK}"], ["Pin", "3", "no"]]
+    words = [replace(word, box=word.box.scale(0.6, 1.0)) for word in grid(10, 10, rows)]
+    page = Page(number=1, elements=(marked(look_inside=True),))
+    _, table = run(page, Engines(ocr=Reader({(200, 100): words})))
+    assert table.table is not None
+    assert table.table.rows() == rows
 
 
 def test_picture_that_was_only_a_maybe_goes_if_it_is_no_chart() -> None:
