@@ -117,7 +117,6 @@ class Runner:
         self, results: Sequence[Result], wanted: Sequence[Stage], observe: Callable[[Result], None] | None = None
     ) -> list[Result]:
         """Take documents through several stages, many at once; return them in the same order."""
-
         done = list(results)
         waiting = iter(range(len(done)))
 
