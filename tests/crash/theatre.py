@@ -16,11 +16,10 @@ DEAD = 9
 SAME = ("rows", "images", "referenced", "receipts", "states", "intents", "failures", "leases")
 
 
-class Theatre:
-    """Acts in ``live``, each in a process of its own; `rewind` brings back the state that `keep` kept."""
+class Company:
+    """The warm process: it is told what to act and answers how that ended."""
 
     def __init__(self, root: Path) -> None:
-        self.live, self._kept, self._dump = root / "live", root / "kept", root / "dump.json"
         self._log = (root / "log.txt").open("w+")
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("scene.py"))],
@@ -42,12 +41,29 @@ class Theatre:
         self._log.seek(0)
         return self._log.read()[-3000:]
 
-    def act(self, **order: Any) -> dict[str, Any]:
-        """Run one `Order`; return its exit ``code`` and ``seconds``."""
-        whole = {"root": str(self.live), "dump": str(self._dump), **order}
-        self._process.stdin.write(json.dumps(whole) + "\n")
+    def tell(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return self._answer()
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+        self._process.stdout.close()
+        self._log.close()
+
+
+class Theatre:
+    """Acts in ``live``, each in a process of its own; `rewind` brings back the state that `keep` kept."""
+
+    def __init__(self, root: Path, company: Company) -> None:
+        self.live, self._kept, self._dump = root / "live", root / "kept", root / "dump.json"
+        self._company = company
+        self.words = company.words
+
+    def act(self, **order: Any) -> dict[str, Any]:
+        """Run one `Order`; return its exit ``code`` and ``seconds``."""
+        return self._company.tell({"root": str(self.live), "dump": str(self._dump), **order})
 
     def finish(self, **order: Any) -> dict[str, Any]:
         """Run to the end, and return what is there then."""
@@ -69,12 +85,6 @@ class Theatre:
         while (found := list(_running(str(self.live)))) and time.monotonic() < until:
             time.sleep(0.05)
         return found
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
-        self._log.close()
 
 
 def _running(mark: str) -> Any:
