@@ -84,7 +84,7 @@ def compare(
 def _word(document: Document, state: DocumentState | None, failed_for_good: bool) -> str:  # noqa: FBT001
     if state is None:
         return "new"
-    if state.version != document.version or state.status is DocumentStatus.CHANGED:
+    if state.version != document.version:
         return "changed"
     if state.status is DocumentStatus.CURRENT:
         return "unchanged"

@@ -1,4 +1,4 @@
-"""Asset checks: are the rows exactly what the receipts say, and did a document lose its content without an error?
+"""Asset checks: whether the rows are exactly what the receipts say, and whether a document silently lost its content.
 
 Launched with a run, they look at that run's documents; on their own, at all of the corpus.
 """

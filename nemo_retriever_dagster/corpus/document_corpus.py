@@ -10,7 +10,7 @@ import dagster as dg
 
 from nemo_retriever_dagster.corpus.checks import checks
 from nemo_retriever_dagster.corpus.discovery import discovery_sensor, reconcile_schedule, removal_job
-from nemo_retriever_dagster.corpus.ops import plan_op, stage_op
+from nemo_retriever_dagster.corpus.ops import PLAN, plan_op, stage_op
 from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
@@ -77,6 +77,7 @@ class DocumentCorpus:
             raise InvalidOptionError(f"{name!r} is no name for a corpus.", hint=hint)
         if min(batch_size, runs_per_tick) < 1:
             raise InvalidOptionError("batch_size and runs_per_tick count from 1.", hint="200 and 25 are the defaults.")
+        _refuse_recreate(pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline)
         self.name = name
         self.pipeline = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
         self.batch_size, self.runs_per_tick = batch_size, runs_per_tick
@@ -118,7 +119,7 @@ class DocumentCorpus:
             metadata={"source": str(self.plant.source), "stages": ", ".join(self.pipeline.stages())},
         )
         def corpus() -> Any:
-            documents = plan.alias("plan")()
+            documents = plan.alias(PLAN)()
             for stage, step in steps.items():
                 documents = step.alias(str(stage))(documents)
             return settle.alias("settle")(documents)
@@ -185,3 +186,10 @@ class DocumentCorpus:
             resources={**self.resources(), **(resources or {})},
             executor=dg.in_process_executor,
         )
+
+
+def _refuse_recreate(pipeline: Pipeline) -> None:
+    """Raise if every run would drop the collection, and with it the rows of all partitions it does not take on."""
+    if pipeline.upload is not None and pipeline.upload.recreate:
+        hint = "Leave recreate out: a document's rows replace its former ones."
+        raise InvalidOptionError("recreate=True would drop the rows of other partitions in every run.", hint=hint)

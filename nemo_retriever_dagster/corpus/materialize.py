@@ -49,8 +49,9 @@ def materialize_documents(
         with dg.DagsterInstance.ephemeral() as ephemeral:
             return materialize_documents(corpus, keys, instance=ephemeral, resources=resources, log_level=log_level)
     given = {**corpus.resources(), **(resources or {})}
-    documents = {document.key: document for document in _discover(corpus, given)}
+    documents = {document.key: document for document in corpus.plant.documents().list()}
     wanted = list(documents) if keys is None else list(keys)
+    _remember(corpus, given, [documents[key] for key in wanted if key in documents])
     add_keys(instance, corpus.partitions_def, wanted)
     order = instance.get_dynamic_partitions(str(corpus.partitions_def.name))
     outcomes: dict[str, DocumentOutcome] = {}
@@ -67,11 +68,10 @@ def materialize_documents(
     return {key: outcomes[key] for key in wanted}
 
 
-def _discover(corpus: DocumentCorpus, resources: Mapping[str, Any]) -> list[Document]:
-    documents = corpus.plant.documents().list()
+def _remember(corpus: DocumentCorpus, resources: Mapping[str, Any], documents: Sequence[Document]) -> None:
+    """Note the documents that are run, and no others: those are still the sensor's to ask for."""
     with Ledger(resources[STATE].settings().ledger) as ledger:
         ledger.remember(corpus.name, documents)
-    return documents
 
 
 def _outcomes(

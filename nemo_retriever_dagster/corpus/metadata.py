@@ -21,27 +21,34 @@ _PREVIEW_CHARS = 600
 def success(key: dg.AssetKey, work: Work, collections: Sequence[str], shown: str | None) -> dg.AssetMaterialization:
     """Return the materialization of one document; ``shown`` is its preview in Markdown, None for none."""
     document = work.document
-    metadata: dict[str, Any] = {
-        "source": dg.MetadataValue.path(document.uri),
-        "sha256": document.sha256,
-        GENERATION: work.generation,
-        "format": document.format,
-        "bytes": document.size,
+    metadata: dict[str, Any] = {"source": dg.MetadataValue.path(document.uri)}
+    if shown is not None:
+        metadata["preview"] = dg.MetadataValue.md(shown)
+    if collections:
+        metadata["collection"] = ", ".join(collections)
+    metadata |= {
         **{name: int(count) for name, count in work.counts.items()},
         "dagster/partition_row_count": work.counts.get("rows", work.counts.get("chunks", 0)),
         **{f"seconds/{stage}": seconds for stage, seconds in work.seconds.items()},
         "seconds/total": round(sum(work.seconds.values()), 4),
         "reused_stages": ", ".join(work.reused) or "none",
+        **_usage(work),
+        "format": document.format,
+        "bytes": document.size,
+        "sha256": document.sha256,
+        GENERATION: work.generation,
     }
-    if collections:
-        metadata["collection"] = ", ".join(collections)
-    for name, usage in work.usage.items():
-        for field in ("requests", "retries", "items", "tokens"):
-            if getattr(usage, field):
-                metadata[f"usage/{name}/{field}"] = getattr(usage, field)
-    if shown is not None:
-        metadata["preview"] = dg.MetadataValue.md(shown)
     return dg.AssetMaterialization(key, partition=document.key, metadata=metadata, tags={DATA_VERSION: document.sha256})
+
+
+def _usage(work: Work) -> dict[str, int]:
+    """Return what the engines consumed, by stage and engine; zeros are left out."""
+    return {
+        f"usage/{name}/{field}": getattr(usage, field)
+        for name, usage in work.usage.items()
+        for field in ("requests", "retries", "items", "tokens")
+        if getattr(usage, field)
+    }
 
 
 def preview(chunks: Sequence[Chunk]) -> str:

@@ -14,6 +14,7 @@ from nemo_retriever_dagster.errors import Category, Stage
 from nemo_retriever_dagster.model import Failure
 from nemo_retriever_dagster.work import Result, Work, result_from_json, result_to_json
 
+PLAN = "plan"
 MADE = "made"
 _PASSING = {str(Category.TRANSIENT), str(Category.INFRASTRUCTURE)}
 

@@ -108,8 +108,11 @@ def through(
         with session(plant, context, stages) as runner:
             return portal.run(runner.all_through(begun, stages))
     except RetrieverError as error:
-        failed = {"stage": stages[-1], "error": error, "run_id": context.run_id}
-        return [r if isinstance(r, Failure) else Failure.of(r.document, **failed) for r in begun]
+        return [_stopped(result, stages[-1], error, context.run_id) for result in begun]
+
+
+def _stopped(result: Result, stage: Stage, error: RetrieverError, run_id: str) -> Failure:
+    return result if isinstance(result, Failure) else Failure.of(result.document, stage, error, run_id=run_id)
 
 
 def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Document]:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.corpus import metadata
+from nemo_retriever_dagster.corpus.ops import PLAN
 from nemo_retriever_dagster.corpus.resources import RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
@@ -23,7 +24,6 @@ from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.work import Result, Work, result_from_json
 
-RESUMED = "dagster/is_resume_retry"
 _SHOWN = 20
 _Former = Mapping[str, dg.AssetMaterialization]
 
@@ -100,7 +100,7 @@ def _taken_up(
     materialized nor proven by a receipt goes through the stages again, where what is done is found done.
     """
     said = materialized_by(context.instance, context.run.parent_run_id, key)
-    resumed = context.run.tags.get(RESUMED) == "true"
+    resumed = _resumed(context)
     states = ledger.versions(plant.name) if said or resumed else {}
     former = standing(said, states)
     if not resumed:
@@ -114,6 +114,16 @@ def _taken_up(
     context.log.info("taken up from run %s: %d documents tried again", context.run.parent_run_id, len(todo))
     again = through(plant, context, plant.begin(ledger, todo, context.run_id), plant.pipeline.stages()) if todo else []
     return former, results | {_key(result): result for result in again}
+
+
+def _resumed(context: dg.OpExecutionContext) -> bool:
+    """Whether the run has its documents from its parent: it executes some steps, and ``plan`` is not among them."""
+    steps = context.run.step_keys_to_execute
+    return context.run.parent_run_id is not None and steps is not None and _plan_of(context) not in steps
+
+
+def _plan_of(context: dg.OpExecutionContext) -> str:
+    return f"{context.op_handle.parent}.{PLAN}"
 
 
 def _proven(result: Result | None, state: DocumentState | None, *, uploads: bool) -> bool:
@@ -144,7 +154,12 @@ def _preview(shelf: Shelf, work: Work) -> str:
 
 
 def _note(plant: Plant, ledger: Ledger, verdict: Verdict, run_id: str) -> list[Failure]:
-    """Write into the ledger what the upload has not: failures, usage, and receipts where nothing is uploaded."""
+    """Write into the ledger what the upload has not: failures, usage, and receipts where nothing is uploaded.
+
+    The versions that were read are noted as seen, or discovery would take a document changed since its last look for
+    one that is still to do.
+    """
+    ledger.remember(plant.name, [work.document for work in verdict.good.values()])
     for key, work in verdict.good.items():
         if plant.pipeline.upload is None:
             ledger.commit(plant.name, _receipt(work, run_id), version=work.document.version)

@@ -29,7 +29,7 @@ _ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_WAIT = 120_000
+_WAIT = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,10 @@ def test_the_op_graph_shows_the_stages(page: Page, site: Site) -> None:
 
 
 def test_the_asset_page_says_what_it_promises(page: Page, site: Site) -> None:
-    open_and_see(page, site, "assets/notes?view=overview", "one partition each", "verify", "silent_loss")
+    open_and_see(page, site, "assets/notes?view=overview", "one partition each", "notes_discovery", "notes_ingest")
     shoot(page, "asset")
+    open_and_see(page, site, "assets/notes?view=checks", "verify", "silent_loss", "every row has a receipt")
+    shoot(page, "checks")
 
 
 def test_the_partitions_page_counts_97_and_3(page: Page, site: Site) -> None:

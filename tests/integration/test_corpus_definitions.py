@@ -38,6 +38,7 @@ def corpus(name: str) -> DocumentCorpus:
     return DocumentCorpus(name=name, source="documents", pipeline=pipeline)
 
 
+@pytest.mark.slow
 def test_the_code_location_is_valid() -> None:
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-f", "definitions.py"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=240)
@@ -99,7 +100,7 @@ def test_the_component_is_scaffolded_and_makes_the_corpus() -> None:
     with create_defs_folder_sandbox() as sandbox:
         path = sandbox.scaffold_component(component_cls=DocumentCorpusComponent, defs_path="house-rules")
         written = yaml.safe_load((path / "defs.yaml").read_text())
-        assert written["type"] == "nemo_retriever_dagster.DocumentCorpusComponent"
+        assert written["type"].endswith(".DocumentCorpusComponent")
         with sandbox.load_component_and_build_defs(defs_path=path) as (component, defs):
             assert isinstance(component, DocumentCorpusComponent)
             assert component.corpus.pipeline.stages() == ("extract", "split", "embed", "upload")
@@ -122,8 +123,9 @@ def check(place: Place) -> dict[str, dg.AssetCheckEvaluation]:
 
 
 def which(evaluation: dg.AssetCheckEvaluation) -> dict[str, str]:
-    records = evaluation.metadata["which"].value
-    return {Path(str(record.data["document"])).name: str(record.data["what"]) for record in records}  # type: ignore[union-attr]
+    table = evaluation.metadata["which"]
+    assert isinstance(table, dg.TableMetadataValue)
+    return {Path(str(record.data["document"])).name: str(record.data["what"]) for record in table.records}
 
 
 def test_the_checks_see_lost_foreign_and_orphaned_rows_and_silent_loss(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def _a_stale_success_is_not_carried_over(place: Place, third: dg.DagsterRun) -> 
     assert (place.latest(key).tags or {})[DATA_VERSION] == newer.metadata["sha256"]
 
 
+@pytest.mark.slow
 def test_both_executors_tell_the_same(tmp_path: Path) -> None:
     told = {}
     for executor in ("in_process", "multiprocess"):

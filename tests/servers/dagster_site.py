@@ -44,9 +44,15 @@ notes = DocumentCorpus(
     pipeline=Ingestor().extract().split().embed().vdb_upload(collection_name="notes"),
     workers=1,
 )
-defs = notes.definitions(
-    resources={{STATE: StateResource(state_dir=str(ROOT / "state")), STORE: MilvusResource(uri=str(ROOT / "milvus.db"))}}
-)
+
+
+@dg.asset(deps=[notes.asset], partitions_def=notes.partitions_def, backfill_policy=dg.BackfillPolicy.multi_run(7))
+def digest(context: dg.AssetExecutionContext) -> None:
+    context.log.info("%d notes", len(context.partition_keys))
+
+
+resources = {{STATE: StateResource(state_dir=str(ROOT / "state")), STORE: MilvusResource(uri=str(ROOT / "milvus.db"))}}
+defs = dg.Definitions.merge(notes.definitions(resources=resources), dg.Definitions(assets=[digest]))
 """
 
 
@@ -107,13 +113,13 @@ class Site:
         self.ask(_STOP, id=self.ask(_TICKS, s=sensor)["sensorOrError"]["sensorState"]["id"])
         self.settled(1)
 
-    def asset(self) -> dict[str, Any]:
+    def asset(self, key: str = "notes") -> dict[str, Any]:
         """Return what the asset's page is made of."""
-        return dict(self.ask(_ASSET, k=NOTES)["assetNodeOrError"])
+        return dict(self.ask(_ASSET, k={"path": [key]})["assetNodeOrError"])
 
-    def statuses(self) -> dict[str, list[str]]:
+    def statuses(self, key: str = "notes") -> dict[str, list[str]]:
         """Return the partitions by their state."""
-        return dict(self.asset()["assetPartitionStatuses"])
+        return dict(self.asset(key)["assetPartitionStatuses"])
 
     def failed_runs(self) -> str:
         """Return why runs failed, for a test's message."""
