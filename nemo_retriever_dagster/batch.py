@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class IngestError(RetrieverError, RuntimeError):
-    """At least one document failed, so nothing was uploaded."""
+    """At least one document failed: before the upload, so nothing was uploaded, or the store failed during it."""
 
     default_hint = "ingest(return_failures=True) uploads the others and returns the failures."
 
@@ -31,11 +31,12 @@ class IngestError(RetrieverError, RuntimeError):
         self.failures = list(failures)
 
     @classmethod
-    def of(cls, failures: Sequence[Failure], total: int) -> IngestError:
-        """Say how many of ``total`` documents failed, and show the first few."""
+    def of(cls, failures: Sequence[Failure], total: int, *, uploaded: bool = False) -> IngestError:
+        """Say how many of ``total`` documents failed, whether others were ``uploaded``, and show the first few."""
         shown = "\n".join(f"- {failure.message}" for failure in failures[:5])
         more = f"\n... and {len(failures) - 5} more" if len(failures) > 5 else ""  # noqa: PLR2004 - five fit a screen
-        message = f"{len(failures)} of {total} documents failed; nothing was uploaded.\n{shown}{more}\n"
+        rest = "the store failed during the upload, the others are in it" if uploaded else "nothing was uploaded"
+        message = f"{len(failures)} of {total} documents failed; {rest}.\n{shown}{more}\n"
         return cls(message, failures=failures)
 
 
@@ -78,6 +79,8 @@ async def run_batch(
         if failed:
             raise IngestError.of(_numbered(results), len(results))
         results = await runner.all_through(results, [Stage.UPLOAD])
+        if any(isinstance(result, Failure) for result in results):
+            raise IngestError.of(_numbered(results), len(results), uploaded=True)
     else:
         results = await runner.all_through(started, wanted, observe)
     await _flush(runner)

@@ -13,7 +13,7 @@ import pytest
 from nemo_retriever_dagster import Ingestor, IngestWarning, LazyLoadedList, Retriever, Settings
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
-from nemo_retriever_dagster.errors import InvalidOptionError, SourceNotFoundError
+from nemo_retriever_dagster.errors import InvalidOptionError, SourceNotFoundError, StoreUnavailableError
 from nemo_retriever_dagster.testing.engines import WatchedEmbedder
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.testing.store import InMemoryStore
@@ -75,6 +75,27 @@ def test_with_return_failures_the_others_are_uploaded(make, tmp_path: Path, stor
     assert message.startswith(f"{SAMPLE / 'broken.pdf'}, extract: ")
     assert (failures[0].stage, failures[0].category, failures[0].attempts) == ("extract", "data", 1)
     assert failures[0].hint
+
+
+class FullStore(InMemoryStore):
+    """Takes the rows of one document and is full."""
+
+    def upsert(self, collection, records):
+        if self.count(collection):
+            raise StoreUnavailableError("The disk of the store is full.", hint="Make space.")
+        super().upsert(collection, records)
+
+
+def test_a_store_that_fails_during_the_upload_is_an_error_too(embedder, tmp_path: Path) -> None:
+    ingestor = Ingestor(
+        engines=Engines(embedder=embedder),
+        store=FullStore(),
+        settings=Settings(state_dir=tmp_path / "state"),
+        workers=1,
+    )
+    paths = [str(path) for path in write(tmp_path, a="one", b="two")]
+    with pytest.raises(IngestError, match="1 of 2 documents failed; the store failed during the upload"):
+        ingestor.files(paths).extract().embed().vdb_upload(collection_name="c").ingest()
 
 
 def test_without_an_upload_a_failure_is_said_aloud(make, tmp_path: Path) -> None:
