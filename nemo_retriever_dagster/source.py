@@ -117,6 +117,10 @@ class Source:
                 yield fetched
         except SourceNotFoundError as error:
             raise DocumentGoneError(f"{document.uri} has gone since it was listed.") from error
+        except SourceUnavailableError as error:
+            if isinstance(error.__context__, FileNotFoundError):
+                raise DocumentGoneError(f"{document.uri} has gone since it was listed.") from error
+            raise
 
     def _place(self, spec: str) -> _Place:
         if not spec.strip():

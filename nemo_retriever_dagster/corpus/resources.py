@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import dagster as dg
 from pydantic import Field, PrivateAttr, SecretStr
 
+from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
 from nemo_retriever_dagster.equip import engines_for
 from nemo_retriever_dagster.settings import Settings
@@ -129,6 +130,13 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if key not in self._engines:
             self._engines[key] = (pipeline, self._make(pipeline, settings))
         return self._engines[key][1]
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the run's engines: their connections, sessions, processes."""
+        del context
+        made, self._engines = list(self._engines.values()), {}
+        for _, engines in made:
+            portal.run(engines.aclose())
 
     def _make(self, pipeline: Pipeline, settings: Settings) -> Engines:
         nims = {port: getattr(self, port) for port in _PORTS}
