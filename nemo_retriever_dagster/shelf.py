@@ -104,7 +104,11 @@ class Shelf:
         if data is None:
             self._artifacts.delete(_address(place, "done"))
             raise ResultGoneError(f"The result {place} is gone from the artifacts or damaged.")
-        value = decode(data)
+        try:
+            value = decode(data)
+        except ResultGoneError:  # a part of it: the whole is made anew
+            self._artifacts.delete(_address(place, "done"))
+            raise
         self._remember(place, value)
         return value
 
