@@ -42,7 +42,10 @@ EVERYTHING = {
     "text_depth": "page",
 }
 
-pytestmark = pytest.mark.skipif(not FILES.is_dir(), reason="the development corpus is not here")
+pytestmark = [
+    pytest.mark.skipif(not FILES.is_dir(), reason="the development corpus is not here"),
+    pytest.mark.timeout(600),  # the first test waits for all files
+]
 Documents = dict[str, list[dict[str, Any]]]
 
 
@@ -54,13 +57,18 @@ def ingested(kinds: tuple[str, ...], state: Path) -> Documents:
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
-    return ingested(("pdf", "docx", "pptx", "png", "wav"), tmp_path_factory.mktemp("state"))
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Documents:
-    return ingested(("jpeg", "tiff"), tmp_path_factory.mktemp("state"))
+def documents(state: Path) -> Documents:
+    return ingested(("pdf", "docx", "pptx", "png", "wav"), state)
+
+
+@pytest.fixture(scope="module")
+def pictures(state: Path) -> Documents:
+    return ingested(("jpeg", "tiff"), state)
 
 
 def contents(document: list[dict[str, Any]], subtype: str) -> list[str]:
@@ -156,9 +164,9 @@ def test_speech_becomes_words(documents: Documents) -> None:
     assert recall(re.sub(r"[,.]", "", SPOKEN).lower(), " ".join(said)) >= 0.8
 
 
-def test_the_question_finds_the_table_it_asks_for(tmp_path: Path) -> None:
+def test_the_question_finds_the_table_it_asks_for(state: Path, tmp_path: Path) -> None:
     uri = str(tmp_path / "milvus.db")
-    ingestor = Ingestor(settings=Settings(state_dir=tmp_path / "state")).files(str(FILES / f"{TITLE}.pdf"))
+    ingestor = Ingestor(settings=Settings(state_dir=state)).files(str(FILES / f"{TITLE}.pdf"))
     ingestor.extract(**EVERYTHING).embed().vdb_upload(collection_name="sample", milvus_uri=uri).ingest()
     with Retriever("sample", milvus_uri=uri) as retriever:
         hits = retriever.query(COLOURS, top_k=10)
