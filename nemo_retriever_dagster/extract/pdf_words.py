@@ -14,6 +14,7 @@ import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.extract.pdf_cells import split_cells
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_text import composed
 from nemo_retriever_dagster.model import Box
@@ -181,9 +182,11 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     spans = [match.span() for match in _WORD.finditer(text)]
     if not spans:
         return PageWords(frame=frame, text=text)
+    address = pdf_raw.address_of(text_page.raw)
+    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and (text.isascii() or max(text) <= "\uffff"):
+        spans = split_cells(address, text, spans)
     words = [text[start:end] for start, end in spans]
     firsts, lasts = _char_indices(text_page, text, spans, words)
-    address = pdf_raw.address_of(text_page.raw)
     boxes = pdf_raw.char_boxes(address, firsts + lasts)
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
