@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.scans import elements_from_words
 from nemo_retriever_dagster.model import Element, Kind, Origin
 from nemo_retriever_dagster.recognise.order import placed
+from nemo_retriever_dagster.recognise.rulings import rulings_of
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.ports import Ocr
@@ -26,10 +28,14 @@ async def read_scan(
     words = frame.words(found)
     if not words:
         return (), (*page.elements, _nothing(page, frame, ocr))
-    made = await asyncio.to_thread(
-        elements_from_words, words, frame.size, page=page.number, options=options, engine=ocr.name
-    )
+    made = await asyncio.to_thread(_elements, words, frame, options, ocr.name)
     return words, placed(made, page.elements)
+
+
+def _elements(words: tuple[Word, ...], frame: Frame, options: ExtractOptions, engine: str) -> tuple[Element, ...]:
+    seen = rulings_of(frame.picture) if options.tables else ()
+    rulings = [replace(ruling, box=frame.to_page(ruling.box)) for ruling in seen]
+    return elements_from_words(words, frame.size, page=frame.number, options=options, rulings=rulings, engine=engine)
 
 
 def _nothing(page: Page, frame: Frame, ocr: Ocr) -> Element:
