@@ -21,6 +21,7 @@ from nemo_retriever_dagster.errors import (
     StoreUnavailableError,
 )
 from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
+from nemo_retriever_dagster.vdb.lite_wal import finish_flushes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +104,7 @@ def connect(address: Address) -> MilvusClient:
             return shared.client
         lease = Lease(address.path, wait=address.wait, what=address.what, run_id=address.run_id).acquire()
         try:
+            finish_flushes(address.path)
             client = _connect(address, str(address.path))
         except BaseException:
             lease.release()

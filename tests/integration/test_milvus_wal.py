@@ -1,0 +1,71 @@
+"""A flush of Milvus Lite that was cut short: the next to open the store ends it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nemo_retriever_dagster.model import Record
+from nemo_retriever_dagster.vdb.contract import CollectionSpec
+from nemo_retriever_dagster.vdb.lite_wal import finish_flushes
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def records(document: str, count: int) -> list[Record]:
+    return [
+        Record(
+            id=f"{document}-{n}",
+            document=document,
+            generation="g",
+            text=f"row {n}",
+            vector=[1.0, float(n)],
+            source={},
+            content_metadata={},
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("kept", ["wal_*.arrow", "wal_delta_*.arrow"])
+def test_the_logs_of_a_finished_flush_are_removed_before_the_store_is_opened(tmp_path: Path, kept: str, caplog) -> None:
+    path = tmp_path / "milvus.db"
+    with MilvusStore(str(path)) as store:
+        store.ensure(CollectionSpec(name="c", dimension=2))
+        store.upsert("c", records("one", 5))
+        store.upsert("c", records("gone", 2))
+        store.delete("c", "gone")
+        logs = path / "collections/c/wal"
+        shutil.copytree(logs, tmp_path / "before")
+        store.flush("c")
+    restored = sorted((tmp_path / "before").glob(kept))
+    assert restored
+    for log in restored:
+        shutil.copy(log, logs / log.name)
+
+    with caplog.at_level(logging.WARNING), MilvusStore(str(path)) as store:
+        assert store.count("c", "one") == 5
+        store.upsert("c", records("two", 3))
+        store.flush("c")
+        assert store.count("c") == 8
+    assert "a flush was cut short" in caplog.text
+
+
+def test_a_log_in_use_and_an_unknown_manifest_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "milvus.db"
+    logs = path / "collections/c/wal"
+    logs.mkdir(parents=True)
+    for number in (4, 5):
+        (logs / f"wal_data_{number:06}.arrow").touch()
+    manifest = path / "collections/c/manifest.json"
+    for content in ("not json", "[]", '{"manifest_format_version": 3, "active_wal_number": 9}'):
+        manifest.write_text(content)
+        assert finish_flushes(path) == []
+    manifest.write_text('{"manifest_format_version": 2, "active_wal_number": 5}')
+    assert [log.name for log in finish_flushes(path)] == ["wal_data_000004.arrow"]
+    assert [log.name for log in logs.iterdir()] == ["wal_data_000005.arrow"]
