@@ -74,7 +74,9 @@ def test_the_op_graph_shows_the_stages(page: Page, site: Site) -> None:
 def test_the_asset_page_says_what_it_promises(page: Page, site: Site) -> None:
     open_and_see(page, site, "assets/notes?view=overview", "one partition each", "notes_discovery", "notes_ingest")
     shoot(page, "asset")
-    open_and_see(page, site, "assets/notes?view=checks&checkDetail=verify", "verify", "silent_loss", "every row has a receipt")
+    open_and_see(
+        page, site, "assets/notes?view=checks&checkDetail=verify", "verify", "silent_loss", "every row has a receipt"
+    )
     shoot(page, "checks")
 
 
