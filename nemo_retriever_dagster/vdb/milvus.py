@@ -7,14 +7,14 @@ the commit protocol counts on.
 from __future__ import annotations
 
 import re
-import threading
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb import milvus_schema
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Row, SearchMode
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, RRF_K, candidates
-from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, mapped
+from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, mapped, turn
 from nemo_retriever_dagster.vdb.milvus_filters import bind, join
 from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT, OUTPUT_FIELDS, batches, found, stored
 
@@ -68,7 +68,7 @@ class MilvusStore:
         )
         self.address.check()
         self._batch = (batch_rows, batch_bytes)
-        self._lock = threading.RLock()
+        self._lock = turn(self.address)
         self._client: MilvusClient | None = None
         self._metrics: dict[str, str] = {}
         self._loaded: set[str] = set()
@@ -347,10 +347,12 @@ class MilvusStore:
             "consistency_level": "Strong",
             "timeout": self.address.timeout,
         }
+        if self.address.lite:  # has no limit of its own, and every page would be another scan of all rows
+            with self._mapped("select", collection):
+                rows = self.client.query(collection, **options, **({"limit": limit} if limit > 0 else {}))
+            yield from rows
+            return
         with self._mapped("select", collection):
-            if self.address.lite:  # has no limit of its own, and every page would be another scan of all rows
-                yield from self.client.query(collection, **options, **({"limit": limit} if limit > 0 else {}))
-                return
             pages = self.client.query_iterator(collection, batch_size=_PAGE, limit=limit, **options)
             try:
                 while page := pages.next():
@@ -392,5 +394,7 @@ class MilvusStore:
             self._metrics[collection] = str(described.get("metric_type", "L2"))
         return self._metrics[collection]
 
-    def _mapped(self, doing: str, collection: str = "") -> Any:
-        return mapped(self.address, doing, collection)
+    @contextmanager
+    def _mapped(self, doing: str, collection: str = "") -> Iterator[None]:
+        with self._lock if self.address.lite else nullcontext(), mapped(self.address, doing, collection):
+            yield

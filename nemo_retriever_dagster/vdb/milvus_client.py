@@ -89,6 +89,20 @@ _open: dict[tuple[int, str], _Shared] = {}  # by process id too: a forked child 
 _open_lock = threading.Lock()
 
 
+_turns: dict[str, threading.RLock] = {}
+
+
+def turn(address: Address) -> threading.RLock:
+    """Return the lock that calls to this store take: one a path for Milvus Lite, one of its own for a server.
+
+    Milvus Lite counts wrongly now and then while another thread writes, and works on one call at a time anyway.
+    """
+    if not address.lite:
+        return threading.RLock()
+    with _open_lock:
+        return _turns.setdefault(str(address.path), threading.RLock())
+
+
 def connect(address: Address) -> MilvusClient:
     """Return a client; for Milvus Lite the process's only one, which `disconnect` closes after its last user."""
     address.check()
