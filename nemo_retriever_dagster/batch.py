@@ -75,12 +75,11 @@ async def run_batch(
     if all_or_nothing and Stage.UPLOAD in wanted:
         before = [stage for stage in wanted if stage is not Stage.UPLOAD]
         results = await runner.all_through(started, before, observe)
-        failed = [result for result in results if isinstance(result, Failure)]
-        if failed:
-            raise IngestError.of(_numbered(results), len(results))
+        if failed := _numbered(results):
+            raise IngestError.of(failed, len(results))
         results = await runner.all_through(results, [Stage.UPLOAD])
-        if any(isinstance(result, Failure) for result in results):
-            raise IngestError.of(_numbered(results), len(results), uploaded=True)
+        if failed := _numbered(results):
+            raise IngestError.of(failed, len(results), uploaded=True)
     else:
         results = await runner.all_through(started, wanted, observe)
     await _flush(runner)
