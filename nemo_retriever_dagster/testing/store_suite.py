@@ -340,6 +340,23 @@ class VectorStoreSuite:
         assert only == []
         refused(InvalidOptionError, lambda: store.search(name, vector=[2, 0, 0, 1], mode="hybrid"))
 
+    def test_words_are_weighed_by_the_whole_collection(self, store: VectorStore) -> None:
+        """What a document is about is not taken for a common word because its rows were written together."""
+        if not store.capabilities.sparse:
+            return
+        name = self.collection(store, sparse=True)
+        store.upsert(name, [record(at, document="zebras", text=f"zebra note {at}") for at in range(20)])
+        store.flush(name)
+        passing = ["another line about horses and a zebra", *(f"another line about horses {at}" for at in range(19))]
+        store.upsert(name, [record(at, document="horses", text=text) for at, text in enumerate(passing)])
+        store.flush(name)
+        for _ in range(2):
+            rows = store.search(name, text="zebra", mode="sparse", top_k=20)
+            assert {row.fields["document"] for row in rows} == {"zebras"}
+            store.upsert(name, [record(20, document="horses", text="one horse more")])
+        both = store.search(name, vector=[30, 0, 0, 1], text="zebra", mode="hybrid", top_k=5)
+        assert {row.fields["document"] for row in both} == {"zebras"}
+
     def test_a_dense_collection_refuses_full_text_search(self, store: VectorStore) -> None:
         """Not an empty answer: an error that says what to do."""
         name = self.collection(store)

@@ -1,7 +1,7 @@
 """The vector store on Milvus: Milvus Lite (a path ending .db) and servers, one class.
 
 Only `upsert` writes (never `insert`), keys are the records' own, and every read is at Strong consistency: that is what
-the commit protocol counts on.
+the commit protocol counts on. Over 400 lines because the port is one class.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from nemo_retriever_dagster.errors import InvalidOptionError
-from nemo_retriever_dagster.vdb import milvus_schema
+from nemo_retriever_dagster.vdb import lite_words, milvus_schema
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Row, SearchMode
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, RRF_K, candidates
 from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, mapped, turn
@@ -262,6 +262,9 @@ class MilvusStore:
         bound = bind(where, values)
         self._check_search(collection, mode, vector, text, top_k)
         self._load(collection)
+        if mode != "dense" and self.address.lite:
+            self.flush(collection)
+            lite_words.pool(self.address, collection)
         options: dict[str, Any] = {
             "limit": top_k,
             "output_fields": OUTPUT_FIELDS,
