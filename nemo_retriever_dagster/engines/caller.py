@@ -47,6 +47,7 @@ class Target:
 class _Effort:
     """What one request has cost so far."""
 
+    most: int
     started: float = 0.0
     requests: int = 0
     items: int = 0
@@ -76,13 +77,14 @@ class Caller:
             backoff_cap=endpoint.backoff_cap,
         )
 
-    async def call(self, send: Send[R], read: Read[R, T], *, items: int = 1) -> T:
+    async def call(self, send: Send[R], read: Read[R, T], *, items: int = 1, attempts: int = 0) -> T:
         """Return what ``read`` makes of the first good answer of ``send(url)``, or raise the error to give up with.
 
         ``read`` returns the value and the tokens used. It runs when the slot is free for the next request already.
-        Both raise `AttemptFailedError`; any other exception is a bug and passes through.
+        Both raise `AttemptFailedError`; any other exception is a bug and passes through. ``attempts`` 0 is the
+        endpoint's own number.
         """
-        effort = _Effort()
+        effort = _Effort(most=attempts or self.endpoint.attempts)
         try:
             value = await self._attempts(send, read, effort)
             effort.items = items
@@ -103,7 +105,8 @@ class Caller:
                 value, effort.tokens = read(await self._answer(send, effort))
             except AttemptFailedError as failed:
                 effort.last = failed
-                wait = self._rules.wait(effort.requests, effort.elapsed(), failed.wait) if failed.again else None
+                again = failed.again and effort.requests < effort.most
+                wait = self._rules.wait(effort.requests, effort.elapsed(), failed.wait) if again else None
                 if wait is None:
                     raise _given_up(failed.error, effort) from failed.__cause__
             else:

@@ -52,7 +52,9 @@ class HttpClient:
         self._caller = Caller(endpoint, name=name)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
-    async def post_json(self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1) -> T:
+    async def post_json(
+        self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1, attempts: int = 0
+    ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"content-type": "application/json"}
@@ -60,7 +62,7 @@ class HttpClient:
         async def send(url: str) -> httpx.Response:
             return await self._post(url, headers=headers, content=content)
 
-        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items)
+        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items, attempts=attempts)
 
     async def post_form(
         self, fields: Mapping[str, str], file: tuple[str, bytes, str], read: Callable[[Any], T], *, items: int = 1

@@ -145,6 +145,8 @@ async def called(server: NimServer, port: str, *, calls: int, concurrency: int, 
         backoff=0.002,
         backoff_cap=0.02,
         breaker_pause=0.002,
+        # Passages of several calls share requests (test_nim_shared_requests.py); here each call fills its own.
+        batch=len(TEXTS) if port == "embedder" else 0,
     )
     engines = nim_engines({port: endpoint})
     before = server.count(port)
@@ -204,6 +206,16 @@ def test_fault_at_one_request(server: NimServer, right: dict[str, Any], kind: Fa
         assert CALLS < found.requests <= CALLS * ATTEMPTS
     else:
         assert found.requests == CALLS + (kind in _RETRIED)
+
+
+@pytest.mark.parametrize(("kind", "port"), [(k, port) for k, port in CELLS if k in _RETRIED and k not in SLOW])
+def test_fault_at_several_requests_and_then_none(
+    server: NimServer, right: dict[str, Any], kind: FaultKind, port: str
+) -> None:
+    found = run(server, port, Fault(kind=kind, port=port, times=ATTEMPTS - 1), calls=1)
+    assert found.errors == []
+    assert same(found.values[0], right[port])
+    assert found.requests == ATTEMPTS
 
 
 # Several at once is the same code for every NIM; one with batches and one without are enough.

@@ -12,6 +12,7 @@ from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.nim.base import NimClient, batches
 from nemo_retriever_dagster.engines.nim.wire import field, rows
 from nemo_retriever_dagster.engines.ports import EmbedInput
+from nemo_retriever_dagster.engines.sharing import SharedRequests
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ _KNOWN = {  # part of the model's id: dimension, longest input in tokens
     "nemotron-embed-vl-1b": (2048, 8192),
     "1b-vlm-embed": (2048, 8192),
 }
+_PICTURE_WEIGHT = 4000
 
 
 class NimEmbedder(NimClient):
     """Embeds passages and queries, ``endpoint.batch`` (32) a request.
+
+    Passages of concurrent calls share requests (`SharedRequests`), or a corpus of small documents would send a request
+    for every few passages; queries, which somebody waits for, go at once.
 
     Dialect ``nim`` sends ``input_type`` and ``truncate``; ``openai`` sends neither. ``endpoint.dimensions`` asks for
     shorter vectors. The length of an unknown model's vectors is learned by `check` or the first `embed`.
@@ -54,6 +59,9 @@ class NimEmbedder(NimClient):
         self._encoding = encoding
         dimension, self._max_tokens = next((v for k, v in _KNOWN.items() if k in self.model), (0, 0))
         self._dimension = endpoint.dimensions or dimension
+        self._shared: SharedRequests[EmbedInput, np.ndarray] = SharedRequests(
+            self._passages, size=self.batch, width=endpoint.concurrency, weigh=_weight
+        )
 
     @property
     def name(self) -> str:
@@ -94,13 +102,19 @@ class NimEmbedder(NimClient):
             if not item.text.strip() and item.picture is None:
                 raise InvalidOptionError(f"Input {position} to embed is empty.", hint="Leave empty passages out.")
 
-        async def work(batch: Sequence[EmbedInput]) -> np.ndarray:
-            return await self._request(batch, purpose)
+        if not inputs:
+            return np.zeros((0, self.dimension), np.float32)
+        if purpose == "passage":
+            return np.stack(await self._shared.run(inputs))
+        return np.concatenate(await gather_bounded(self._queries, batches(inputs, self.batch), limit=self.window))
 
-        parts = await gather_bounded(work, batches(inputs, self.batch), limit=self.window)
-        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+    async def _passages(self, batch: Sequence[EmbedInput], *, attempts: int = 0) -> Sequence[np.ndarray]:
+        return list(await self._request(batch, "passage", attempts))
 
-    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose) -> np.ndarray:
+    async def _queries(self, batch: Sequence[EmbedInput]) -> np.ndarray:
+        return await self._request(batch, "query")
+
+    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose, attempts: int = 0) -> np.ndarray:
         body: dict[str, Any] = {"model": self.model, "encoding_format": self._encoding}
         body["input"] = [await self._wire(item) for item in batch]
         if self.dialect == "nim":
@@ -109,7 +123,11 @@ class NimEmbedder(NimClient):
             body["dimensions"] = self.endpoint.dimensions
         if any(item.picture is not None for item in batch):
             body["modality"] = [_modality(item) for item in batch]
-        return await self.http.post_json(body, lambda reply: self._vectors(reply, len(batch)), items=len(batch))
+
+        def read(reply: Any) -> np.ndarray:
+            return self._vectors(reply, len(batch))
+
+        return await self.http.post_json(body, read, items=len(batch), attempts=attempts)
 
     async def _wire(self, item: EmbedInput) -> str:
         if item.picture is None:
@@ -142,6 +160,11 @@ def _vector(item: Any) -> np.ndarray:
             return np.asarray(value, dtype=np.float32)
     except (ValueError, binascii.Error, OverflowError) as cause:
         raise EngineReplyError(f"a vector cannot be read ({cause})") from cause
+
+
+def _weight(item: EmbedInput) -> int:
+    """Return about how many characters an input is worth, in which tokens are divided."""
+    return len(item.text) + (_PICTURE_WEIGHT if item.picture is not None else 0)
 
 
 def _modality(item: EmbedInput) -> str:
