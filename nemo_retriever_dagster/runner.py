@@ -75,6 +75,7 @@ class Runner:
         self._concurrency = concurrency
         self._at_parsers = asyncio.Semaphore(equipment.workers + 1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency + 4, thread_name_prefix="nemo-retriever")
+        self._prints: dict[str, dict[str, str]] = {}
         self._steps: dict[Stage, Callable[[Work], Any]] = {
             Stage.EXTRACT: self._extract,
             Stage.SPLIT: self._split,
@@ -159,9 +160,8 @@ class Runner:
                 note = {"pages": found.pages, "elements": len(found.elements)}
                 await self._call(self.equipment.shelf.put_elements, place, found.elements)
                 await self._call(self.equipment.shelf.finish, place, note)
-        prints = {str(stage): value for stage, value in self.fingerprints(document).items()}
         counts = {**work.counts, **note}
-        return place, reused, replace(work, document=document, counts=counts, fingerprints=prints)
+        return place, reused, replace(work, document=document, counts=counts, fingerprints=self.fingerprints(document))
 
     async def _split(self, work: Work) -> Step:
         return await self._step(Stage.SPLIT, work, self._split_new)
@@ -308,9 +308,12 @@ class Runner:
 
     # --- common to the stages ---
 
-    def fingerprints(self, document: Document) -> dict[Stage, str]:
-        """Return the fingerprints of the stages for this document's format."""
-        return self.pipeline.fingerprints(document.format, self.equipment.engines)
+    def fingerprints(self, document: Document) -> dict[str, str]:
+        """Return the fingerprints of the stages for this document's format: one mapping for all of its documents."""
+        if document.format not in self._prints:
+            made = self.pipeline.fingerprints(document.format, self.equipment.engines)
+            self._prints[document.format] = {str(stage): value for stage, value in made.items()}
+        return self._prints[document.format]
 
     def _place(self, stage: Stage, document: Document) -> str:
         return place_of(stage, document.sha256, self.fingerprints(document)[stage])
