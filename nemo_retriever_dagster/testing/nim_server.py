@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STATS = "/nim-server/stats"
-"""Route on every port that tells the number of calls and the most that were in flight, for other processes."""
+"""Route on every port that tells the number of calls and items, the most that were in flight, the statuses, and the
+seconds from the first request to the last answer: for other processes."""
 
 
 VARIABLES = {
@@ -74,6 +75,8 @@ class _Nim:
     requests: int = 0
     in_flight: int = 0
     peak: int = 0
+    began: float = 0.0
+    ended: float = 0.0
     address: str = ""
 
 
@@ -206,12 +209,14 @@ class NimServer:
         nim.requests += 1
         nim.in_flight += 1
         nim.peak = max(nim.peak, nim.in_flight)
+        nim.began = nim.began or time.monotonic()
         items = 0
         reply = Reply(reset=True)
         try:
             reply, items = await self._posted(nim, request, nim.requests)
         finally:
             nim.in_flight -= 1
+            nim.ended = time.monotonic()
             status = 0 if reply.reset else reply.status
             self.calls.append(Call(port=nim.routes.port, path=request.path, status=status, items=items))
         return reply
@@ -264,9 +269,18 @@ class NimServer:
         if path == "/v1/models":
             return json_reply({"object": "list", "data": [{"id": model, "object": "model"}]})
         if path == STATS:
-            statuses = Counter(str(call.status) for call in self.calls if call.port == nim.routes.port)
-            return json_reply({"calls": nim.requests, "peak": nim.peak, "statuses": statuses})
+            return json_reply(self._stats(nim))
         return json_reply({"detail": "Not Found"}, 404)
+
+    def _stats(self, nim: _Nim) -> dict[str, Any]:
+        calls = [call for call in self.calls if call.port == nim.routes.port]
+        return {
+            "calls": nim.requests,
+            "items": sum(call.items for call in calls),
+            "peak": nim.peak,
+            "seconds": nim.ended - nim.began,
+            "statuses": Counter(str(call.status) for call in calls),
+        }
 
 
 def _completed(given: Engines, dimension: int) -> Engines:
