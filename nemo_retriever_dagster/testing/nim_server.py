@@ -225,7 +225,9 @@ class NimServer:
         port = nim.routes.port
         fault = next((one for one in self._faults if one.hits(port, number)), None)
         if not self._allowed(request):
-            return json_reply({"detail": "Unauthorized"}, 401), 0
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            # Careless gateways repeat the key: who quotes them must not.
+            return json_reply({"detail": f"Unauthorized: the key '{given}' is not valid."}, 401), 0
         if request.path not in ROUTES[port]:
             served = f"{nim.routes.model} at {', '.join(ROUTES[port])}"
             return json_reply({"detail": f"Not found: {request.path}. Loaded: {served}."}, 404), 0

@@ -57,8 +57,8 @@ def run_at_once(options: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             )
             for given in options
         ]
-        stack.callback(lambda: [process.kill() for process in processes])
         for process in processes:
+            stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
         for process in processes:
