@@ -6,7 +6,8 @@ Everything here is in one unit (points for PDF, pixels for scans), origin top-le
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ _MISMATCH = 3.0  # one word this much higher than its neighbour is not on its li
 _MOSTLY = 0.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """A run of words on one baseline. ``size`` is the height of its type, ``order`` its place in the source."""
 
     text: str
@@ -65,26 +65,30 @@ def lines_of(words: Sequence[str], boxes: Floats, looks: Looks) -> list[Line]:
         return []
     starts = _starts(boxes, looks)
     ends = [*starts[1:], len(words)]
-    low = np.minimum.reduceat(boxes[:, :2], starts, axis=0).tolist()
-    high = np.maximum.reduceat(boxes[:, 2:], starts, axis=0).tolist()
-    lengths = np.array([len(word) for word in words], dtype=np.float32)
-    share = np.stack((lengths * looks.bold, lengths * looks.italic, lengths), axis=1)
-    bold, italic, total = np.add.reduceat(share, starts, axis=0).T
+    low, high = np.minimum.reduceat(boxes[:, :2], starts, axis=0), np.maximum.reduceat(boxes[:, 2:], starts, axis=0)
+    lengths = np.fromiter(map(len, words), dtype=np.float32, count=len(words))
     middle = [(start + end) // 2 for start, end in zip(starts, ends, strict=True)]
-    sizes, hidden = looks.size[middle].tolist(), looks.hidden[middle].tolist()
-    bolds, italics = (bold >= _MOSTLY * total).tolist(), (italic >= _MOSTLY * total).tolist()
-    return [
-        Line(
-            text=" ".join(words[start : ends[i]]),
-            box=Box(*low[i], *high[i]),
-            size=sizes[i],
-            bold=bolds[i],
-            italic=italics[i],
-            hidden=hidden[i],
-            order=i,
+    return list(
+        map(
+            Line,
+            [" ".join(words[start:end]) for start, end in zip(starts, ends, strict=True)],
+            starmap(Box, np.concatenate((low, high), axis=1).tolist()),
+            looks.size[middle].tolist(),
+            _mostly(looks.bold, lengths, starts),
+            _mostly(looks.italic, lengths, starts),
+            looks.hidden[middle].tolist(),
+            range(len(starts)),
         )
-        for i, start in enumerate(starts)
-    ]
+    )
+
+
+def _mostly(look: NDArray[np.bool_], lengths: Floats, starts: list[int]) -> list[bool]:
+    """Tell for each line whether most of its letters have a look."""
+    if not look.any():
+        return [False] * len(starts)
+    share: NDArray[np.bool_] = np.add.reduceat(lengths * look, starts) >= _MOSTLY * np.add.reduceat(lengths, starts)
+    found: list[bool] = share.tolist()
+    return found
 
 
 def _starts(boxes: Floats, looks: Looks) -> list[int]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemo_retriever_dagster.extract.layout import Line
-    from nemo_retriever_dagster.model import Box
 
 SOFT_HYPHEN = "\u00ad"
 _HYPHENS = ("-", "\u2010", SOFT_HYPHEN)
@@ -19,6 +19,7 @@ _BULLET = re.compile(
     r"[\u2022\u2023\u25aa\u25cf\u25cb\u25e6\u25a0\u25a1\u2043\u2219\u00b7\u27a2\u2713\u2714\uf0b7\uf0a7\u2013\u2014*-](?:\s+|$)"
 )
 _NUMBERED = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d+(?:\.\d+)+\.?)(?:\s+|$)")
+_ITEM = re.compile(f"{_BULLET.pattern}|{_NUMBERED.pattern}")
 _SECTION = re.compile(
     r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-Z]\.|(?:chapter|section|part|appendix)\s+\w+)\s+\S", re.IGNORECASE
 )
@@ -34,8 +35,7 @@ _LETTERS = 2
 _SHORT = 0.85  # a line shorter than this share of the column ends its paragraph, when it ends a sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(NamedTuple):
     """A paragraph, a heading (``heading`` 1 = title, 2.. deeper) or a list (items separated by line feeds)."""
 
     text: str
@@ -84,30 +84,41 @@ def stacks(lines: Sequence[Line]) -> list[list[Line]]:
 
 def _below(last: Line, line: Line) -> bool:
     size = max(last.size, line.size) or 1.0
-    like = abs(last.size - line.size) <= _SAME_SIZE * size and last.bold == line.bold
-    close = -0.6 * size < line.box.y0 - last.box.y1 < _LEADING * size
-    return like and close and min(last.box.x1, line.box.x1) > max(last.box.x0, line.box.x0)
+    left, _, right, bottom = last.box
+    x0, y0, x1, _ = line.box
+    return (
+        last.bold == line.bold
+        and -0.6 * size < y0 - bottom < _LEADING * size
+        and abs(last.size - line.size) <= _SAME_SIZE * size
+        and min(right, x1) > max(left, x0)
+    )
 
 
 def around(lines: Sequence[Line]) -> Box:
     """Return the smallest box around the lines."""
-    box = lines[0].box
-    for line in lines[1:]:
-        box = box.union(line.box)
-    return box
+    if len(lines) == 1:
+        return lines[0].box
+    x0, y0, x1, y1 = zip(*[line.box for line in lines], strict=True)
+    return Box(min(x0), min(y0), max(x1), max(y1))
 
 
 def body_size(lines: Sequence[Line]) -> float:
     """Return the size most characters are set in, 0 without lines."""
-    sizes: Counter[float] = Counter()
+    exact: dict[float, int] = {}
     for line in lines:
-        sizes[round(line.size * 2) / 2] += len(line.text)
+        exact[line.size] = exact.get(line.size, 0) + len(line.text)
+    sizes: dict[float, int] = {}
+    for size, letters in exact.items():
+        near = round(size * 2) / 2
+        sizes[near] = sizes.get(near, 0) + letters
     return max(sizes, key=lambda size: (sizes[size], size)) if sizes else 0.0
 
 
 def join_lines(texts: Sequence[str], vocabulary: str = "") -> str:
     """Join the lines of a paragraph with blanks, and words broken at a line end without."""
     joined = ""
+    if not any(text.endswith(_HYPHENS) for text in texts):
+        return " ".join(texts)
     for text in texts:
         joined = _joined(joined, text, vocabulary) if joined else text
     return joined.replace(SOFT_HYPHEN, "-")
@@ -130,7 +141,7 @@ def _with_markers(lines: Sequence[Line]) -> list[Line]:
         last = result[-1] if result else None
         if last is not None and _is_marker(last.text) and _beside(last, line):
             box = last.box.union(line.box)
-            result[-1] = replace(line, text=f"{last.text} {line.text}", box=box, order=last.order)
+            result[-1] = line._replace(text=f"{last.text} {line.text}", box=box, order=last.order)
         else:
             result.append(line)
     return result
@@ -148,7 +159,7 @@ def _beside(marker: Line, line: Line) -> bool:
 
 def starts_item(text: str) -> bool:
     """Tell whether a line starts an item of a list."""
-    return bool(_BULLET.match(text) or _NUMBERED.match(text))
+    return _ITEM.match(text) is not None
 
 
 def _paragraphs(lines: Sequence[Line]) -> list[list[Line]]:
@@ -164,14 +175,14 @@ def _paragraphs(lines: Sequence[Line]) -> list[list[Line]]:
 def _continues(group: list[Line], line: Line) -> bool:
     last = group[-1]
     size = max(last.size, line.size) or 1.0
-    if last.hidden != line.hidden or abs(last.size - line.size) > _SAME_SIZE * size:
+    if last.bold != line.bold or last.hidden != line.hidden or abs(last.size - line.size) > _SAME_SIZE * size:
         return False
+    left, _, right, bottom = last.box
+    x0, y0, x1, _ = line.box
     if _beside_on_row(last, line):
-        return 0 <= line.box.x0 - last.box.x1 < 2 * size and last.bold == line.bold
-    gap = line.box.y0 - last.box.y1
-    if not -0.6 * size < gap < _LEADING * size or last.bold != line.bold:
-        return False
-    if min(last.box.x1, line.box.x1) - max(last.box.x0, line.box.x0) <= 0:
+        return 0 <= x0 - right < 2 * size
+    gap = y0 - bottom
+    if not -0.6 * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
         return False
     if len(group) > 1 and gap > _EVEN * max(last.box.y0 - group[-2].box.y1, 0.12 * size) + 0.1 * size:
         return False
@@ -179,24 +190,27 @@ def _continues(group: list[Line], line: Line) -> bool:
 
 
 def _beside_on_row(a: Line, b: Line) -> bool:
-    shared = min(a.box.y1, b.box.y1) - max(a.box.y0, b.box.y0)
-    return shared > 0.5 * min(a.box.height, b.box.height) and b.box.x0 >= a.box.x1 - 0.5 * a.size
+    _, top, right, bottom = a.box
+    x0, y0, _, y1 = b.box
+    if x0 < right - 0.5 * a.size:
+        return False
+    return min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0)
 
 
 def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
     """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
-    last = group[-1]
-    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
-        return _BULLET.match(line.text) is not None or last.text.endswith(_SENTENCE_END) or starts_item(group[0].text)
+    last, first, left = group[-1], group[0], line.box.x0
     ended = last.text.endswith(_SENTENCE_END)
-    left = min(member.box.x0 for member in group)
-    right = max(member.box.x1 for member in group)
-    if ended and line.box.x0 > left + _INDENT * size and line.box.x0 > last.box.x0 + 0.5 * size:
+    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
+        return ended or _BULLET.match(line.text) is not None or starts_item(first.text)
+    if left < first.box.x0 - 0.3 * size and starts_item(first.text):
         return True
-    if starts_item(group[0].text) and line.box.x0 < group[0].box.x0 - 0.3 * size:
+    if not ended:
+        return False
+    edge, _, right, _ = around(group)
+    if left > edge + _INDENT * size and left > last.box.x0 + 0.5 * size:
         return True
-    width = max(right, line.box.x1) - left
-    return ended and last.box.x1 - left < _SHORT * width and line.text[:1].isupper()
+    return last.box.x1 - edge < _SHORT * (max(right, line.box.x1) - edge) and line.text[:1].isupper()
 
 
 def _block(group: Sequence[Line], vocabulary: str) -> Block:
@@ -216,7 +230,7 @@ def _headings(blocks: list[Block], body: float) -> list[Block]:
     ranks = sorted({_rank(blocks[index]) for index in found}, reverse=True)
     for index in found:
         level = min(ranks.index(_rank(blocks[index])) + 1, 6)
-        blocks[index] = replace(blocks[index], heading=level, listed=False)
+        blocks[index] = blocks[index]._replace(heading=level, listed=False)
     return blocks
 
 
@@ -226,16 +240,16 @@ def _rank(block: Block) -> tuple[float, bool]:
 
 def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
     block = blocks[index]
-    text = block.text
-    if block.hidden or len(text) > _HEADING_CHARS or block.lines > _HEADING_LINES:
+    text, large = block.text, block.size >= _LARGER * body
+    if block.hidden or not (block.bold or large) or len(text) > _HEADING_CHARS or block.lines > _HEADING_LINES:
         return False
-    if sum(character.isalpha() for character in text) < _LETTERS:
+    if sum(map(str.isalpha, text)) < _LETTERS:
         return False
-    if _BULLET.match(text) or (text.endswith((".", ",", ";")) and block.size < _LARGER * body):
+    if _BULLET.match(text) or (not large and text.endswith((".", ",", ";"))):
         return False
     if block.bold:
         return block.size >= _BOLD_LEAST * body and (not block.listed or bool(_SECTION.match(text)))
-    return block.size >= _LARGER * body and (text[:1].isupper() or text[:1].isdigit())
+    return text[:1].isupper() or text[:1].isdigit()
 
 
 def _lists(blocks: list[Block]) -> list[Block]:
@@ -245,7 +259,7 @@ def _lists(blocks: list[Block]) -> list[Block]:
         last = result[-1] if result else None
         if last is not None and last.listed and block.listed and last.hidden == block.hidden and _near(last, block):
             text = f"{last.text}\n{block.text}"
-            result[-1] = replace(last, text=text, box=last.box.union(block.box), lines=last.lines + block.lines)
+            result[-1] = last._replace(text=text, box=last.box.union(block.box), lines=last.lines + block.lines)
         else:
             result.append(block)
     return result

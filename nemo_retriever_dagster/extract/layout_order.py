@@ -7,6 +7,9 @@ separates cells of rows, not columns of prose.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,44 +83,67 @@ def reading_order(
     """
     if len(boxes) < 2:  # noqa: PLR2004 - nothing to order
         return list(range(len(boxes)))
-    array = np.array(boxes, dtype=np.float32)
+    members = list(range(len(boxes)))
+    if order is not None and (written := _as_written(boxes, order, members)):
+        return written
     page = _Page(
-        array,
+        np.array(boxes, dtype=np.float32),
         np.array(order if order is not None else [np.nan] * len(boxes), dtype=np.float32),
         np.array(lines if lines is not None else [1] * len(boxes), dtype=np.float32),
     )
-    return _ordered(page, list(range(len(boxes))), 0)
+    return _Reading(page, page.boxes.tolist(), order).ordered(members, 0)
 
 
-def _descends(boxes: Floats, order: Floats) -> bool:
-    """Tell whether the boxes, as written, go down the page without ever going back up."""
-    sorted_boxes = boxes[np.argsort(order, kind="stable")]
-    tops, bottoms = sorted_boxes[:, 1], sorted_boxes[:, 3]
-    return bool((tops[1:] >= bottoms[:-1] - 0.35 * (bottoms - tops)[:-1]).all())
+def _as_written(boxes: Sequence[Sequence[float]], order: Sequence[float], members: list[int]) -> list[int]:
+    """Return the members in the order they were written in if that goes down the page and never back up, else none."""
+    ranked = sorted(members, key=order.__getitem__)
+    for above, below in pairwise(ranked):
+        _, top, _, bottom = boxes[above]
+        if boxes[below][1] < bottom - 0.35 * (bottom - top):
+            return []
+    return ranked
 
 
-def _ordered(page: _Page, members: list[int], depth: int) -> list[int]:
-    if len(members) < 2:  # noqa: PLR2004 - nothing to order
-        return members
-    written = page.written[members]
-    if not np.isnan(written[0]) and _descends(page.boxes[members], written):
-        return [members[i] for i in np.argsort(written, kind="stable")]
-    gutter = _gutter(page.of(members)) if depth < _DEPTH else None
-    if gutter is None:
-        return _by_rows(page, members)
-    left, right, across = ([members[i] for i in np.flatnonzero(mask)] for mask in gutter)
-    result: list[int] = []
-    middle = (page.boxes[:, 1] + page.boxes[:, 3]) / 2
-    spans = sorted(across, key=lambda i: float(middle[i]))
-    for strip in range(len(spans) + 1):
-        top = float(middle[spans[strip - 1]]) if strip else -np.inf
-        bottom = float(middle[spans[strip]]) if strip < len(spans) else np.inf
-        for side in (left, right):
-            inside = [i for i in side if top <= float(middle[i]) < bottom]
-            result.extend(_ordered(page, inside, depth + 1))
-        if strip < len(spans):
-            result.append(spans[strip])
-    return result
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A page while it is ordered; ``boxes`` are its boxes once more, as floats."""
+
+    page: _Page
+    boxes: list[list[float]]
+    order: Sequence[float] | None
+
+    def ordered(self, members: list[int], depth: int) -> list[int]:
+        if len(members) < 2:  # noqa: PLR2004 - nothing to order
+            return members
+        if self.order is not None and (written := _as_written(self.boxes, self.order, members)):
+            return written
+        gutter = _gutter(self.page.of(members)) if depth < _DEPTH else None
+        if gutter is None:
+            return self._by_rows(members)
+        left, right, across = ([members[i] for i in np.flatnonzero(mask)] for mask in gutter)
+        result: list[int] = []
+        spans = sorted(across, key=self._middle)
+        edges = [-inf, *map(self._middle, spans), inf]
+        for strip, (top, bottom) in enumerate(pairwise(edges)):
+            for side in (left, right):
+                result.extend(self.ordered([i for i in side if top <= self._middle(i) < bottom], depth + 1))
+            result.extend(spans[strip : strip + 1])
+        return result
+
+    def _middle(self, index: int) -> float:
+        box = self.boxes[index]
+        return (box[1] + box[3]) / 2
+
+    def _by_rows(self, members: list[int]) -> list[int]:
+        """Order from top to bottom; boxes of one row from left to right."""
+        boxes, order = self.boxes, self.order
+        rows: list[list[int]] = []
+        for index in sorted(members, key=lambda i: (boxes[i][1], order[i] if order is not None else 0.0)):
+            if rows and _same_row(boxes[rows[-1][0]], boxes[index]):
+                rows[-1].append(index)
+            else:
+                rows.append([index])
+        return [index for row in rows for index in sorted(row, key=lambda i: boxes[i][0])]
 
 
 def _gutter(page: _Page) -> _Sides | None:
@@ -132,10 +158,13 @@ def _gutter(page: _Page) -> _Sides | None:
     possible = left.any(axis=1) & right.any(axis=1) & (shared >= _SHARED * height)
     possible &= across.sum(axis=1) <= _CROSSING * len(boxes)
     score = shared / height - across.mean(axis=1) + 1e-3 * gap
-    for index in sorted(np.flatnonzero(possible).tolist(), key=lambda i: -float(score[i])):
+    seen = set()
+    for index in sorted(np.flatnonzero(possible).tolist(), key=(-score).tolist().__getitem__):
         sides = left[index], right[index], across[index]
-        if _columns(page, *sides):
+        division = left[index].tobytes() + right[index].tobytes()
+        if division not in seen and _columns(page, *sides):
             return sides
+        seen.add(division)
     return None
 
 
@@ -158,38 +187,42 @@ def _columns(page: _Page, left: NDArray[np.bool_], right: NDArray[np.bool_], acr
 
 def _turns(written: Floats, right: NDArray[np.bool_], across: NDArray[np.bool_]) -> int:
     """Count how often writing changed sides, more than the once that any strip between spanning boxes needs."""
-    order = np.argsort(written, kind="stable")
-    spare = 0
-    strips = np.split(order, np.flatnonzero(across[order]))
-    for strip in (right[part[~across[part]]] for part in strips):
-        spare += max(int(np.count_nonzero(strip[1:] != strip[:-1])) - 1, 0)
-    return spare
+    spare = changes = 0
+    on_right: list[bool] = right.tolist()
+    spans: list[bool] = across.tolist()
+    last: bool | None = None
+    for index in np.argsort(written, kind="stable").tolist():
+        if spans[index]:
+            spare += max(changes - 1, 0)
+            changes, last = 0, None
+            continue
+        if last is not None and last != on_right[index]:
+            changes += 1
+        last = on_right[index]
+    return spare + max(changes - 1, 0)
 
 
 def _is_prose(page: _Page, side: NDArray[np.bool_]) -> bool:
     """Tell whether most lines fill the width of their column, as running text does and cells do not."""
-    boxes, lines = page.boxes[side], page.lines[side]
-    widths = boxes[:, 2] - boxes[:, 0]
-    column = float(np.percentile(widths, _USUAL))
-    height = float(np.median((boxes[:, 3] - boxes[:, 1]) / lines))
-    full = float(lines[widths >= _FULL * column].sum())
-    return column >= _WIDE * height and float(lines.sum()) >= _PROSE_LINES and full >= 0.5 * float(lines.sum())
+    boxes, lines = page.boxes[side].tolist(), page.lines[side].tolist()
+    if sum(lines) < _PROSE_LINES:
+        return False
+    widths = [x1 - x0 for x0, _, x1, _ in boxes]
+    column = _percentile(widths, _USUAL)
+    height = median((y1 - y0) / count for (_, y0, _, y1), count in zip(boxes, lines, strict=True))
+    full = sum(count for width, count in zip(widths, lines, strict=True) if width >= _FULL * column)
+    return column >= _WIDE * height and full >= 0.5 * sum(lines)
 
 
-def _by_rows(page: _Page, members: list[int]) -> list[int]:
-    """Order from top to bottom; boxes of one row from left to right."""
-    boxes = page.boxes
-    rows: list[list[int]] = []
-    for index in sorted(members, key=lambda i: (float(boxes[i, 1]), float(np.nan_to_num(page.written[i])))):
-        if rows and _same_row(boxes[rows[-1][0]], boxes[index]):
-            rows[-1].append(index)
-        else:
-            rows.append([index])
-    return [index for row in rows for index in sorted(row, key=lambda i: float(boxes[i, 0]))]
+def _percentile(values: list[float], share: float) -> float:
+    ordered, place = sorted(values), (len(values) - 1) * share / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def _same_row(a: Floats, b: Floats) -> bool:
-    shared = float(min(a[3], b[3]) - max(a[1], b[1]))
-    heights = sorted((float(a[3] - a[1]), float(b[3] - b[1])))
+def _same_row(a: Sequence[float], b: Sequence[float]) -> bool:
+    shared = min(a[3], b[3]) - max(a[1], b[1])
+    lower, higher = sorted((a[3] - a[1], b[3] - b[1]))
     # a tall picture beside a line of text is not a row of it
-    return shared > _SAME_ROW * heights[0] and heights[1] < 3 * heights[0]
+    return shared > _SAME_ROW * lower and higher < 3 * lower

@@ -59,11 +59,11 @@ class _Owned:
 def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text: bool = True) -> tuple[Element, ...]:
     """Return the page's elements in reading order; ``text`` False leaves the text blocks out."""
     owned = [_Owned(area) for area in areas]
-    free = [line for line in lines if not _claimed(line, owned)]
+    owners = [item for item in owned if item.area.owns_text]
+    free = [line for line in lines if not _claimed(line, owners)] if owners else lines
     runs, placed = _runs(free, owned, paper)
-    vocabulary = (
-        "\n".join(line.text for line in lines) if any(line.text.endswith(("-", SOFT_HYPHEN)) for line in lines) else ""
-    )
+    broken = any(line.text.endswith(("-", SOFT_HYPHEN)) for line in lines)
+    vocabulary = "\n".join(line.text for line in lines) if broken else ""
     elements: list[Element] = []
     for run, area in zip(
         blocks_of(runs, vocabulary=vocabulary), [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True
@@ -77,9 +77,9 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
     return tuple(elements)
 
 
-def _claimed(line: Line, owned: Sequence[_Owned]) -> bool:
-    for item in owned:
-        if item.area.owns_text and line.box.covered_by(item.area.box) > _INSIDE:
+def _claimed(line: Line, owners: Sequence[_Owned]) -> bool:
+    for item in owners:
+        if line.box.covered_by(item.area.box) > _INSIDE:
             item.lines.append(line)
             return True
     return False
@@ -110,11 +110,11 @@ def _notes(groups: list[list[Line]], height: float) -> tuple[list[list[Line]], l
     """Set footnotes apart: small type under a mark, in the lower half, with no text of the usual size below."""
     usual = body_size([line for group in groups for line in group])
     found: list[list[Line]] = []
+    small = [group for group in groups if group[0].size <= _NOTE * usual and _NOTE_MARK.match(group[0].text)]
     kept = list(groups)
-    for group in sorted(groups, key=lambda group: -group[0].box.y0):
+    for group in sorted(small, key=lambda group: -group[0].box.y0):
         box = around(group)
-        small = group[0].size <= _NOTE * usual and box.y0 > 0.5 * height and _NOTE_MARK.match(group[0].text)
-        if small and not any(_under(box, around(other)) for other in kept if other is not group):
+        if box.y0 > 0.5 * height and not any(_under(box, around(other)) for other in kept if other is not group):
             found.append(group)
             kept.remove(group)
     return kept, found[::-1]
@@ -136,11 +136,15 @@ def _written(item: _Owned, lines: Sequence[Line]) -> float:
 def _furniture(lines: Sequence[Line], height: float) -> tuple[list[Line], list[Line], list[Line]]:
     """Set running heads and feet apart, each from left to right: small type near the edge, a blank off the body."""
     top, bottom, usual = _MARGIN * height, (1 - _MARGIN) * height, body_size(lines)
-    small = [line.size <= _SMALL * usual and not line.bold for line in lines]
-    head = [line for line, is_small in zip(lines, small, strict=True) if is_small and line.box.y1 <= top]
-    foot = [line for line, is_small in zip(lines, small, strict=True) if is_small and line.box.y0 >= bottom]
-    apart = {line.order for line in [*head, *foot]}
-    body = [line for line in lines if line.order not in apart]
+    small = [
+        line
+        for line in lines
+        if (line.box.y1 <= top or line.box.y0 >= bottom) and line.size <= _SMALL * usual and not line.bold
+    ]
+    if not small:
+        return [], list(lines), []
+    head, foot = [line for line in small if line.box.y1 <= top], [line for line in small if line.box.y0 >= bottom]
+    body = _but(lines, small)
     if not body:
         return [], list(lines), []
     first, last = min(line.box.y0 for line in body), max(line.box.y1 for line in body)
@@ -148,8 +152,12 @@ def _furniture(lines: Sequence[Line], height: float) -> tuple[list[Line], list[L
         head = []
     if foot and min(line.box.y0 for line in foot) - last < _APART * usual:
         foot = []
-    apart = {line.order for line in [*head, *foot]}
-    return _by_place(head), [line for line in lines if line.order not in apart], _by_place(foot)
+    return _by_place(head), _but(lines, [*head, *foot]), _by_place(foot)
+
+
+def _but(lines: Sequence[Line], some: Sequence[Line]) -> list[Line]:
+    apart = {line.order for line in some}
+    return [line for line in lines if line.order not in apart]
 
 
 def _by_place(lines: Sequence[Line]) -> list[Line]:

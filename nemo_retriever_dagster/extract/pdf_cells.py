@@ -7,49 +7,46 @@ another cell; kerning draws letters together too, but by less, or not before a c
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract import pdf_raw
+from nemo_retriever_dagster.extract.pdf_codes import cell_starts
 
 if TYPE_CHECKING:
+    from ctypes import c_void_p
+
     import numpy as np
     from numpy.typing import NDArray
 
-    Span = tuple[int, int]
+    from nemo_retriever_dagster.extract.pdf_codes import Kinds
 
-# where a cell may start inside a word: a run shorter than two characters is a kerned letter or a raised sign
-_START = re.compile(r"(?<=[!-~][!-~])[A-Z](?=[!-~])|(?<=[!-~][A-Za-z)}])[0-9(](?=[!-~])")
 _NAME = re.compile(r"[A-Z][a-z]")
 _BACK = 0.3  # of the line's height: no kerning reaches as far
 _BACK_TO_NAME = 0.08
 _SAME_LINE = 0.5  # of the lower box
 
 
-def split_cells(address: int, text: str, spans: list[Span]) -> list[Span]:
-    """Return the spans of words with those parted that hold several cells.
+def cell_cuts(handle: c_void_p, text: str, kinds: Kinds) -> list[int]:
+    """Return the places inside words where another cell starts.
 
-    ``address`` is a text page's, ``text`` its text; a character has the same place in both.
+    ``handle`` is a text page's, ``text`` its text; a character has the same place in both.
     """
-    places = [match.start() for match in _START.finditer(text)]
+    places = _changes(handle, _changes(handle, cell_starts(kinds), -1, 0), -2, -1, same=True)
+    places = _changes(handle, places, 0, 1, same=True)
     if not places:
-        return spans
-    objects = iter(pdf_raw.text_objects(address, [place + step for place in places for step in (-2, -1, 0, 1)]))
-    runs = zip(objects, objects, objects, objects, strict=True)
-    changes = [place for place, (a, b, c, d) in zip(places, runs, strict=True) if a == b != c == d]
-    if not changes:
-        return spans
-    boxes = pdf_raw.char_boxes(address, [place + step for place in changes for step in (-2, -1, 0, 1)])
+        return []
+    boxes = pdf_raw.char_boxes(handle, [place + step for place in places for step in (-2, -1, 0, 1)])
     around = boxes.reshape(-1, 4, 4)
-    cuts = [place for place, four in zip(changes, around, strict=True) if _goes_back(four, _back(text, place))]
-    return [part for span in spans for part in _parted(span, cuts)] if cuts else spans
+    return [place for place, four in zip(places, around, strict=True) if _goes_back(four, _back(text, place))]
 
 
-def _parted(span: Span, cuts: list[int]) -> list[Span]:
-    start, end = span
-    inside = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
-    return list(pairwise([start, *inside, end])) if inside else [span]
+def _changes(handle: c_void_p, places: list[int], first: int, second: int, *, same: bool = False) -> list[int]:
+    """Return the places of which two characters near by are of different text runs (of the ``same``)."""
+    if not places:
+        return []
+    left = pdf_raw.text_objects(handle, [place + first for place in places])
+    right = pdf_raw.text_objects(handle, [place + second for place in places])
+    return [place for place, a, b in zip(places, left, right, strict=True) if (a == b) is same]
 
 
 def _back(text: str, place: int) -> float:

@@ -141,7 +141,7 @@ class _Reader:
 
     @staticmethod
     def _is_white(item: int) -> bool:
-        red, green, blue, alpha = pdf_raw.fill_colour(item)
+        ((red, green, blue, alpha),) = pdf_raw.fill_colours([item])
         return alpha == 0 or min(red, green, blue) >= _WHITE
 
     def _shape(self, item: int, box: Box, matrix: Matrix | None, *, filled: bool, stroked: bool) -> None:

@@ -6,40 +6,35 @@ The glyph of a wrongly mapped ``ff`` is as wide as two ``f`` and its outline has
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-import pypdfium2.raw as pdfium
-
 from nemo_retriever_dagster.extract import pdf_raw
+from nemo_retriever_dagster.extract.pdf_codes import suspects
 
 if TYPE_CHECKING:
-    from typing import Any
+    from nemo_retriever_dagster.extract.pdf_words import PageText
 
-_SUSPECT = re.compile(r"[A-Za-z]([@#$%&*+<=>^_`|~{}\[\]\\])(?=[a-z])")
 _LIGATURES = ("ff", "fi", "fl", "ffi", "ffl", "tt", "ti", "ft", "tf", "fj")
 _NEAR = 0.02  # of the width: kerning inside a ligature
 _SAME = 2  # segments: a ligature's parts may share a start
 
 
-def misread_ligatures(text_page: Any, text: str) -> dict[int, str]:
-    """Return, by place in ``text``, the letters of ligatures that stand there under another character's name.
+def misread_ligatures(page: PageText) -> dict[int, str]:
+    """Return, by place in the text of a page, the letters of ligatures that stand there under another character's name.
 
-    ``text`` is the page's as PDFium gives it.
+    A text of which a character's place is not the one it has in PDFium's list is left as it is.
     """
-    found: dict[int, str] = {}
-    suspects = list(_SUSPECT.finditer(text))
-    if not suspects or len(text) != pdfium.FPDFText_CountChars(text_page.raw):
-        return found
+    places = suspects(page.kinds) if page.aligned else []
+    if not places:
+        return {}
+    objects = pdf_raw.text_objects(page.handle, places)
     known: dict[tuple[int, str], str] = {}
-    for match in suspects:
-        place = match.start(1)
-        (item,) = pdf_raw.text_objects(pdf_raw.address_of(text_page.raw), [place])
-        (font,) = pdf_raw.fonts([item]) if item else (0,)
-        letters = _letters(font, match[1], known)
-        if letters:
-            found[place] = letters
-    return found
+    letters = [_letters(font, page.text[place], known) for place, font in zip(places, _fonts(objects), strict=True)]
+    return {place: value for place, value in zip(places, letters, strict=True) if value}
+
+
+def _fonts(objects: list[int]) -> list[int]:
+    return [pdf_raw.fonts([item])[0] if item else 0 for item in objects]
 
 
 def with_letters(text: str, letters: dict[int, str]) -> str:

@@ -34,7 +34,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
     simple_pictures,
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
-from nemo_retriever_dagster.extract.pdf_words import SOFT_HYPHEN, has_invisible_line, page_frame, page_text, read_words
+from nemo_retriever_dagster.extract.pdf_words import SOFT_HYPHEN, has_invisible_line, page_frame, read_text, read_words
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.layout import Line
     from nemo_retriever_dagster.extract.pdf_document import Render
     from nemo_retriever_dagster.extract.pdf_pictures import Group
-    from nemo_retriever_dagster.extract.pdf_words import PageWords
+    from nemo_retriever_dagster.extract.pdf_words import PageText, PageWords
     from nemo_retriever_dagster.limits import Budget
     from nemo_retriever_dagster.model import Picture
 
@@ -71,9 +71,8 @@ class DocumentReader:
         """Read a pypdfium2 page; ``number`` counts from 1."""
         text_page = load_text(page, number)
         try:
-            raw = page_text(text_page) if self.text_only else ""
-            if self.text_only and not has_invisible_line(text_page, raw):
-                return self._plain(page, text_page, number, raw)
+            if self.text_only and not has_invisible_line(text := read_text(text_page)):
+                return self._plain(page, text, number)
             words = read_words(page, text_page)
         finally:
             text_page.close()
@@ -81,16 +80,16 @@ class DocumentReader:
         reader = PageReader(document=self, page=page, number=number, words=words, drawings=read_drawings(page))
         return reader.read()
 
-    def _plain(self, page: Any, text_page: Any, number: int, raw: str) -> Page:
+    def _plain(self, page: Any, read: PageText, number: int) -> Page:
         """Return the page's text as one element, in the order it was written in.
 
         PDFium needs most of the time of such a page; boxes for every word would double it. A page with an invisible
         line is not read this way, so that the line is told from the rest; white, tiny and off-page text is told only
         where more than text is wanted, as colours and places cost more than the text itself.
         """
-        self._spend(raw, number)
+        self._spend(read.text, number)
         size = page_frame(page).size
-        text = repaired_text(with_letters(raw, misread_ligatures(text_page, raw)))
+        text = repaired_text(with_letters(read.text, misread_ligatures(read)))
         element = Element(kind=Kind.TEXT, text=text, page=number, box=Box(0.0, 0.0, *size), page_size=size)
         return Page(number=number, size=size, elements=(element,) if text else (), total=self.total)
 

@@ -2,22 +2,23 @@
 
 A page has hundreds of words and thousands of characters, and a call through pypdfium2's typed bindings costs more than
 PDFium's own work. So the functions that run once a word are bound again, with plain addresses as arguments, and driven
-by ``map``. Origin of all coordinates in this module: PDF user space, bottom-left, y up.
+by ``map``; PDFium writes into places that are made once, and those that run most often take their arguments as they
+are, which halves the cost of a call. Origin of all coordinates in this module: PDF user space, bottom-left, y up.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_uint, c_void_p
 from itertools import repeat
-from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pypdfium2.raw as pdfium
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,12 +34,17 @@ def _bind(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     return bound
 
 
-_loose_box = _bind("FPDFText_GetLooseCharBox", c_int, c_void_p, c_int, c_void_p)
-_text_object = _bind("FPDFText_GetTextObject", c_void_p, c_void_p, c_int)
-_char_matrix = _bind("FPDFText_GetMatrix", c_int, c_void_p, c_int, c_void_p)
+# called without declared arguments: the text page is a `c_void_p`, an index an int, an answer's place one of a `_Room`
+_loose_box = _bind("FPDFText_GetLooseCharBox", c_int)
+_text_object = _bind("FPDFText_GetTextObject", c_void_p)
+_char_matrix = _bind("FPDFText_GetMatrix", c_int)
+_font_size = _bind("FPDFText_GetFontSize", c_double)
+_get_text = _bind("FPDFText_GetText", c_int)
+_count_chars = _bind("FPDFText_CountChars", c_int)
+
 _render_mode = _bind("FPDFTextObj_GetTextRenderMode", c_int, c_void_p)
 _object_font = _bind("FPDFTextObj_GetFont", c_void_p, c_void_p)
-_fill_colour = _bind("FPDFPageObj_GetFillColor", c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p)
+_fill_colour = _bind("FPDFPageObj_GetFillColor", c_int)
 _object_type = _bind("FPDFPageObj_GetType", c_int, c_void_p)
 _bounds = _bind("FPDFPageObj_GetBounds", c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p)
 _object_matrix = _bind("FPDFPageObj_GetMatrix", c_int, c_void_p, c_void_p)
@@ -53,12 +59,35 @@ _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
 _font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
-_font_size = _bind("FPDFText_GetFontSize", c_double, c_void_p, c_int)
+_font_base_name = _bind("FPDFFont_GetBaseFontName", ctypes.c_size_t, c_void_p, c_void_p, ctypes.c_size_t)
 
-# PDFium writes its answers here; one thread a process reads PDF, PDFium allows no more
-_MATRIX = (c_float * 6)()
-_SCRATCH = ctypes.addressof(_MATRIX)
-_COLOUR = (c_uint * 6).from_address(_SCRATCH)
+_AT_ONCE = 1024
+
+
+class _Room:
+    """Where PDFium writes many answers of a few numbers each. One thread a process reads PDF, PDFium allows no more."""
+
+    def __init__(self, width: int, kind: type[np.float32 | np.uint32]) -> None:
+        self.values: NDArray[Any] = np.zeros((_AT_ONCE, width), dtype=kind)
+        start, rows = self.values.ctypes.data, range(_AT_ONCE)
+        self.places = [[c_void_p(start + 4 * (row * width + column)) for row in rows] for column in range(width)]
+
+    def filled(self, ask: Callable[[Sequence[int]], Iterable[object]], items: Sequence[int]) -> NDArray[Any]:
+        """Return an (n, width) array, a row for each of ``items``: what ``ask`` has PDFium write; zero where nothing.
+
+        ``ask`` is given some items at a time and returns an iterable of calls that write to the rows of ``places``.
+        """
+        rows = np.zeros((len(items), self.values.shape[1]), dtype=self.values.dtype)
+        for at in range(0, len(items), _AT_ONCE):
+            some = items[at : at + _AT_ONCE]
+            self.values[: len(some)] = 0
+            deque(ask(some), 0)
+            rows[at : at + len(some)] = self.values[: len(some)]
+        return rows
+
+
+_RECTANGLES, _MATRICES, _COLOURS = _Room(4, np.float32), _Room(6, np.float32), _Room(4, np.uint32)
+_NAME = ctypes.create_string_buffer(128)
 
 
 def address_of(pointer: Any) -> int:
@@ -66,29 +95,46 @@ def address_of(pointer: Any) -> int:
     return ctypes.cast(pointer, c_void_p).value or 0
 
 
-def char_boxes(text_page: int, indices: Sequence[int]) -> Floats:
+def handle_of(text_page: Any) -> c_void_p:
+    """Return a pypdfium2 text page as the functions of this module take it."""
+    return c_void_p(address_of(text_page.raw))
+
+
+def text_of(text_page: c_void_p) -> tuple[str, bool]:
+    """Return the text of a text page as PDFium gives it, and whether each character has the place PDFium counts it at.
+
+    It has not where PDFium's list holds characters without a text, or the text some beyond the first 65,536.
+    """
+    count = _count_chars(text_page)
+    if count <= 0:
+        return "", True
+    buffer = ctypes.create_string_buffer(2 * count + 2)
+    units = max(_get_text(text_page, 0, count, buffer) - 1, 0)
+    text = str(memoryview(buffer)[: 2 * units], "utf-16-le", "replace")
+    return text, len(text) == count == units
+
+
+def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:
     """Return an (n, 4) array of left, bottom, right, top of the characters, as high as their font's line."""
-    count = len(indices)
-    boxes = np.zeros((count, 4), dtype=np.float32)
-    start = boxes.ctypes.data
+    (places, *_) = _RECTANGLES.places
     # FS_RECTF is left, top, right, bottom
-    for _ in map(_loose_box, repeat(text_page), indices, range(start, start + 16 * count, 16)):
-        pass
-    return boxes[:, (0, 3, 2, 1)]
+    return _RECTANGLES.filled(lambda some: map(_loose_box, repeat(text_page), some, places), indices)[:, (0, 3, 2, 1)]
 
 
-def text_objects(text_page: int, indices: Sequence[int]) -> list[int]:
+def text_objects(text_page: c_void_p, indices: Sequence[int]) -> list[int]:
     """Return the address of the text object of each character (0 for a character PDFium made up)."""
-    return [pointer or 0 for pointer in map(_text_object, repeat(text_page), indices)]
+    objects = list(map(_text_object, repeat(text_page), indices))
+    return [pointer or 0 for pointer in objects] if None in objects else objects
 
 
-def char_scale(text_page: int, index: int) -> tuple[float, float]:
-    """Return the size of the character's font in points as drawn, and the sine of the text's slope."""
-    if not _char_matrix(text_page, index, _SCRATCH):
-        return 0.0, 0.0
-    a, b, c, d = _MATRIX[:4]
-    width, height = hypot(a, b), hypot(c, d)
-    return _font_size(text_page, index) * (height or width), b / width if width else 0.0
+def char_scales(text_page: c_void_p, indices: Sequence[int]) -> tuple[list[float], list[float]]:
+    """Return the sizes of the characters' fonts in points as drawn, and the sines of the text's slope."""
+    (places, *_) = _MATRICES.places
+    rows = _MATRICES.filled(lambda some: map(_char_matrix, repeat(text_page), some, places), indices)
+    a, b, c, d = rows[:, :4].astype(np.float64).T
+    width, height = np.hypot(a, b), np.hypot(c, d)
+    sizes = np.array(list(map(_font_size, repeat(text_page), indices))) * np.where(height > 0, height, width)
+    return sizes.tolist(), np.divide(b, width, out=np.zeros_like(b), where=width > 0).tolist()
 
 
 def render_modes(objects: Sequence[int]) -> list[int]:
@@ -101,20 +147,19 @@ def fonts(objects: Sequence[int]) -> list[int]:
     return [pointer or 0 for pointer in map(_object_font, objects)]
 
 
-def fill_colour(item: int) -> tuple[int, int, int, int]:
-    """Return red, green, blue, alpha (0..255) of an object's fill; opaque black when PDFium does not know."""
-    if not _fill_colour(item, _SCRATCH, _SCRATCH + 4, _SCRATCH + 8, _SCRATCH + 12):
-        return 0, 0, 0, 255
-    red, green, blue, alpha = _COLOUR[:4]
-    return red, green, blue, alpha
+def fill_colours(objects: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """Return red, green, blue, alpha (0..255) of each object's fill; opaque black when PDFium does not know."""
+    known: list[int] = []
+    rows = _COLOURS.filled(
+        lambda some: map(known.append, map(_fill_colour, map(c_void_p, some), *_COLOURS.places)), objects
+    )
+    return [tuple(row) if ok else (0, 0, 0, 255) for ok, row in zip(known, rows.tolist(), strict=True)]
 
 
 def font_name(font: int) -> str:
     """Return the font's PostScript name without the subset prefix."""
-    pointer = ctypes.cast(font, pdfium.FPDF_FONT)
-    buffer = ctypes.create_string_buffer(128)
-    length = pdfium.FPDFFont_GetBaseFontName(pointer, buffer, 128)
-    name = buffer.raw[: max(min(length, 128) - 1, 0)].decode("utf-8", "replace")
+    length = _font_base_name(font, ctypes.addressof(_NAME), len(_NAME))
+    name = _NAME.raw[: max(min(length, len(_NAME)) - 1, 0)].decode("utf-8", "replace")
     return name.partition("+")[2] if name[6:7] == "+" else name
 
 

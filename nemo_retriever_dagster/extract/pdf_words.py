@@ -14,48 +14,40 @@ import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Glyphs
-from nemo_retriever_dagster.extract.pdf_cells import split_cells
+from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
+from nemo_retriever_dagster.extract.pdf_codes import BROKEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
+from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
+    from ctypes import c_void_p
+
     from numpy.typing import NDArray
+
+    from nemo_retriever_dagster.extract.pdf_codes import Kinds, Places
 
     Floats = NDArray[np.float32]
 
 SOFT_HYPHEN = "\u00ad"
 """Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
 
-_BROKEN = "\ufffe\x02"
-# a word: no blank, no control character; PDFium's mark of a broken word ends it
-_WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]+[\ufffe\x02]?")
 _LINE_END = re.compile(r"\r?\n")
 _SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
-_BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
-_ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
-_FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
-_INVISIBLE_MODES = (3, 7)  # neither filled nor stroked: 3; only added to the clipping path: 7
-_STROKED_TOO = 2
-_HEAVY = 700
 _TINY = 1.0  # points; nobody reads type of this size
 _FAR = 1e7  # points
-_PALE = 250  # every channel at least this: white
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """How a run of words is set."""
+class PageText:
+    """The text of a page as PDFium gives it, the kinds of its characters, and where more is asked about them."""
 
-    size: float = 0.0
-    bold: bool = False
-    italic: bool = False
-    font: str = ""
-    invisible: bool = False
-    pale: bool = False
-    """White or nearly so: hidden, unless there is something under it."""
-    slope: float = 0.0
-    """Sine of the angle of the text: 0 for ordinary lines."""
+    handle: c_void_p
+    text: str
+    kinds: Kinds
+    aligned: bool
+    """Whether a character of ``text`` is the character of the same number in PDFium's list."""
 
 
 class Covering(Protocol):
@@ -97,7 +89,8 @@ class Frame:
 
 def bounded(boxes: NDArray[Any]) -> Floats:
     """Return coordinates as float32, those of a damaged file held within what no page reaches."""
-    kept: Floats = np.clip(np.nan_to_num(boxes, nan=0.0), -_FAR, _FAR).astype(np.float32)
+    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32)
+    kept[np.isnan(kept)] = 0.0
     return kept
 
 
@@ -159,77 +152,74 @@ class PageWords:
         )
 
 
-def has_invisible_line(text_page: Any, text: str) -> bool:
-    """Tell whether a line of the page's ``text`` starts with invisible type: a cheap look, one call or two a line."""
+def has_invisible_line(page: PageText) -> bool:
+    """Tell whether a line of a page starts with invisible type: a cheap look, one call or two a line."""
+    text = page.text
     starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
-    objects = pdf_raw.text_objects(pdf_raw.address_of(text_page.raw), [start for start in starts if start < len(text)])
-    return not set(_INVISIBLE_MODES).isdisjoint(pdf_raw.render_modes([item for item in objects if item]))
+    objects = set(pdf_raw.text_objects(page.handle, [start for start in starts if start < len(text)]))
+    return not set(INVISIBLE_MODES).isdisjoint(pdf_raw.render_modes(list(objects - {0})))
 
 
-def page_text(text_page: Any) -> str:
-    """Return the text of a pypdfium2 text page as PDFium gives it."""
-    count = pdfium.FPDFText_CountChars(text_page.raw)
-    if count <= 0:
-        return ""
-    buffer = (pdfium.c_ushort * (count + 1))()
-    written = pdfium.FPDFText_GetText(text_page.raw, 0, count, buffer)
-    return bytes(buffer)[: 2 * max(written - 1, 0)].decode("utf-16-le", "replace")
+def read_text(text_page: Any) -> PageText:
+    """Read the text of a pypdfium2 text page."""
+    handle = pdf_raw.handle_of(text_page)
+    text, aligned = pdf_raw.text_of(handle)
+    return PageText(handle=handle, text=text, kinds=kinds_of(text), aligned=aligned)
 
 
 def read_words(page: Any, text_page: Any) -> PageWords:
-    """Read the words of a page."""
-    frame, text = page_frame(page), page_text(text_page)
-    spans = [match.span() for match in _WORD.finditer(text)]
-    if not spans:
-        return PageWords(frame=frame, text=text)
-    address = pdf_raw.address_of(text_page.raw)
-    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and (text.isascii() or max(text) <= "\uffff"):
-        spans = split_cells(address, text, spans)
-    words = [text[start:end] for start, end in spans]
-    firsts, lasts = _char_indices(text_page, text, spans, words)
-    boxes = pdf_raw.char_boxes(address, firsts + lasts)
+    """Read the words of a pypdfium2 page and its text page."""
+    frame, read = page_frame(page), read_text(text_page)
+    first, last = word_ends(read.kinds)
+    if not len(first):
+        return PageWords(frame=frame, text=read.text)
+    words = words_of(read.text, read.kinds)
+    cuts = cell_cuts(read.handle, read.text, read.kinds) if read.aligned else []
+    if cuts:
+        first, last, words = _parted(read.text, first, last, cuts)
+    firsts, lasts = (
+        (first.tolist(), last.tolist()) if read.aligned else _char_indices(text_page, read.text, first, last)
+    )
+    boxes = pdf_raw.char_boxes(read.handle, firsts + lasts)
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = _styles(address, firsts)
+    style, styles = read_styles(read.handle, firsts)
     return PageWords(
         frame=frame,
-        text=text,
-        words=_repaired(words, spans, text, misread_ligatures(text_page, text)),
+        text=read.text,
+        words=_repaired(words, read.text, first, last, misread_ligatures(read)),
         boxes=frame.show(bounded(np.concatenate((low, high), axis=1))),
         style=style,
         styles=styles,
     )
 
 
-def _repaired(words: list[str], spans: list[tuple[int, int]], text: str, letters: dict[int, str]) -> list[str]:
+def _parted(text: str, first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places, list[str]]:
+    """Return the ends of the words, and the words, parted where cells start inside them."""
+    at = np.array(cuts, dtype=first.dtype)
+    first, last = np.sort(np.concatenate((first, at))), np.sort(np.concatenate((last, at - 1)))
+    ends = [end + 2 if text[end + 1 : end + 2] in {*BROKEN} else end + 1 for end in last.tolist()]
+    return first, last, [text[start:end] for start, end in zip(first.tolist(), ends, strict=True)]
+
+
+def _repaired(words: list[str], text: str, first: Places, last: Places, letters: dict[int, str]) -> list[str]:
     if letters:
         words = [
-            with_letters(word, {at - start: value for at, value in letters.items() if start <= at < end})
-            for word, (start, end) in zip(words, spans, strict=True)
+            with_letters(word, {at - start: value for at, value in letters.items() if start <= at <= end})
+            for word, start, end in zip(words, first.tolist(), last.tolist(), strict=True)
         ]
     if "\x02" in text or "\ufffe" in text:
-        words = [word.translate(_SOFT) if word[-1] in _BROKEN else word for word in words]
+        words = [word.translate(_SOFT) if word[-1] in BROKEN else word for word in words]
     return words if text.isascii() else [word if word.isascii() else composed(word) for word in words]
 
 
-def _char_indices(
-    text_page: Any, text: str, spans: list[tuple[int, int]], words: list[str]
-) -> tuple[list[int], list[int]]:
-    """Return the indices of the first and last character of each word, PDFium's mark of a break left out."""
-    firsts = [start for start, _ in spans]
-    lasts = [
-        end - 1 - (word[-1] in _BROKEN and end - start > 1) for (start, end), word in zip(spans, words, strict=True)
-    ]
-    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and text.isascii():
-        return firsts, lasts
+def _char_indices(text_page: Any, text: str, *places: Places) -> tuple[list[int], ...]:
+    """Return the indices in PDFium's list of the characters at the given places of the text."""
     units = _utf16_offsets(text)
     look_up = pdfium.FPDFText_GetCharIndexFromTextIndex
-    if len(text) == pdfium.FPDFText_CountChars(text_page.raw) and units is None:
-        return firsts, lasts
-    shift = (lambda index: units[index]) if units else (lambda index: index)
-    firsts = [max(look_up(text_page.raw, shift(index)), 0) for index in firsts]
-    lasts = [max(look_up(text_page.raw, shift(index)), 0) for index in lasts]
-    return firsts, lasts
+    return tuple(
+        [max(look_up(text_page.raw, units[at] if units else at), 0) for at in some.tolist()] for some in places
+    )
 
 
 def _utf16_offsets(text: str) -> list[int] | None:
@@ -241,41 +231,3 @@ def _utf16_offsets(text: str) -> list[int] | None:
         offsets.append(at)
         at += 2 if character > "\uffff" else 1
     return offsets
-
-
-def _styles(address: int, firsts: list[int]) -> tuple[NDArray[np.intp], list[Style]]:
-    """Return the styles of a page and which of them each word has; text of one object is set in one style."""
-    objects = pdf_raw.text_objects(address, firsts)
-    first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
-    first_index.pop(0, None)
-    unique = list(first_index)
-    faces, modes = pdf_raw.fonts(unique), pdf_raw.render_modes(unique)
-    scales = [pdf_raw.char_scale(address, index) for index in first_index.values()]
-    looks = list(zip(faces, modes, scales, map(pdf_raw.fill_colour, unique), strict=True))
-    numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
-    of_object = {item: numbers[look] for item, look in zip(unique, looks, strict=True)}
-    # kept for one page only: PDFium frees a page's fonts with it, and another may come to stand at the same address
-    fonts = {face: _read_face(face) for face in set(faces)}
-    styles = [_drawn(fonts[face], mode, scale, colour) for face, mode, scale, colour in numbers]
-    of_object[0] = len(styles)  # characters PDFium made up
-    return np.array([of_object[item] for item in objects], dtype=np.intp), [*styles, Style()]
-
-
-def _drawn(face: Style, mode: int, scale: tuple[float, float], colour: tuple[int, int, int, int]) -> Style:
-    return Style(
-        size=round(scale[0], 2),
-        bold=face.bold or mode == _STROKED_TOO,
-        italic=face.italic,
-        font=face.font,
-        invisible=mode in _INVISIBLE_MODES or colour[3] == 0,
-        pale=min(colour[:3]) >= _PALE,
-        slope=round(scale[1], 2),
-    )
-
-
-def _read_face(font: int) -> Style:
-    if not font:
-        return Style()
-    name, flags = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0)
-    bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD) or pdf_raw.font_weight(font) >= _HEAVY
-    return Style(font=name, bold=bold, italic=bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG))
