@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         return self.nvidia_api_key or self.ngc_api_key
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
-        """Return what the environment says of each engine port: ``urls``, ``model`` (if named) and ``api_key``.
+        """Return what the environment says of each engine port: ``urls``, ``api_key`` and what else is named.
 
         A port is there only if its endpoint is: a key alone sends no document anywhere.
         """
@@ -115,6 +115,8 @@ class Settings(BaseSettings):
             if url:
                 model = getattr(self, f"{start}_model_name", None)
                 found[port] = {"urls": url, "api_key": self.api_key, **({"model": model} if model else {})}
+        if "transcriber" in found and self.audio_function_id:
+            found["transcriber"]["function_id"] = self.audio_function_id
         return found
 
     def minio_options(self) -> dict[str, Any]:

@@ -41,12 +41,12 @@ def success(key: dg.AssetKey, work: Work, collections: Sequence[str], shown: str
     return dg.AssetMaterialization(key, partition=document.key, metadata=metadata, tags={DATA_VERSION: document.sha256})
 
 
-def _usage(work: Work) -> dict[str, int]:
+def _usage(work: Work) -> dict[str, int | float]:
     """Return what the engines consumed, by stage and engine; zeros are left out."""
     return {
-        f"usage/{name}/{field}": getattr(usage, field)
+        f"usage/{name}/{field}": round(getattr(usage, field), 4)
         for name, usage in work.usage.items()
-        for field in ("requests", "retries", "items", "tokens")
+        for field in ("requests", "retries", "items", "tokens", "seconds")
         if getattr(usage, field)
     }
 

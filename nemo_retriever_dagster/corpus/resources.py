@@ -9,13 +9,17 @@ import dagster as dg
 from pydantic import Field, PrivateAttr, SecretStr
 
 from nemo_retriever_dagster import portal
-from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
+from nemo_retriever_dagster.engines.nim import NimEndpoint, RivaTranscriber, nim_engines, wait_ready
+from nemo_retriever_dagster.engines.nim.base import NimClient
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.equip import engines_for
+from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
-    from nemo_retriever_dagster.engines.ports import Engines
+    from collections.abc import Sequence
+
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
@@ -89,6 +93,9 @@ class NimResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     rate_limit: float = Field(default=0.0, description="Requests a minute; 0 for no limit.")
     attempts: int = Field(default=5, description="Of one request; after that the op's retry policy takes over.")
     dimensions: int = Field(default=0, description="Length of an embedder's vectors; 0 for the model's own.")
+    dialect: str = Field(default="", description="Variant of the protocol where URL and model do not tell it.")
+    language: str = Field(default="en-US", description="Of the speech.")
+    function_id: str = Field(default="", description="Of a hosted Riva function.")
 
     def endpoint(self) -> NimEndpoint:
         """Return the endpoint; `InvalidOptionError` names a value that cannot be."""
@@ -103,6 +110,9 @@ class NimResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             rate_limit=self.rate_limit,
             attempts=self.attempts,
             dimensions=self.dimensions,
+            dialect=self.dialect,
+            language=self.language,
+            function_id=self.function_id,
         )
 
 
@@ -121,6 +131,7 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     graphic_elements: Optional[NimResource] = None  # noqa: UP045
     page_parser: Optional[NimResource] = None  # noqa: UP045
     transcriber: Optional[NimResource] = None  # noqa: UP045
+    ready_timeout: float = Field(default=60.0, description="Seconds to wait for the NIMs of an op before it begins.")
 
     _engines: dict[int, tuple[Pipeline, Engines]] = PrivateAttr(default_factory=dict)
 
@@ -130,6 +141,13 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if key not in self._engines:
             self._engines[key] = (pipeline, self._make(pipeline, settings))
         return self._engines[key][1]
+
+    def await_ready(self, engines: Engines, stages: Sequence[Stage]) -> None:
+        """Return once the NIMs that ``stages`` call are ready; `EngineUnavailableError` names those that are not."""
+        ports = {port for stage in stages for port in _CALLED.get(stage, ())}
+        nims = {port: one for port, one in engines.all().items() if isinstance(one, NimClient | RivaTranscriber)}
+        called = Engines(**{port: nim for port, nim in nims.items() if port in ports})  # type: ignore[arg-type]
+        portal.run(wait_ready(called, timeout=self.ready_timeout))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close the run's engines: their connections, sessions, processes."""
@@ -144,15 +162,12 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return nim_engines(endpoints, engines_for(pipeline, settings))
 
 
-_PORTS = (
-    "embedder",
-    "captioner",
-    "ocr",
-    "page_elements",
-    "table_structure",
-    "graphic_elements",
-    "page_parser",
-    "transcriber",
-)
+_CALLED = {
+    Stage.EXTRACT: ("ocr", "page_elements", "table_structure", "graphic_elements", "page_parser", "transcriber"),
+    Stage.CAPTION: ("captioner",),
+    Stage.EMBED: ("embedder",),
+}
+"""The ports that a stage calls."""
+_PORTS = tuple(port for ports in _CALLED.values() for port in ports)
 DEFAULTS: dict[str, Any] = {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
 """The resources of every corpus that is given no others: the same objects, so that definitions can be merged."""

@@ -67,6 +67,7 @@ def session(plant: Plant, context: dg.OpExecutionContext, stages: Sequence[Stage
     """Hand out a runner for ``stages``; what those need is checked first, so that nothing is begun in vain."""
     settings = settings_of(context)
     engines = getattr(context.resources, ENGINES).engines(plant.pipeline, settings)
+    getattr(context.resources, ENGINES).await_ready(engines, stages)
     store = None
     if Stage.UPLOAD in stages:
         store = getattr(context.resources, STORE).open(

@@ -191,7 +191,8 @@ def test_the_schedule_sets_right_what_is_not_as_it_should_be(tmp_path: Path) -> 
     assert tick(place).run_requests  # late: asked for, and then the machine went down
     assert asked(place, reconcile(place).run_requests) == [place.keys("late")]
 
-    down = EnginesResource(embedder=NimResource(urls="http://127.0.0.1:9", attempts=1, dimensions=384))
+    nowhere = NimResource(urls="http://127.0.0.1:9", attempts=1, dimensions=384)
+    down = EnginesResource(embedder=nowhere, ready_timeout=0)
     failed = place.run("late", **{ENGINES: down})["late"]
     assert failed.metadata["category"] == "infrastructure"
     again = [reconcile(place, day=day).run_requests for day in (1, 2)]

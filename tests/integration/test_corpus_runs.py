@@ -100,7 +100,7 @@ def test_both_executors_tell_the_same(tmp_path: Path) -> None:
 def test_an_engine_that_is_down_is_asked_again_only_for_the_documents_that_failed(place: Place) -> None:
     with NimServer(dimension=8) as server:
         server.inject(Fault(kind=FaultKind.BROKEN, port="embedder", first=2, times=3))
-        nim = NimResource(urls=server.url("embedder"), attempts=1, concurrency=1, dimensions=8)
+        nim = NimResource(urls=server.url("embedder"), attempts=1, concurrency=1, batch=1, dimensions=8)
         outcomes = place.run(**{ENGINES: EnginesResource(embedder=nim)})
         assert {name for name, outcome in outcomes.items() if outcome.succeeded} == set(GOOD)
         assert server.count("embedder") == 4 + 3  # each good document once, and the three calls that failed
@@ -127,7 +127,7 @@ def test_an_engine_that_stays_down_is_each_document_s_failure(place: Place) -> N
 
 def test_an_engine_out_of_reach_is_told_by_name_and_not_begun(place: Place) -> None:
     nim = NimResource(urls="http://127.0.0.1:9", attempts=1, dimensions=8)
-    outcome = place.run("alpha", **{ENGINES: EnginesResource(embedder=nim)})["alpha"]
+    outcome = place.run("alpha", **{ENGINES: EnginesResource(embedder=nim, ready_timeout=0)})["alpha"]
     assert outcome.metadata["stage"] == "embed"
     assert "127.0.0.1:9" in outcome.metadata["cause"]
 
