@@ -38,6 +38,31 @@ def generation_of(document: Document, fingerprint: str) -> str:
     return stable_id(document.sha256, fingerprint)
 
 
+@dataclass(slots=True, kw_only=True)
+class _DocumentLease:
+    """The right of one run to write one document, for a while."""
+
+    ledger: Ledger
+    corpus: str
+    document: str
+    run_id: str
+    claimed_at: float = 0.0
+
+    def claim(self) -> bool:
+        """Take or prolong the lease; return False while another run has it."""
+        now = time.time()
+        if not self.ledger.claim(self.corpus, self.document, self.run_id, _LEASE_SECONDS):
+            return False
+        self.claimed_at = now
+        return True
+
+    def prolong(self) -> None:
+        """See to it that half of the lease is left; a run that was too slow to keep it must not sweep."""
+        fresh = 0 <= time.time() - self.claimed_at <= _LEASE_SECONDS / 2
+        if not fresh and not self.claim():
+            raise DocumentHeldError("Another run took this document over.", hint="Run it again.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committer:
     """Writes documents into the collections of one corpus; several collections when kinds go to different ones."""
@@ -76,13 +101,15 @@ class Committer:
         draft: Receipt,
     ) -> Receipt:
         """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt."""
-        with self._claimed(document.key):
-            self._write(document, rows, draft.generation)
+        with self._claimed(document.key) as lease:
+            self._write(document, rows, draft.generation, lease)
             receipt = _signed(draft, rows, self.run_id)
             self.ledger.commit(self.corpus, receipt, version=document.version)
         return receipt
 
-    def _write(self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str) -> None:
+    def _write(
+        self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str, lease: _DocumentLease
+    ) -> None:
         former = self._collections(document.key)
         self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted({*rows, *former})})
         for name in former - set(rows):
@@ -91,11 +118,13 @@ class Committer:
         for name, records in rows.items():
             if records:
                 self._put(name, document, records)
+        lease.prolong()
         for name, records in rows.items():
             self._prove(name, document, generation, len(records))
-            self._claim(document.key)
-            self.store.delete(name, document.key, keep_generation=generation)
-            self._prove(name, document, None, len(records))
+            if self.store.count(name, document.key) != len(records):
+                lease.prolong()
+                self.store.delete(name, document.key, keep_generation=generation)
+                self._prove(name, document, None, len(records))
 
     def _put(self, name: str, document: Document, records: Sequence[Record]) -> None:
         """Write rows; a bulk load inserts and cannot replace, so a document that has rows is upserted."""
@@ -106,24 +135,20 @@ class Committer:
             self.store.upsert(name, records)
 
     @contextmanager
-    def _claimed(self, key: str) -> Iterator[None]:
+    def _claimed(self, key: str) -> Iterator[_DocumentLease]:
         """Hold the lease on the document, so that two runs never sweep each other's rows."""
         until = time.monotonic() + _WAIT_SECONDS
-        while not self.ledger.claim(self.corpus, key, self.run_id, _LEASE_SECONDS):
+        lease = _DocumentLease(ledger=self.ledger, corpus=self.corpus, document=key, run_id=self.run_id)
+        while not lease.claim():
             if time.monotonic() > until:
                 holder = self.ledger.holder(self.corpus, key)
                 message = f"Another run ({holder}) is writing this document."
                 raise DocumentHeldError(message, hint="Run it again when the other run has ended.")
             time.sleep(_POLL_SECONDS)
         try:
-            yield
+            yield lease
         finally:
             self.ledger.release(self.corpus, key, self.run_id)
-
-    def _claim(self, key: str) -> None:
-        """Prolong the lease; a run that was too slow to keep it must not sweep."""
-        if not self.ledger.claim(self.corpus, key, self.run_id, _LEASE_SECONDS):
-            raise DocumentHeldError("Another run took this document over.", hint="Run it again.")
 
     def _collections(self, key: str) -> set[str]:
         """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""

@@ -21,6 +21,7 @@ from nemo_retriever_dagster.errors import (
     StoreUnavailableError,
 )
 from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
+from nemo_retriever_dagster.vdb.lite_rows import LiteRows
 from nemo_retriever_dagster.vdb.lite_wal import finish_flushes
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class _Shared:
     client: MilvusClient
     lease: Lease
     users: int = 1
+    rows: LiteRows = field(default_factory=LiteRows)
 
 
 _open: dict[tuple[int, str], _Shared] = {}  # by process id too: a forked child must not use its parent's
@@ -125,6 +127,13 @@ def connect(address: Address) -> MilvusClient:
             raise
         _open[key] = _Shared(client=client, lease=lease)
         return client
+
+
+def lite_rows(address: Address) -> LiteRows:
+    """Return what is known of the rows of a Milvus Lite: nothing while it is not open."""
+    with _open_lock:
+        shared = _open.get((os.getpid(), str(address.path)))
+    return shared.rows if shared else LiteRows()
 
 
 def disconnect(address: Address, client: MilvusClient) -> None:
@@ -232,4 +241,4 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
     return StoreUnavailableError(f"Milvus at {address.shown} cannot {doing}: {text}.")
 
 
-__all__ = ["Address", "connect", "disconnect", "mapped", "translate"]
+__all__ = ["Address", "connect", "disconnect", "lite_rows", "mapped", "translate", "turn"]
