@@ -17,7 +17,6 @@ import contextlib
 import io
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -67,7 +66,7 @@ def served(latency: float, capacity: int) -> Iterator[dict[str, str]]:
                 urls[match[1]] = match[2]
             yield urls
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
 
 
 def stats(url: str) -> dict[str, Any]:
