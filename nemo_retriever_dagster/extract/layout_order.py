@@ -211,7 +211,7 @@ def _is_prose(page: _Page, side: NDArray[np.bool_]) -> bool:
     column = _percentile(widths, _USUAL)
     height = median((y1 - y0) / count for (_, y0, _, y1), count in zip(boxes, lines, strict=True))
     full = sum(count for width, count in zip(widths, lines, strict=True) if width >= _FULL * column)
-    return column >= _WIDE * height and full >= 0.5 * sum(lines)
+    return bool(column >= _WIDE * height and full >= 0.5 * sum(lines))
 
 
 def _percentile(values: list[float], share: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -137,18 +138,20 @@ class PageWords:
 
     def glyphs(self, drawings: Covering) -> tuple[Glyphs, ...]:
         """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
-        rows = zip(self.words, self.boxes.tolist(), self.style.tolist(), self.hidden(drawings).tolist(), strict=True)
+        looks = [(style.size, style.bold, style.italic, style.font) for style in self.styles]
+        hidden: list[bool] = self.hidden(drawings).tolist()
+        rows = zip(self.words, starmap(Box, self.boxes.tolist()), self.style.tolist(), hidden, strict=True)
         return tuple(
             Glyphs(
                 text=word.replace(SOFT_HYPHEN, "-"),
-                box=Box(*box),
-                size=(look := self.styles[style]).size,
-                bold=look.bold,
-                italic=look.italic,
-                font=look.font,
-                hidden=hidden,
+                box=box,
+                size=(look := looks[style])[0],
+                bold=look[1],
+                italic=look[2],
+                font=look[3],
+                hidden=unseen,
             )
-            for word, box, style, hidden in rows
+            for word, box, style, unseen in rows
         )
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.found import FEWEST, MOSTLY
-from nemo_retriever_dagster.extract.tables.lines import around
+from nemo_retriever_dagster.extract.tables.lines import around, mostly_in
 from nemo_retriever_dagster.extract.tables.tokens import is_mark, is_page, is_value
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.extract.geometry import PageGeometry
     from nemo_retriever_dagster.extract.tables.lines import Line
-    from nemo_retriever_dagster.model import Cell, Table
+    from nemo_retriever_dagster.model import Box, Cell, Table
 
 LEAST_FILLED = 0.4  # share of a table's places that have text
 MOST_WEAK = 0.4  # share of cells of one or two letters: formulas
@@ -93,8 +93,13 @@ def in_pictures(run: Sequence[Line], geometry: PageGeometry) -> bool:
     page = geometry.size[0] * geometry.size[1]
     box = around(line.box for line in run)
     areas = [picture for picture in geometry.pictures if picture.area < LARGE_PICTURE * page]
-    shapes = [s for s in geometry.drawings if s.intersect(box).area and s.area < LARGE_SHAPE * page]
+    shapes = [s for s in geometry.drawings if _overlaps(s, box) and s.area < LARGE_SHAPE * page]
     if len(shapes) >= SHAPES:
         areas += shapes
+    areas = [area for area in areas if _overlaps(area, box)]
     words = [word.box for line in run for word in line.words()]
-    return sum(any(word.covered_by(area) > MOSTLY for area in areas) for word in words) > MOSTLY * len(words)
+    return sum(any(mostly_in(word, area) for area in areas) for word in words) > MOSTLY * len(words)
+
+
+def _overlaps(a: Box, b: Box) -> bool:
+    return min(a.x1, b.x1) > max(a.x0, b.x0) and min(a.y1, b.y1) > max(a.y0, b.y0)

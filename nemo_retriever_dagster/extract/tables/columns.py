@@ -37,17 +37,18 @@ class Scale:
 
 def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
     """Split a line of words at wide blanks, and between two amounts at any blank that does not group digits."""
-    parts: list[list[Glyphs]] = [[words[0]]]
-    reach = words[0].box.x1
+    part = [words[0]]
+    parts = [part]
+    reach, least = words[0].box.x1, WIDE_BETWEEN_AMOUNTS * scale.blank
     for word in words[1:]:
-        last = parts[-1][-1]
-        gap = word.box.x0 - reach
-        if gap > WIDE_BETWEEN_AMOUNTS * scale.blank and gap > _wide(last, word, scale):
-            parts.append([word])
+        x0, _, x1, _ = word.box
+        gap = x0 - reach
+        if gap > least and gap > _wide(part[-1], word, scale):
+            parts.append(part := [word])
         else:
-            parts[-1].append(word)
-        reach = max(reach, word.box.x1)
-    return line_of(segment_of(part) for part in parts)
+            part.append(word)
+        reach = max(reach, x1)
+    return line_of([segment_of(part) for part in parts])
 
 
 def _wide(left: Glyphs, right: Glyphs, scale: Scale) -> float:

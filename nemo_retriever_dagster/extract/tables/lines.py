@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from nemo_retriever_dagster.extract.tables.found import MOSTLY
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ SOFT_HYPHEN = "\u00ad"
 _CORE = 0.35  # of a word's height, up and down from its middle: a word with its middle there is on the same line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(NamedTuple):
     """Words that stand side by side with no more than a blank between them."""
 
     words: tuple[Glyphs, ...]
@@ -30,8 +29,7 @@ class Segment:
         return " ".join(word.text for word in self.words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """The segments of one line of the page, left to right."""
 
     segments: tuple[Segment, ...]
@@ -44,36 +42,49 @@ class Line:
 
 def around(boxes: Iterable[Box]) -> Box:
     """Return the smallest box around ``boxes``, of which there is at least one."""
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    first, *others = boxes
+    if not others:
+        return first
+    x0, y0, x1, y1 = zip(first, *others, strict=True)
     return Box(min(x0), min(y0), max(x1), max(y1))
+
+
+def mostly_in(box: Box, area: Box) -> bool:
+    """Tell whether more than half of a box lies in an area."""
+    x0, y0, x1, y1 = box
+    left, top, right, bottom = area
+    width, height = min(x1, right) - max(x0, left), min(y1, bottom) - max(y0, top)
+    return width > 0 and height > 0 and width * height > MOSTLY * (x1 - x0) * (y1 - y0)
 
 
 def segment_of(words: Iterable[Glyphs]) -> Segment:
     """Return the words, at least one, as a segment."""
     kept = tuple(words)
-    return Segment(words=kept, box=around(word.box for word in kept))
+    return Segment(kept, around([word.box for word in kept]))
 
 
 def line_of(segments: Iterable[Segment]) -> Line:
     """Return the segments, at least one, as a line."""
     kept = tuple(segments)
-    return Line(segments=kept, box=around(segment.box for segment in kept))
+    return Line(kept, around([segment.box for segment in kept]))
 
 
 def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
     """Return the words by line, top to bottom, each line left to right."""
-    lines: list[list[Glyphs]] = []
+    # the place in the list decides between equal keys: words have no order of their own
+    ordered = sorted((word.box.y0 + word.box.y1, word.box.x0, i, word) for i, word in enumerate(words))
+    lines: list[list[tuple[float, int, Glyphs]]] = []
     middle = reach = 0.0
-    for word in sorted(words, key=lambda word: (word.box.y0 + word.box.y1, word.box.x0)):
-        here, core = (word.box.y0 + word.box.y1) / 2, word.box.height * _CORE
+    for double, x0, i, word in ordered:
+        here, core = double / 2, word.box.height * _CORE
         if lines and abs(here - middle) <= max(reach, core):
-            lines[-1].append(word)
+            lines[-1].append((x0, i, word))
             if core > reach:
                 middle, reach = here, core
         else:
-            lines.append([word])
+            lines.append([(x0, i, word)])
             middle, reach = here, core
-    return [sorted(line, key=lambda word: word.box.x0) for line in lines]
+    return [[word for _, _, word in sorted(line)] for line in lines]
 
 
 def blank_width(lines: Iterable[Sequence[Glyphs]], height: float) -> float:
@@ -85,19 +96,24 @@ def blank_width(lines: Iterable[Sequence[Glyphs]], height: float) -> float:
 
 def wide_line(words: Sequence[Glyphs], wide: float) -> Line:
     """Split a line of words where the blank is wider than ``wide``."""
-    parts: list[list[Glyphs]] = [[words[0]]]
+    part = [words[0]]
+    parts = [part]
     reach = words[0].box.x1
     for word in words[1:]:
-        if word.box.x0 - reach > wide:
-            parts.append([word])
+        x0, _, x1, _ = word.box
+        if x0 - reach > wide:
+            parts.append(part := [word])
         else:
-            parts[-1].append(word)
-        reach = max(reach, word.box.x1)
+            part.append(word)
+        reach = max(reach, x1)
     return line_of(segment_of(part) for part in parts)
 
 
 def cell_text(words: Iterable[Glyphs]) -> str:
     """Return the text of a cell: its lines joined by blanks, a word that a hyphen splits over two lines joined."""
+    words = list(words)
+    if len(words) == 1:
+        return words[0].text.replace(SOFT_HYPHEN, "")
     text = ""
     for line in text_lines(words):
         piece = " ".join(word.text for word in line)

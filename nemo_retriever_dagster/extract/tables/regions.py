@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.columns import FAR, WIDE_BETWEEN_AMOUNTS, common, gaps_of, inner, table_line
 from nemo_retriever_dagster.extract.tables.found import FEWEST
-from nemo_retriever_dagster.extract.tables.lines import around, line_of, text_lines, wide_line
+from nemo_retriever_dagster.extract.tables.lines import around, line_of, wide_line
 from nemo_retriever_dagster.extract.tables.rows import row_gap
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _CAPTION = re.compile(r"(?:table|figure|fig\.|exhibit|chart|tableau|tabelle|tabla|tabella)\s*\d", re.IGNORECASE)
 PROSE_WORDS = 5  # a line of prose has as many words on average
+FEWEST_PROSE_WORDS, NARROW_PROSE = 2.5, 6.0  # words on a line, and heights of a line, that prose has more of
 LONE_PROSE_WORDS = 12
 FIRST_LINE_INDENT = 5.0  # heights of a line
 FARTHEST = 5.0  # heights of a line that a table's rows may stand apart
@@ -34,10 +35,10 @@ MOST_HEADS = 6
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
 
-def page_lines(words: Iterable[Glyphs], scale: Scale) -> list[Line]:
-    """Return the page's lines, split at wide blanks."""
-    lines = (joined_amounts(line, scale.height) for line in text_lines(words))
-    return [table_line(line, scale) for line in lines if line]
+def page_lines(lines: Iterable[Sequence[Glyphs]], scale: Scale) -> list[Line]:
+    """Return the page's lines of words, split at wide blanks."""
+    joined = (joined_amounts(line, scale.height) for line in lines)
+    return [table_line(line, scale) for line in joined if line]
 
 
 def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
@@ -75,6 +76,8 @@ def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:
 def _has_columns(stack: Sequence[Segment], scale: Scale) -> bool:
     gaps = gaps_of(table_line(stack[0].words, scale))
     for segment in stack[1:]:
+        if not inner(gaps):
+            return False
         gaps = common(gaps, gaps_of(table_line(segment.words, scale)), 1.2 * scale.blank)
     return bool(inner(gaps))
 
@@ -107,19 +110,21 @@ def _overlap(a: Segment, b: Segment) -> bool:
 
 def is_prose(stack: Sequence[Segment], height: float) -> bool:
     """Tell whether stacked segments read as a paragraph."""
-    box = around(segment.box for segment in stack)
-    words = sum(len(segment.words) for segment in stack)
-    amounts = sum(is_value(word.text) for segment in stack for word in segment.words)
-    if amounts >= 0.3 * words:
+    count = sum(len(segment.words) for segment in stack)
+    if count < (LONE_PROSE_WORDS if len(stack) == 1 else FEWEST_PROSE_WORDS * len(stack)):
+        return False
+    box = around([segment.box for segment in stack])
+    if len(stack) > 1 and box.width <= NARROW_PROSE * height:
+        return False
+    if sum(is_value(word.text) for segment in stack for word in segment.words) >= 0.3 * count:
         return False
     if len(stack) == 1:
-        return words >= LONE_PROSE_WORDS
+        return True
     full = sum(segment.box.x1 > box.x1 - 0.15 * box.width for segment in stack)
-    if words >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack):
+    if count >= PROSE_WORDS * len(stack) and box.width > 12 * height and full >= 0.5 * len(stack):
         return True
     small = sum(segment.words[0].text[0].islower() for segment in stack[1:])
-    goes_on = len(stack) > FEWEST and small >= 0.6 * (len(stack) - 1)
-    return goes_on and words >= 2.5 * len(stack) and box.width > 6 * height
+    return len(stack) > FEWEST and small >= 0.6 * (len(stack) - 1)
 
 
 def without(lines: Iterable[Line], left_out: Iterable[Segment]) -> list[Line]:

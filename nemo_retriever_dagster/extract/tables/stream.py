@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.accept import acceptable, in_pictures
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
-from nemo_retriever_dagster.extract.tables.found import FEWEST, MOSTLY, FoundTable
+from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
 from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
-from nemo_retriever_dagster.extract.tables.lines import around, blank_width, text_lines
+from nemo_retriever_dagster.extract.tables.lines import around, blank_width, mostly_in, text_lines
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
 from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
 from nemo_retriever_dagster.extract.tables.ruled import strokes
@@ -27,9 +27,9 @@ def stream_tables(
     words: Sequence[Glyphs], geometry: PageGeometry, grids: Sequence[FoundTable], height: float
 ) -> list[FoundTable]:
     """Return the tables that stand in columns without a grid around them, outside of the ``grids`` already found."""
-    words = [w for w in words if not any(w.box.covered_by(table.box) > MOSTLY for table in grids)]
-    scale = Scale(height=height, blank=blank_width(text_lines(words), height))
-    lines = page_lines(words, scale)
+    rows = text_lines([w for w in words if not any(mostly_in(w.box, table.box) for table in grids)] if grids else words)
+    scale = Scale(height=height, blank=blank_width(rows, height))
+    lines = page_lines(rows, scale)
     paragraphs = prose(lines, scale)
     barriers = [segment.box for segment in paragraphs] + [table.box for table in grids]
     across = strokes(geometry.rulings, horizontal=True, slack=0.3 * height)
@@ -39,7 +39,7 @@ def stream_tables(
         segment
         for line in lines
         for segment in line.segments
-        if any(segment.box.covered_by(t.box) > MOSTLY for t in found)
+        if any(mostly_in(segment.box, table.box) for table in found)
     ]
     for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
         box = around(line.box for line in run)
