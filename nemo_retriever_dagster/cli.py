@@ -1,4 +1,4 @@
-"""``nrd``: plan, ingest, status, failures, retry, query, doctor, from a terminal.
+"""``nrd``: plan, ingest, status, failures, retry, reindex, query, doctor, from a terminal.
 
 Commands that only read (status, failures, query) do not import Dagster. Every error is at most four lines: what, why,
 what next; ``-v`` adds the traceback.
@@ -7,6 +7,7 @@ what next; ``-v`` adds the traceback.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from rich.table import Table
 from nemo_retriever_dagster.errors import RetrieverError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import dagster as dg
 
     from nemo_retriever_dagster.corpus import DocumentCorpus, DocumentOutcome
     from nemo_retriever_dagster.model import Failure
@@ -118,6 +121,23 @@ def retry(definitions: Path, corpus: str | None, stage: str | None, category: st
 
 
 @main.command()
+@_definitions
+@_corpus
+@click.option("--drop-former", is_flag=True, help="Drop the collections that served before, after the switch.")
+def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None:
+    """Build new collections beside those that serve, for a new embedder or options; switch when they are complete."""
+    chosen = load_corpus(definitions, corpus)
+    config = {
+        "ops": {"reindex": {"config": {"drop_former": drop_former}}},
+        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+    }
+    with _instance() as instance:
+        job = chosen.definitions().resolve_job_def(f"{chosen.name}_reindex")
+        job.execute_in_process(run_config=config, instance=instance)
+    _console.print(f"{chosen.name}: the collections that serve are complete and up to date.")
+
+
+@main.command()
 @click.option("-c", "--corpus", required=True, help="Name of the corpus.")
 def status(corpus: str) -> None:
     """Count the documents of a corpus by where they stand."""
@@ -192,16 +212,21 @@ def load_corpus(path: Path, name: str | None) -> DocumentCorpus:
 
 
 def _materialize(corpus: DocumentCorpus, keys: Sequence[str] | None) -> dict[str, DocumentOutcome]:
+    from nemo_retriever_dagster.corpus import materialize_documents
+
+    with _instance() as instance:
+        return materialize_documents(corpus, keys, instance=instance, log_level="CRITICAL")
+
+
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance]:
+    """Hand out the instance of DAGSTER_HOME, or one that is forgotten."""
     import os
 
     import dagster as dg
 
-    from nemo_retriever_dagster.corpus import materialize_documents
-
-    if "DAGSTER_HOME" in os.environ:
-        with dg.DagsterInstance.get() as instance:
-            return materialize_documents(corpus, keys, instance=instance, log_level="CRITICAL")
-    return materialize_documents(corpus, keys, log_level="CRITICAL")
+    with dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 def _short(uri: str) -> str:

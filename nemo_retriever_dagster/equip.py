@@ -21,6 +21,7 @@ from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.runner import Equipment
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.vdb.aliases import Beside
 from nemo_retriever_dagster.vdb.bulk import Bucket, bulk_load
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -106,10 +107,11 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
             f"dense_dim is {task.dense_dim}; {embedder.name} makes {embedder.dimension}.", hint=hint
         )
     for name in collections(task):
-        await asyncio.to_thread(store.ensure, _spec(name, task, embedder), recreate=task.recreate)
+        await asyncio.to_thread(store.ensure, collection_spec(name, task, embedder), recreate=task.recreate)
 
 
-def _spec(name: str, task: UploadTask, embedder: Embedder) -> CollectionSpec:
+def collection_spec(name: str, task: UploadTask, embedder: Embedder) -> CollectionSpec:
+    """Return the shape of a collection that takes the embedder's vectors and has what ``vdb_upload()`` asks for."""
     searched = {"adapt_for_cpu": "false" if task.gpu_search else "true"} if task.gpu_index else {}
     return CollectionSpec(
         name=name,
@@ -126,7 +128,9 @@ def _bulk(task: UploadTask, store: VectorStore) -> Callable[[str, Sequence[Recor
     if task.stream:
         return None
     named = (task.minio_endpoint, task.access_key, task.secret_key, task.bucket_name)
-    if not all(named) or not isinstance(store, MilvusStore):
+    beside = store if isinstance(store, Beside) else None
+    milvus = beside.store if beside else store
+    if not all(named) or not isinstance(milvus, MilvusStore):
         hint = "Give minio_endpoint, access_key, secret_key and bucket_name of the Milvus server's own bucket."
         raise InvalidOptionError("vdb_upload(stream=False) loads in bulk, and does not know where.", hint=hint)
     assert task.minio_endpoint and task.access_key and task.secret_key and task.bucket_name  # noqa: PT018 - narrows types
@@ -136,7 +140,9 @@ def _bulk(task: UploadTask, store: VectorStore) -> Callable[[str, Sequence[Recor
         secret_key=task.secret_key.get_secret_value(),
         bucket_name=task.bucket_name,
     )
-    return partial(bulk_load, store, bucket=bucket)
+    if beside is None:
+        return partial(bulk_load, milvus, bucket=bucket)
+    return lambda name, records: bulk_load(milvus, beside.name(name), records, bucket)
 
 
 @contextmanager

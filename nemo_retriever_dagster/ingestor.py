@@ -14,6 +14,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -22,11 +23,12 @@ from pydantic import SecretStr
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
+from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.results import file_name, save
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.settings import Settings
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.engines.ports import Engines
     from nemo_retriever_dagster.model import Document, Failure
+    from nemo_retriever_dagster.reindex import Rebuild
     from nemo_retriever_dagster.results import DocumentResult, Element
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
@@ -319,17 +322,25 @@ class Ingestor:
         folder = self._folder(settings)
         run_id = uuid.uuid4().hex
         corpus = "ingestor:" + ",".join(collections(pipeline.upload))
-        with equipped(
-            pipeline,
-            source,
-            settings,
-            corpus=corpus,
-            run_id=run_id,
-            engines=engines,
-            store=self._store,
-            workers=self._workers,
-            limits=self._limits,
-        ) as equipment:
+        anew = pipeline.upload is not None and pipeline.upload.reindex
+        if anew and engines.embedder is not None:
+            await engines.embedder.check()
+        with (
+            rebuilding(pipeline, settings, engines, documents, corpus=corpus, run_id=run_id, store=self._store)
+            if anew
+            else nullcontext() as rebuild,
+            equipped(
+                pipeline,
+                source,
+                settings,
+                corpus=rebuild.building if rebuild else corpus,
+                run_id=run_id,
+                engines=engines,
+                store=rebuild.store if rebuild else self._store,
+                workers=self._workers,
+                limits=self._limits,
+            ) as equipment,
+        ):
             runner = Runner(pipeline, equipment, run_id=run_id, concurrency=concurrency)
             try:
                 await prepare(pipeline, engines, equipment.committer.store if equipment.committer else None)
@@ -341,6 +352,8 @@ class Ingestor:
                         keep=lambda document, elements: self._keep(document, elements, folder),
                         observe=observe,
                     )
+                if rebuild:
+                    await asyncio.to_thread(_finish, rebuild, outcome)
             finally:
                 runner.close()
                 if self._engines is None:
@@ -415,7 +428,17 @@ class Ingestor:
 
 
 class IngestWarning(UserWarning):
-    """Documents failed and the caller did not ask for the failures."""
+    """Documents failed and the caller did not ask for the failures, or a re-index must wait for them."""
+
+
+def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
+    """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
+    try:
+        rebuild.finish()
+    except VerificationError as error:
+        if not outcome.failures:
+            raise
+        warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
 
 
 def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:

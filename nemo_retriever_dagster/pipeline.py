@@ -102,7 +102,7 @@ class Pipeline:
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)
-_NOT_IDENTITY = ("endpoint_url", "recreate", "purge_results_after_upload", "stream", "threshold")
+_NOT_IDENTITY = ("endpoint_url", "recreate", "reindex", "purge_results_after_upload", "stream", "threshold")
 
 
 def public(task: Any, *, leave_out: Iterable[str] = ()) -> dict[str, Any] | None:

@@ -203,13 +203,14 @@ class UploadTask:
     """Options of ``vdb_upload()``.
 
     ``recreate`` is False here and True in the original: dropping the collection would destroy what other documents and
-    runs wrote to it.
+    runs wrote to it. ``reindex`` builds a new collection beside it when embedder or options changed (``reindex``).
     """
 
     collection_name: str | Mapping[str, tuple[str, ...]] = "nv_ingest_collection"
     milvus_uri: str | None = None
     sparse: bool = False
     recreate: bool = False
+    reindex: bool = False
     gpu_index: bool = False
     gpu_search: bool = False
     dense_dim: int | None = None
@@ -232,6 +233,12 @@ class UploadTask:
     meta_dataframe: Any = field(default=None, repr=False)
     meta_source_field: str | None = None
     meta_fields: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that a collection is not to be dropped and kept at once."""
+        if self.recreate and self.reindex:
+            hint = "recreate=True drops what is there; reindex=True keeps it until the new collection is complete."
+            raise InvalidOptionError("recreate and reindex contradict each other.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

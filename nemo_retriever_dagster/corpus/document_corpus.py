@@ -11,6 +11,7 @@ import dagster as dg
 from nemo_retriever_dagster.corpus.checks import checks
 from nemo_retriever_dagster.corpus.discovery import discovery_sensor, reconcile_schedule, removal_job
 from nemo_retriever_dagster.corpus.ops import PLAN, plan_op, stage_op
+from nemo_retriever_dagster.corpus.reindex import reindex_job
 from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
@@ -162,6 +163,11 @@ class DocumentCorpus:
         return removal_job(self)
 
     @cached_property
+    def reindex_job(self) -> dg.JobDefinition:
+        """The job that builds new collections beside those that serve, and switches when they are complete."""
+        return reindex_job(self)
+
+    @cached_property
     def sensor(self) -> dg.SensorDefinition:
         """The sensor that finds new, changed and vanished documents."""
         return discovery_sensor(self)
@@ -180,7 +186,7 @@ class DocumentCorpus:
         return dg.Definitions(
             assets=[self.asset],
             asset_checks=self.checks,
-            jobs=[self.job, self.removal_job, self.verify_job],
+            jobs=[self.job, self.removal_job, self.verify_job, *([self.reindex_job] if self.pipeline.upload else [])],
             sensors=[self.sensor],
             schedules=[self.schedule],
             resources={**self.resources(), **(resources or {})},
@@ -189,7 +195,10 @@ class DocumentCorpus:
 
 
 def _refuse_recreate(pipeline: Pipeline) -> None:
-    """Raise if every run would drop the collection, and with it the rows of all partitions it does not take on."""
+    """Raise if a run would drop the collection or build a new one: it does not take on all partitions."""
     if pipeline.upload is not None and pipeline.upload.recreate:
         hint = "Leave recreate out: a document's rows replace its former ones."
         raise InvalidOptionError("recreate=True would drop the rows of other partitions in every run.", hint=hint)
+    if pipeline.upload is not None and pipeline.upload.reindex:
+        hint = "Leave reindex out and run `nrd reindex`, or the job that ends in _reindex, when options changed."
+        raise InvalidOptionError("reindex=True is for all documents at once; a run has only some.", hint=hint)

@@ -190,7 +190,8 @@ def _check_shape(found: CollectionSpec, wanted: CollectionSpec) -> None:
     else:
         return
     raise InvalidOptionError(
-        f"The collection {wanted.name!r} exists and {problem}.", hint="Use another collection_name, or recreate=True."
+        f"The collection {wanted.name!r} exists and {problem}.",
+        hint="Use vdb_upload(reindex=True), another collection_name, or recreate=True.",
     )
 
 

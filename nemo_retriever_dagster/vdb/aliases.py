@@ -1,13 +1,7 @@
-"""Re-index without downtime: build a new collection beside the old one, verify it, switch the alias that readers use.
+"""Readers use an alias; the collection it stands for is built under a name of its own: handbook_v1, handbook_v2 ...
 
-::
-
-    new = beside(store, "handbook", CollectionSpec(name="handbook", dimension=1024))   # "handbook_v2"
-    ...                                                   # ingest into ``new``, with the new model
-    old = switch(store, "handbook", new, expected=rows_by_document)
-    store.drop(old)                                       # when nobody needs to go back
-
-Readers of "handbook" see all of the old rows until the switch and all of the new ones after it.
+`Beside` lets whoever writes to "handbook" write to the collection that is being built; `switch` lets the alias stand
+for it. When to do which, and whether the new collection is complete, is for `nemo_retriever_dagster.reindex` to say.
 """
 
 from __future__ import annotations
@@ -16,64 +10,127 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
+from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from nemo_retriever_dagster.vdb.contract import AliasStore, CollectionSpec
+    from nemo_retriever_dagster.model import Record, type_json
+    from nemo_retriever_dagster.vdb.contract import AliasStore, Capabilities, CollectionSpec, Row, SearchMode
 
 _VERSION = re.compile(r"(.*)_v(\d+)\Z")
-_SHOWN = 3
 
 
-def beside(store: AliasStore, alias: str, spec: CollectionSpec) -> str:
-    """Create an empty collection of the shape ``spec`` (its name is ignored) and return its name: alias_v1, _v2 ...
+class Beside:
+    """A store in which some names mean the collections that are being built beside those that serve.
 
-    A collection of that name, left from a build that broke off, is dropped and made anew; it never serves the alias.
+    Keys, generations and receipts of the rows stay those of the names, so that nothing is to be written again after the
+    switch. Closing is left to the owner of the store.
     """
-    serving = store.alias_target(alias)
-    matched = _VERSION.match(serving or "")
-    number = int(matched.group(2)) + 1 if matched else 1 if serving is None and not store.exists(alias) else 2
-    name = f"{alias}_v{number}"
-    store.ensure(replace(spec, name=name), recreate=True)
-    return name
+
+    def __init__(self, store: AliasStore, names: Mapping[str, str]) -> None:
+        """See ``store`` through ``names``: the collection being built, by the name that is used for it."""
+        self.store = store
+        self.names = dict(names)
+
+    def name(self, collection: str) -> str:
+        """Return the collection that ``collection`` means here."""
+        return self.names.get(collection, collection)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the store."""
+        return self.store.capabilities
+
+    def ensure(self, spec: CollectionSpec, *, recreate: bool = False) -> None:
+        """Create the collection if absent; an empty one of another shape is made anew."""
+        named = replace(spec, name=self.name(spec.name))
+        empty = self.exists(spec.name) and self.count(spec.name) == 0
+        self.store.ensure(named, recreate=recreate or empty)
+
+    def upsert(self, collection: str, records: Sequence[Record]) -> None:
+        """See `VectorStore.upsert`."""
+        self.store.upsert(self.name(collection), records)
+
+    def delete(self, collection: str, document: str, *, keep_generation: str | None = None) -> None:
+        """See `VectorStore.delete`."""
+        self.store.delete(self.name(collection), document, keep_generation=keep_generation)
+
+    def count(self, collection: str, document: str | None = None, *, generation: str | None = None) -> int:
+        """See `VectorStore.count`."""
+        return self.store.count(self.name(collection), document, generation=generation)
+
+    def search(
+        self,
+        collection: str,
+        *,
+        vector: Sequence[float] | None = None,
+        text: str | None = None,
+        mode: SearchMode = "dense",
+        top_k: int = 5,
+        where: str = "",
+        values: Mapping[str, type_json] | None = None,
+    ) -> list[Row]:
+        """See `VectorStore.search`."""
+        name = self.name(collection)
+        return self.store.search(name, vector=vector, text=text, mode=mode, top_k=top_k, where=where, values=values)
+
+    def select(
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+    ) -> list[Row]:
+        """See `VectorStore.select`."""
+        return self.store.select(self.name(collection), where=where, values=values, limit=limit)
+
+    def census(self, collection: str) -> dict[str, dict[str, int]]:
+        """See `VectorStore.census`."""
+        return self.store.census(self.name(collection))
+
+    def exists(self, collection: str) -> bool:
+        """See `VectorStore.exists`."""
+        return self.store.exists(self.name(collection))
+
+    def drop(self, collection: str) -> None:
+        """See `VectorStore.drop`."""
+        self.store.drop(self.name(collection))
+
+    def flush(self, collection: str) -> None:
+        """See `VectorStore.flush`."""
+        self.store.flush(self.name(collection))
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
-def switch(store: AliasStore, alias: str, collection: str, *, expected: Mapping[str, int]) -> str | None:
-    """Let ``alias`` stand for ``collection`` once it holds ``expected`` (rows by document); return the former one.
+def serving(store: AliasStore, names: Sequence[str]) -> dict[str, str]:
+    """Return the collection that each name stands for: an alias's, the name's own, or "" where there is none."""
+    return {name: store.alias_target(name) or (name if store.exists(name) else "") for name in names}
 
-    Raise `VerificationError`, changing nothing, if the rows differ. Where ``alias`` is still the name of a collection,
-    that collection is first renamed to alias_v1: readers miss it for the moment between the two calls, this once.
+
+def next_names(store: AliasStore, names: Sequence[str]) -> dict[str, str]:
+    """Return, by alias, collections to build in: of one number above those that serve, and absent or empty."""
+    number = 1 + max(_number(name, target) for name, target in serving(store, names).items())
+    while any(store.exists(f"{name}_v{number}") and store.count(f"{name}_v{number}") for name in names):
+        number += 1
+    return {name: f"{name}_v{number}" for name in names}
+
+
+def _number(name: str, target: str) -> int:
+    """Return the version a collection has, or will have when it is renamed; 0 for none."""
+    matched = _VERSION.fullmatch(target)
+    return int(matched.group(2)) if matched and matched.group(1) == name else int(bool(target))
+
+
+def switch(store: AliasStore, alias: str, collection: str) -> str:
+    """Let ``alias`` stand for ``collection`` at once for every reader; return the collection that served, "" for none.
+
+    Where ``alias`` is still the name of a collection, that collection is first renamed to alias_v1: readers miss it for
+    the moment between the two calls, this once.
     """
-    verify(store, collection, expected)
     store.flush(collection)
-    former = store.alias_target(alias)
-    if former is None and store.exists(alias):
-        former = adopt(store, alias)
-    store.set_alias(alias, collection)
-    return former if former != collection else None
-
-
-def verify(store: AliasStore, collection: str, expected: Mapping[str, int]) -> None:
-    """Raise `VerificationError` unless ``collection`` holds exactly these rows by document, of one generation each."""
-    census = store.census(collection)
-    found = {document: sum(generations.values()) for document, generations in census.items()}
-    wanted = {document: rows for document, rows in expected.items() if rows}
-    wrong = [name for name in sorted({*found, *wanted}) if found.get(name, 0) != wanted.get(name, 0)]
-    if mixed := sorted(name for name, generations in census.items() if len(generations) > 1):
-        raise VerificationError(
-            f"{len(mixed)} documents in {collection!r} have rows of several generations: {', '.join(mixed[:_SHOWN])}.",
-            hint="An ingestion is still at work or broke off; run it to its end first.",
-        )
-    if wrong:
-        told = "; ".join(
-            f"{name}: {found.get(name, 0)} rows, expected {wanted.get(name, 0)}" for name in wrong[:_SHOWN]
-        )
-        raise VerificationError(
-            f"{collection!r} is not complete: {len(wrong)} documents differ ({told}).",
-            hint="Ingest again into it; the alias still stands for the former collection.",
-        )
+    before = store.alias_target(alias) or (adopt(store, alias) if store.exists(alias) else "")
+    if before != collection:
+        store.set_alias(alias, collection)
+    return before if before != collection else ""
 
 
 def adopt(store: AliasStore, name: str) -> str:
@@ -87,3 +144,17 @@ def adopt(store: AliasStore, name: str) -> str:
     store.rename(name, moved)
     store.set_alias(name, moved)
     return moved
+
+
+def former(store: AliasStore, alias: str) -> list[str]:
+    """Return the collections that served ``alias`` before the present one and are still there, oldest first."""
+    number = _number(alias, store.alias_target(alias) or "")
+    return [name for name in (f"{alias}_v{n}" for n in range(1, number)) if store.exists(name)]
+
+
+def drop_former(store: AliasStore, alias: str) -> list[str]:
+    """Drop them for good, and return their names."""
+    dropped = former(store, alias)
+    for name in dropped:
+        store.drop(name)
+    return dropped

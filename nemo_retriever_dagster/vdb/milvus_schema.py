@@ -32,8 +32,8 @@ _CAGRA: dict[str, Any] = {
 _DEFAULTS: dict[str, dict[str, Any]] = {"HNSW": _HNSW, "GPU_CAGRA": _CAGRA}
 _SPELLING = {"m": "M", "ef_construction": "efConstruction"}
 WAY_OUT = (
-    "Use another collection_name, or recreate=True to drop what is there; to change a collection in use, build the new "
-    "one beside it and switch an alias (docs/retrieval.md)."
+    "Use vdb_upload(reindex=True) or nrd reindex to build a new one beside it and switch when it is complete, another "
+    "collection_name, or recreate=True to drop what is there (docs/retrieval.md)."
 )
 
 

@@ -1,0 +1,107 @@
+"""The job that makes a corpus's rows anew beside those that serve, and switches when they are complete."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.corpus.partitions import add_keys
+from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STORE
+from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
+from nemo_retriever_dagster.equip import equipped, prepare
+from nemo_retriever_dagster.model import Document, Failure
+from nemo_retriever_dagster.planning import check_deletion
+from nemo_retriever_dagster.reindex import Rebuild, rebuilding
+from nemo_retriever_dagster.runner import Runner
+from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.vdb.aliases import drop_former
+from nemo_retriever_dagster.work import Work
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
+
+
+def reindex_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
+    """Return the job; ``drop_former`` in its op's config also drops, after the switch, what served before."""
+
+    @dg.op(
+        name="reindex",
+        config_schema={"drop_former": dg.Field(bool, default_value=False)},
+        required_resource_keys=set(RESOURCES),
+        description="New collections beside those that serve; the aliases switch when every row was counted.",
+    )
+    def reindex(context: dg.OpExecutionContext) -> None:
+        reindex_documents(corpus, context, drop=context.op_config["drop_former"])
+
+    @dg.job(name=f"{corpus.name}_reindex", executor_def=dg.in_process_executor)
+    def job() -> Any:
+        reindex()
+
+    return job
+
+
+def reindex_documents(corpus: "DocumentCorpus", context: dg.OpExecutionContext, *, drop: bool = False) -> None:
+    """Build, verify and switch, or raise and leave what serves as it is; up-to-date collections are left alone."""
+    settings, pipeline = settings_of(context), corpus.pipeline
+    engines = getattr(context.resources, ENGINES).engines(pipeline, settings)
+    portal.run(engines.embedder.check())
+    documents = corpus.plant.documents().list()
+    what = f"corpus {corpus.name}, reindex"
+    store = getattr(context.resources, STORE).open(pipeline, settings, what=what, run_id=context.run_id)
+    try:
+        with rebuilding(
+            pipeline, settings, engines, documents, corpus=corpus.name, run_id=context.run_id, store=store
+        ) as rebuild:
+            if rebuild is None:
+                context.log.info("The rows that serve are up to date: nothing to re-index.")
+            else:
+                _build(corpus, context, rebuild, documents)
+        for alias in collections(pipeline.upload) if drop else ():
+            context.log.info("dropped: %s", ", ".join(drop_former(store, alias)) or "nothing")
+    finally:
+        store.close()
+
+
+def _build(
+    corpus: "DocumentCorpus", context: dg.OpExecutionContext, rebuild: Rebuild, documents: Sequence[Document]
+) -> None:
+    keys = [document.key for document in documents]
+    with ledger_of(context) as ledger:
+        known = {receipt.document for receipt in ledger.receipts(corpus.name)}
+        gone = known - set(keys)
+        check_deletion(len(gone), len(known), max_deletions=corpus.max_deletions)
+        ledger.remember(corpus.name, documents)
+    failures = _run(corpus, context, rebuild, documents)
+    for failure in failures:
+        context.log.warning(failure.message)
+    before = rebuild.finish(gone=gone)
+    add_keys(context.instance, corpus.partitions_def, keys)
+    for alias, name in rebuild.store.names.items():
+        context.log.info("%s stands for %s now; %s is kept", alias, name, before[alias] or "nothing before it")
+
+
+def _run(
+    corpus: "DocumentCorpus", context: dg.OpExecutionContext, rebuild: Rebuild, documents: Sequence[Document]
+) -> list[Failure]:
+    """Take all documents through the pipeline into the new collections; return those that failed."""
+    settings, pipeline, plant = settings_of(context), corpus.pipeline, corpus.plant
+    engines = getattr(context.resources, ENGINES).engines(pipeline, settings)
+    with equipped(
+        pipeline,
+        plant.documents(),
+        settings,
+        corpus=rebuild.building,
+        run_id=context.run_id,
+        engines=engines,
+        store=rebuild.store,
+        workers=plant.workers,
+        limits=plant.limits,
+    ) as equipment:
+        runner = Runner(pipeline, equipment, run_id=context.run_id, concurrency=plant.concurrency)
+        try:
+            portal.run(prepare(pipeline, engines, rebuild.store))
+            done = portal.run(runner.all_through([Work(document=one) for one in documents], pipeline.stages()))
+        finally:
+            runner.close()
+    return [result for result in done if isinstance(result, Failure)]
