@@ -176,10 +176,10 @@ class Caller:
             target.paused_until = max(target.paused_until, time.monotonic() + wait)
 
     def _pick(self) -> Target | None:
-        """Return the least busy target that takes calls now."""
+        """Return the least busy target that takes calls now; one whose probe is due comes first, or it never would."""
         now = time.monotonic()
         free = [target for target in self.targets if target.paused_until <= now]
-        for target in sorted(free, key=lambda t: (t.breaker.is_open, t.in_flight, t.turn)):
+        for target in sorted(free, key=lambda t: (not t.breaker.is_open, t.in_flight, t.turn)):
             if target.breaker.admit():
                 target.turn = next(self._turns)
                 return target

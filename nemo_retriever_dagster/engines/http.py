@@ -175,6 +175,9 @@ class HttpClient:
                     )
             # No health route: an empty body is refused with a 4xx by a server that is there and takes the key.
             probe = await client.post(url, json={}, headers=self._auth(url), timeout=patience)
+            if probe.status_code == httpx.codes.INTERNAL_SERVER_ERROR and not is_hosted(url):
+                # Some answer an empty body as if it were their own fault (llama.cpp); they list their models.
+                probe = await client.get(_v1(url, "models"), headers=self._auth(url), timeout=patience)
         except httpx.HTTPError as cause:
             return self._unreachable(url, cause)
         if probe.is_success or (probe.is_client_error and probe.status_code not in _REFUSED):
@@ -190,8 +193,12 @@ def _trust() -> ssl.SSLContext:
 
 def health_url(url: str) -> str:
     """Return the readiness route of the server that ``url`` belongs to."""
+    return _v1(url, "health/ready")
+
+
+def _v1(url: str, route: str) -> str:
     root = url[: url.rindex("/v1")] if "/v1" in urlsplit(url).path else url
-    return f"{root}/v1/health/ready"
+    return f"{root}/v1/{route}"
 
 
 def _origin(url: str) -> str:

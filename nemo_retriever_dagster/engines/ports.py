@@ -82,12 +82,16 @@ class PageParser(Engine, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionRequest:
-    """A picture to describe; ``context`` is text near it, ``alt_text`` and ``words`` serve engines without a VLM."""
+    """A picture to describe; ``context`` is text near it, ``alt_text`` and ``words`` serve engines without a VLM.
+
+    ``temperature`` is how freely a VLM chooses its words, None for its usual one.
+    """
 
     picture: Picture
     context: str = ""
     alt_text: str = ""
     words: Sequence[Word] = ()
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ async def _one_caption(
         context=_context(elements, element.page, task.context_text_max_chars),
         alt_text=element.alt_text,
         words=words,
+        temperature=task.temperature,
     )
     return await captioner.caption(request, prompt=task.prompt, system_prompt=task.system)
 

@@ -34,6 +34,7 @@ from nemo_retriever_dagster.errors import (
     InvalidOptionError,
     MisuseError,
     RejectedInputError,
+    RetrieverError,
     UnknownOptionError,
 )
 from nemo_retriever_dagster.model import Box, Picture
@@ -113,6 +114,12 @@ def test_caption_request_is_that_of_the_contract() -> None:
     text, image = user["content"]
     assert text == {"type": "text", "text": "Caption the content of this image:"}
     assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_temperature_is_the_pipelines_if_it_names_one() -> None:
+    site, request = Site(chat("A caption.")), CaptionRequest(picture=picture(), temperature=0.2)
+    talk(site, lambda url: using(NimCaptioner(NimEndpoint(urls=url)), lambda one: one.caption(request)))
+    assert site.bodies[0]["temperature"] == 0.2
 
 
 def test_reasoning_prompt_and_context() -> None:
@@ -459,6 +466,25 @@ def test_servers_without_health_route_are_probed() -> None:
             await using(NimReranker(NimEndpoint(urls=url)), lambda one: one.check())
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(("models", "ready"), [(200, True), (401, False), (503, False)])
+def test_servers_that_break_on_an_empty_body_are_asked_for_their_models(models: int, ready: bool) -> None:
+    async def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return json_reply({"error": {"message": "'messages' is required"}}, 500)
+        return json_reply({}, models if request.path == "/v1/models" else 404)
+
+    async def work() -> None:
+        async with await serve(answer) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            await using(NimCaptioner(NimEndpoint(urls=url, model="llava")), lambda one: one.check())
+
+    if ready:
+        asyncio.run(work())
+    else:
+        with pytest.raises(RetrieverError, match=r"127\.0\.0\.1|busy"):
+            asyncio.run(work())
 
 
 def test_ports_are_checked_by_name() -> None:

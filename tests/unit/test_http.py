@@ -261,6 +261,32 @@ def test_dead_server_beside_a_live_one_costs_no_call() -> None:
     assert talk(site, work) == [{"data": [1]}] * 30
 
 
+def test_server_that_was_set_aside_is_probed_and_taken_back() -> None:
+    good, sick = Site(GOOD), Site(*[json_reply({}, 500)] * 3, GOOD)
+
+    async def work(url: str) -> None:
+        async with await serve(sick.answer) as other:
+            both = f"{url},http://127.0.0.1:{other.sockets[0].getsockname()[1]}/v1/infer"
+            client = HttpClient(endpoint(both, breaker_after=2, breaker_pause=5, backoff_cap=5), name="nim/test")
+            clock = Clock()
+            for target in client._caller.targets:
+                target.breaker.clock = clock
+            for _ in range(20):
+                await client.post_json({}, lambda reply: reply)
+            assert len(sick.requests) == 2  # then it was set aside, and all went to the other one
+            for expected in (3, 4):  # a probe that fails, and one that does not
+                clock.now += 6
+                for _ in range(2 if expected == 3 else 1):
+                    await client.post_json({}, lambda reply: reply)
+                assert len(sick.requests) == expected
+            for _ in range(10):
+                await client.post_json({}, lambda reply: reply)
+            assert len(sick.requests) >= 4 + 4  # its share
+            await client.aclose()
+
+    talk(good, work)
+
+
 def test_live_servers_share_the_work() -> None:
     first, second = Site(GOOD), Site(GOOD)
 

@@ -56,6 +56,8 @@ class NimCaptioner(NimClient):
             {"type": "image_url", "image_url": {"url": image}},
         ]
         body = self._body(content, system_prompt)
+        if request.temperature is not None:
+            body["temperature"] = request.temperature
         return Caption(text=await self.http.post_json(body, caption_text), source=self.model)
 
     def _body(self, content: list[dict[str, Any]], system_prompt: str | None) -> dict[str, Any]:
