@@ -125,7 +125,10 @@ def _import(store: MilvusStore, collection: str, path: str, timeout: float) -> i
         while time.monotonic() < deadline:
             state = link.get_bulk_insert_state(task)
             if state.state == _FAILED:
-                raise StoreUnavailableError(f"Milvus cannot import {path}: {state.failed_reason}.")
+                raise StoreUnavailableError(
+                    f"Milvus cannot import {path}: {state.failed_reason}.",
+                    hint="If it does not find the file: the bucket must be the one that the Milvus server itself uses.",
+                )
             if state.state == _DONE:
                 return int(state.row_count)
             time.sleep(_POLL_SECONDS)
