@@ -66,7 +66,7 @@ def served(latency: float, capacity: int) -> Iterator[dict[str, str]]:
                 urls[match[1]] = match[2]
             yield urls
         finally:
-            process.terminate()
+            process.kill()  # it holds nothing, and Dagster passes an ignored interrupt on as an ignored SIGTERM
 
 
 def stats(url: str) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def measured(name: str, run: Callable[[], int], url: str, ideal: float, document
 @click.option("--latency", default=2.0, show_default=True, help="Seconds a request takes.")
 @click.option("--capacity", default=8, show_default=True, help="Requests the NIM works on, and that are in flight.")
 @click.option("--documents", default=200, show_default=True, help="Documents of a run.")
-@click.option("--requests", default=4, show_default=True, help="Requests a document, about; 0: three passages each.")
+@click.option("--requests", default=6, show_default=True, help="Requests a document, about; 0: three passages each.")
 @click.option("--task", "tasks", multiple=True, type=click.Choice(list(_PORTS)), default=list(_PORTS))
 @click.option(
     "--way", "ways", multiple=True, type=click.Choice(["ingestor", "dagster"]), default=["ingestor", "dagster"]
