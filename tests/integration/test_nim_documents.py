@@ -97,7 +97,7 @@ def ingested(server: NimServer, folder: Path, state: Path, port: str, *, slow: b
     endpoints = server.endpoints(attempts=2, backoff=0.002, backoff_cap=0.01, breaker_pause=0.002, timeout=timeout)
     engines = nim_engines({port: endpoints[port]}, Engines(embedder=HashEmbedder(), ocr=Senses()))
     names = {next(folder.glob(f"{NEEDED_BY[port]}.*")), folder / "words.txt"}
-    ingestor = Ingestor(engines=engines, settings=Settings(state_dir=state, _env_file=None), workers=1)
+    ingestor = Ingestor(engines=engines, settings=Settings(state_dir=state), workers=1)
     ingestor = ingestor.files([str(name) for name in sorted(names)]).extract()
     if port == "captioner":
         ingestor = ingestor.caption()
