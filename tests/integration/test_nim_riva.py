@@ -95,6 +95,31 @@ def test_passing_faults_are_retried(fault: str) -> None:
     assert (usage.requests, usage.retries, usage.items) == (3, 2, 1)
 
 
+PASSING = ["UNAVAILABLE", "INTERNAL", "UNKNOWN", "ABORTED", "NOT_FOUND", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]
+FINAL = {
+    "INVALID_ARGUMENT": RejectedInputError,
+    "OUT_OF_RANGE": RejectedInputError,
+    "FAILED_PRECONDITION": RejectedInputError,
+    "UNAUTHENTICATED": MisuseError,
+    "PERMISSION_DENIED": MisuseError,
+    "UNIMPLEMENTED": MisuseError,
+}
+
+
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("fault", [*PASSING, *FINAL])
+def test_fault_at_one_request(fault: str, before: int) -> None:
+    with RivaServer(Speaker(), faults=[*[""] * before, fault]) as server:
+        found: list[Any] = []
+        for _ in range(3):
+            try:
+                found.append(transcribe(endpoint(server)))
+            except RetrieverError as error:
+                found.append(type(error))
+        assert found == [FINAL[fault] if fault in FINAL and i == before else SAID for i in range(3)]
+        assert server.requests == 3 + (fault in PASSING)
+
+
 @pytest.mark.parametrize(
     ("fault", "error", "requests"),
     [
