@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _Result = TypeVar("_Result")
+_CLEAN_UP_SECONDS = 60.0
 
 
 @cache
@@ -30,10 +31,22 @@ def submit(coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
 
 
 def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run ``coroutine`` on the package's loop and wait for it; Ctrl-C cancels it and waits for its clean-up."""
-    future = submit(coroutine)
+    """Run ``coroutine`` on the package's loop and wait for it; Ctrl-C cancels it and waits for its clean-up.
+
+    A second Ctrl-C does not wait.
+    """
+    ended = threading.Event()
+
+    async def watched() -> _Result:
+        try:
+            return await coroutine
+        finally:
+            ended.set()
+
+    future = submit(watched())
     try:
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
+        ended.wait(_CLEAN_UP_SECONDS)
         raise
