@@ -1,14 +1,16 @@
-"""Gives Milvus Lite's full-text search the word statistics of the whole collection.
+"""Gives Milvus Lite's full-text search the word statistics of the whole collection, and questions without padding.
 
 Milvus Lite 3.2 scores every segment by the word counts of that segment alone (its source notes this as open). Segments
 hold the documents that were written together, so a name that stands on every page of one document is worth nothing
 where it belongs, and most where another document mentions it once. `pool` puts the counts of all segments into the
-indexes that Milvus Lite keeps of them; a server does the same by itself.
+indexes that Milvus Lite keeps of them; a server does the same by itself. Nor has it an English analyzer, which leaves
+function words out; `question` does that for what is asked. Stemming it has none, and gets none here.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from concurrent.futures import TimeoutError as NotDone
 from contextlib import suppress
@@ -24,6 +26,10 @@ _Counts = tuple[int, float, dict[int, int]]
 """Rows, words, and the number of rows that have each word."""
 _own: WeakKeyDictionary[Any, _Counts] = WeakKeyDictionary()
 _FIELD = "sparse"
+_WORD = re.compile(r"\w+")
+_PADDING = """a an and are as at be but by for if in into is it no not of on or such that the their then there these
+they this to was will with"""  # what Lucene's English analyzer leaves out, and Milvus's own
+_FUNCTION_WORDS = frozenset(_PADDING.split())
 _BACKGROUND_SECONDS = 10.0
 
 
@@ -51,6 +57,12 @@ def pool(address: Address, collection: str) -> None:
     except (AttributeError, ImportError, KeyError, TypeError) as error:
         message = f"This Milvus Lite ranks full-text hits by each segment's own word counts ({error!r})."
         warnings.warn(f"{message} Use milvus-lite 3.2, or dense search.", WordStatisticsWarning, stacklevel=2)
+
+
+def question(text: str) -> str:
+    """Return the words of a question, each once, without English function words; all of it if nothing else is left."""
+    words = dict.fromkeys(_WORD.findall(text.lower()))
+    return " ".join(word for word in words if word not in _FUNCTION_WORDS) or text
 
 
 def _indexes(address: Address, collection: str) -> list[Any]:

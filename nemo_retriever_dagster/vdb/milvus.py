@@ -139,6 +139,7 @@ class MilvusStore(MilvusCollections):
         if mode != "dense" and self.address.lite:
             self.flush(collection)
             lite_words.pool(self.address, collection)
+            text = lite_words.question(text or "")
         options: dict[str, Any] = {
             "limit": top_k,
             "output_fields": OUTPUT_FIELDS,
