@@ -1,59 +1,101 @@
-"""Measure the peak memory of an ingest with results on disk, and whether it grows with the number of documents.
+"""Measure how memory grows over thousands of documents when the results go to disk.
 
     python benchmarks/memory.py [--documents 5000]
 
-Ingests a fifth of the documents and then all of them, each in a process of its own, with a deterministic embedder, and
-prints the peak memory of both. The documents are short texts, so what grows is what is kept for every document.
+One process ingests short texts with a deterministic embedder (a model would add its own, constant share) and reports
+its resident memory, and that of its parser processes, every tenth of the way. The growth is the slope of the second
+half in MiB per 1,000 documents: by then everything that is loaded once is loaded.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import resource
-import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemo_retriever_dagster import Ingestor, Settings
+from nemo_retriever_dagster.engines.ports import Engines
+from nemo_retriever_dagster.testing import HashEmbedder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nemo_retriever_dagster.engines.ports import EmbedInput
+
+_MIB = 2**20
 
 
-def ingest(count: int, folder: Path) -> None:
-    """Ingest ``count`` documents and print the peak memory in MiB."""
-    from nemo_retriever_dagster import Ingestor, Settings
-    from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.testing import HashEmbedder
+def resident(process: int | str = "self") -> float:
+    """Return the resident memory of a process in MiB."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
 
+
+def parsers() -> float:
+    """Return the resident memory of all processes below this one in MiB."""
+    total, waiting = 0.0, [os.getpid()]
+    while waiting:
+        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            children = [int(number) for number in task.read_text().split()]
+            total += sum(resident(child) for child in children)
+            waiting += children
+    return total
+
+
+class Probe(HashEmbedder):
+    """Notes the memory after every so many documents; each document is one call."""
+
+    def __init__(self, every: int) -> None:
+        """Note it ``every`` so many documents."""
+        super().__init__(384)
+        self.every, self.seen = every, 0
+        self.curve: list[tuple[int, float, float]] = []
+
+    async def embed(self, inputs: Sequence[EmbedInput], **options: Any) -> np.ndarray:
+        """Embed, and look at the memory."""
+        self.seen += 1
+        if self.seen % self.every == 0:
+            self.curve.append((self.seen, round(resident(), 1), round(parsers(), 1)))
+        return await super().embed(inputs, **options)
+
+
+def ingest(count: int, folder: Path) -> dict[str, Any]:
+    """Ingest ``count`` documents and return the curve."""
     source = folder / "documents"
     source.mkdir()
     for n in range(count):
         (source / f"{n:06}.txt").write_text(f"Document {n}. " + "A sentence about wheels and bolts. " * 20)
-    chain = Ingestor(engines=Engines(embedder=HashEmbedder(384)), settings=Settings(state_dir=folder / "state"))
+    probe = Probe(max(count // 10, 1))
+    started = time.process_time()
+    chain = Ingestor(engines=Engines(embedder=probe), settings=Settings(state_dir=folder / "state"))
     chain.files(str(source)).extract().split(chunk_size=64).embed()
     results = chain.save_to_disk(output_directory=str(folder / "results"), cleanup=False).ingest()
-    assert len(results) == count
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-
-
-def peak(count: int) -> int:
-    """Return the peak memory, in MiB, of ingesting ``count`` documents in a fresh process."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "--documents", str(count), "--folder", folder]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(done.stdout.split()[-1])
+    assert len(results) == probe.seen == count
+    half = probe.curve[len(probe.curve) // 2 - 1 :]
+    slope = np.polyfit([point[0] / 1_000 for point in half], [point[1] for point in half], 1)[0]
+    return {
+        "documents": count,
+        "curve": [{"documents": n, "MiB": own, "parsers_MiB": other} for n, own, other in probe.curve],
+        "end_MiB": round(resident(), 1),
+        "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024,
+        "growth_MiB_per_1000": round(float(slope), 2),
+        "cpu_ms_per_document": round((time.process_time() - started) / count * 1_000, 1),
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=5000)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.folder:
-        ingest(options.documents, options.folder)
-        return
-    few, many = options.documents // 5, options.documents
-    first, second = peak(few), peak(many)
-    growth = (second - first) / (many - few) * 1000
-    print(f"{few} documents: {first} MiB; {many} documents: {second} MiB; {growth:.1f} MiB per 1,000 documents")
+    parser.add_argument("--documents", type=int, default=5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(ingest(parser.parse_args().documents, Path(folder)), indent=2))
 
 
 if __name__ == "__main__":
