@@ -317,7 +317,7 @@ class Ingestor:
         settings, pipeline = self._settings or Settings(), self.pipeline
         source = self._source()
         documents = await asyncio.to_thread(source.list, as_given=True)
-        self._total = len(documents)
+        self._total, self._outcome = len(documents), None
         engines = self._engines or engines_for(pipeline, settings)
         folder = self._folder(settings)
         run_id = uuid.uuid4().hex
@@ -344,7 +344,7 @@ class Ingestor:
             runner = Runner(pipeline, equipment, run_id=run_id, concurrency=concurrency)
             try:
                 await prepare(pipeline, engines, equipment.committer.store if equipment.committer else None)
-                with progress(len(documents), shown=show_progress) as observe:
+                with progress(len(documents), shown=show_progress, busy=runner.busy) as observe:
                     outcome = await run_batch(
                         runner,
                         documents,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.model import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
@@ -20,20 +21,31 @@ _LINE_SECONDS = 10.0
 
 
 @contextmanager
-def progress(total: int, *, shown: bool, console: Console | None = None) -> Iterator[Callable[[Result], None] | None]:
-    """Hand out a function to call with each finished document; None when nothing is to be shown."""
+def progress(
+    total: int,
+    *,
+    shown: bool,
+    busy: Mapping[str, int] | None = None,
+    console: Console | None = None,
+    every: float = _LINE_SECONDS,
+) -> Iterator[Callable[[Result], None] | None]:
+    """Hand out a function to call with each finished document; None when nothing is to be shown.
+
+    ``busy`` is looked at whenever something is shown: how many documents are at which stage. ``every`` is in seconds.
+    """
     if not shown or not total:
         yield None
         return
     from rich.console import Console
 
     console = console or Console(file=sys.stderr)
-    with _bar(total, console) if console.is_terminal else _lines(total, console) as observe:
+    count = _Count(total, busy or {})
+    with _bar(count, console) if console.is_terminal else _lines(count, console, every) as observe:
         yield observe
 
 
 @contextmanager
-def _bar(total: int, console: Console) -> Iterator[Callable[[Result], None]]:
+def _bar(count: _Count, console: Console) -> Iterator[Callable[[Result], None]]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -47,46 +59,49 @@ def _bar(total: int, console: Console) -> Iterator[Callable[[Result], None]]:
         TextColumn("[bold]documents"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[pages]} pages, {task.fields[failed]} failed"),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, speed_estimate_period=300) as bar:
-        task = bar.add_task("ingest", total=total, pages=0, failed=0)
-        count = _Count()
+        task = bar.add_task("ingest", total=count.total, count=count)
 
         def observe(result: Result) -> None:
             count.add(result)
-            bar.update(task, advance=1, pages=count.pages, failed=count.failed)
+            bar.advance(task)
 
         yield observe
 
 
 @contextmanager
-def _lines(total: int, console: Console) -> Iterator[Callable[[Result], None]]:
-    count = _Count()
-    started = last = time.monotonic()
+def _lines(count: _Count, console: Console, every: float) -> Iterator[Callable[[Result], None]]:
+    started, ended = time.monotonic(), threading.Event()
 
-    def observe(result: Result) -> None:
-        nonlocal last
-        count.add(result)
-        now = time.monotonic()
-        if now - last < _LINE_SECONDS and count.done < total:
-            return
-        last = now
-        left = (now - started) / count.done * (total - count.done)
-        console.print(
-            f"{count.done}/{total} documents, {count.pages} pages, {count.failed} failed, about {left:.0f} s left",
-            highlight=False,
-        )
+    def say() -> None:
+        left = ""
+        if count.done:
+            left = f", about {(time.monotonic() - started) / count.done * (count.total - count.done):.0f} s left"
+        console.print(f"{count.done}/{count.total} documents, {count}{left}", highlight=False)
 
-    yield observe
+    def keep_saying() -> None:
+        while not ended.wait(every):
+            say()
+
+    thread = threading.Thread(target=keep_saying, name="nemo-retriever-progress", daemon=True)
+    thread.start()
+    try:
+        yield count.add
+    finally:
+        ended.set()
+        thread.join()
+        say()
 
 
 class _Count:
-    """What has been seen so far."""
+    """What has been seen so far; as text: pages, failures, and how many documents are at which stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int, busy: Mapping[str, int]) -> None:
+        self.total, self.busy = total, busy
         self.done = self.pages = self.failed = 0
 
     def add(self, result: Result) -> None:
@@ -95,3 +110,7 @@ class _Count:
             self.failed += 1
         else:
             self.pages += result.counts.get("pages", 0)
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{number} at {stage}" for stage, number in dict(self.busy).items() if number)
+        return f"{self.pages} pages, {self.failed} failed" + (f" ({at})" if at else "")

@@ -76,6 +76,8 @@ class Runner:
         self._at_parsers = asyncio.Semaphore(equipment.workers + 1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency + 4, thread_name_prefix="nemo-retriever")
         self._prints: dict[str, dict[str, str]] = {}
+        self.busy: dict[str, int] = dict.fromkeys(map(str, pipeline.stages()), 0)
+        """How many documents are at each stage now."""
         self._steps: dict[Stage, Callable[[Work], Any]] = {
             Stage.EXTRACT: self._extract,
             Stage.SPLIT: self._split,
@@ -92,8 +94,12 @@ class Runner:
     async def stage(self, stage: Stage, work: Work) -> Work:
         """Take ``work`` through ``stage``; raise what went wrong."""
         started = time.perf_counter()
-        with metered() as meter:
-            place, reused, work = await self._steps[stage](work)
+        self.busy[stage] += 1
+        try:
+            with metered() as meter:
+                place, reused, work = await self._steps[stage](work)
+        finally:
+            self.busy[stage] -= 1
         used = {f"{stage}/{name}": usage for name, usage in meter.totals.items()}
         return work.done(stage, place, time.perf_counter() - started, reused=reused).used(used)
 
