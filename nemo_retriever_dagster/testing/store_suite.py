@@ -394,7 +394,7 @@ class VectorStoreSuite:
         assert store.count(name) == 160
 
     def test_an_alias_switches_at_once(self, store: AliasStore) -> None:
-        """Readers of the alias see the old rows, then the new."""
+        """Readers of the alias see the old rows, then the new; what is written under it goes to what it stands for."""
         if not store.capabilities.aliases:
             return
         old, new, alias = self.collection(store), self.collection(store), f"alias_{uuid.uuid4().hex[:8]}"
@@ -404,6 +404,12 @@ class VectorStoreSuite:
         for target, rows in ((old, 2), (new, 3), (old, 2)):
             store.set_alias(alias, target)
             assert (store.alias_target(alias), store.count(alias)) == (target, rows)
+        store.ensure(CollectionSpec(name=alias, dimension=DIMENSION))
+        store.upsert(alias, records(3, document="late"))
+        store.flush(alias)
+        assert (store.count(old, "late"), store.census(alias)["late"]) == (3, {"g1": 3})
+        store.delete(alias, "late")
+        assert store.count(old, "late") == 0
         refused(InvalidOptionError, lambda: store.set_alias(old, new))
         refused(InvalidOptionError, lambda: store.drop(old))
         store.drop_alias(alias)
