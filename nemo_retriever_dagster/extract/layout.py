@@ -109,15 +109,16 @@ def sorted_words(boxes: Floats) -> list[int]:
     """Return the order of words that come in none: line by line from the top, each from left to right."""
     if not len(boxes):
         return []
-    heights = boxes[:, 3] - boxes[:, 1]
-    middles = (boxes[:, 1] + boxes[:, 3]) / 2
-    by_height = np.argsort(middles, kind="stable")
-    rows: list[list[int]] = [[int(by_height[0])]]
-    level = float(middles[by_height[0]])
-    for index in by_height[1:].tolist():
-        if middles[index] - level > 0.5 * min(float(heights[index]), float(heights[rows[-1][-1]])):
+    heights = (boxes[:, 3] - boxes[:, 1]).tolist()
+    places = (boxes[:, 1] + boxes[:, 3]) / 2
+    middles, by_height = places.tolist(), np.argsort(places, kind="stable").tolist()
+    rows: list[list[int]] = [[by_height[0]]]
+    level = middles[by_height[0]]
+    for index in by_height[1:]:
+        if middles[index] - level > 0.5 * min(heights[index], heights[rows[-1][-1]]):
             rows.append([])
-            level = float(middles[index])
+            level = middles[index]
         rows[-1].append(index)
-        level += (float(middles[index]) - level) / len(rows[-1])
-    return [index for row in rows for index in sorted(row, key=lambda i: float(boxes[i, 0]))]
+        level += (middles[index] - level) / len(rows[-1])
+    lefts: list[float] = boxes[:, 0].tolist()
+    return [index for row in rows for index in sorted(row, key=lefts.__getitem__)]

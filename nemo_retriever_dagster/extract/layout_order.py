@@ -84,6 +84,8 @@ def reading_order(
     if len(boxes) < 2:  # noqa: PLR2004 - nothing to order
         return list(range(len(boxes)))
     members = list(range(len(boxes)))
+    if order is None and (sum(lines) if lines else len(boxes)) < 2 * _PROSE_LINES:
+        return _by_rows(boxes, None, members)  # too few lines for two columns of prose
     if order is not None and (written := _as_written(boxes, order, members)):
         return written
     page = _Page(
@@ -91,7 +93,9 @@ def reading_order(
         np.array(order if order is not None else [np.nan] * len(boxes), dtype=np.float32),
         np.array(lines if lines is not None else [1] * len(boxes), dtype=np.float32),
     )
-    return _Reading(page, page.boxes.tolist(), order).ordered(members, 0)
+    # in the boxes' own precision: what stands on one line has one middle
+    middles = ((page.boxes[:, 1] + page.boxes[:, 3]) / 2).tolist()
+    return _Reading(page, page.boxes.tolist(), middles, order).ordered(members, 0)
 
 
 def _as_written(boxes: Sequence[Sequence[float]], order: Sequence[float], members: list[int]) -> list[int]:
@@ -106,10 +110,11 @@ def _as_written(boxes: Sequence[Sequence[float]], order: Sequence[float], member
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A page while it is ordered; ``boxes`` are its boxes once more, as floats."""
+    """A page while it is ordered; ``boxes`` are its boxes once more, as floats, ``middles`` their heights on it."""
 
     page: _Page
     boxes: list[list[float]]
+    middles: list[float]
     order: Sequence[float] | None
 
     def ordered(self, members: list[int], depth: int) -> list[int]:
@@ -119,31 +124,27 @@ class _Reading:
             return written
         gutter = _gutter(self.page.of(members)) if depth < _DEPTH else None
         if gutter is None:
-            return self._by_rows(members)
+            return _by_rows(self.boxes, self.order, members)
         left, right, across = ([members[i] for i in np.flatnonzero(mask)] for mask in gutter)
         result: list[int] = []
-        spans = sorted(across, key=self._middle)
-        edges = [-inf, *map(self._middle, spans), inf]
+        spans = sorted(across, key=self.middles.__getitem__)
+        edges = [-inf, *(self.middles[i] for i in spans), inf]
         for strip, (top, bottom) in enumerate(pairwise(edges)):
             for side in (left, right):
-                result.extend(self.ordered([i for i in side if top <= self._middle(i) < bottom], depth + 1))
+                result.extend(self.ordered([i for i in side if top <= self.middles[i] < bottom], depth + 1))
             result.extend(spans[strip : strip + 1])
         return result
 
-    def _middle(self, index: int) -> float:
-        box = self.boxes[index]
-        return (box[1] + box[3]) / 2
 
-    def _by_rows(self, members: list[int]) -> list[int]:
-        """Order from top to bottom; boxes of one row from left to right."""
-        boxes, order = self.boxes, self.order
-        rows: list[list[int]] = []
-        for index in sorted(members, key=lambda i: (boxes[i][1], order[i] if order is not None else 0.0)):
-            if rows and _same_row(boxes[rows[-1][0]], boxes[index]):
-                rows[-1].append(index)
-            else:
-                rows.append([index])
-        return [index for row in rows for index in sorted(row, key=lambda i: boxes[i][0])]
+def _by_rows(boxes: Sequence[Sequence[float]], order: Sequence[float] | None, members: list[int]) -> list[int]:
+    """Order from top to bottom; boxes of one row from left to right."""
+    rows: list[list[int]] = []
+    for index in sorted(members, key=lambda i: (boxes[i][1], order[i] if order is not None else 0.0)):
+        if rows and _same_row(boxes[rows[-1][0]], boxes[index]):
+            rows[-1].append(index)
+        else:
+            rows.append([index])
+    return [index for row in rows for index in sorted(row, key=lambda i: boxes[i][0])]
 
 
 def _gutter(page: _Page) -> _Sides | None:

@@ -30,6 +30,12 @@ _BOOT = (
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME")
 _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUTF8": "1"}
 """Thread pools and arenas reserve address space by the core, and address space is limited."""
+_THRIFTY = {
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 25),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 22),
+    "MALLOC_TOP_PAD_": str(1 << 20),
+}
+"""Memory given back after each page is asked for again at the next one, and comes page by page."""
 _DIAGNOSTICS_BYTES = 1 << 16
 _EXIT_SECONDS = 1.0
 _START_SECONDS = 60.0  # to boot, on however busy a machine: none of the document's time
@@ -54,6 +60,11 @@ class ParserProcess:
     sound: bool = True
     confined: bool = False
     ending: threading.Lock = field(default_factory=threading.Lock)
+    incoming: wire.Incoming = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read from the socket ``work``."""
+        self.incoming = wire.Incoming(self.work)
 
     @classmethod
     def start(cls) -> Self:
@@ -66,7 +77,7 @@ class ParserProcess:
         with its_work, its_lifeline:
             process = subprocess.Popen(  # noqa: S603 -- our own interpreter, our own code
                 [sys.executable, "-P", "-c", _BOOT, folders, *map(str, inherited)],
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL | _THRIFTY,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=diagnostics,
@@ -89,7 +100,7 @@ class ParserProcess:
         try:
             self.work.settimeout(_START_SECONDS)
             wire.send(self.work, job)
-            message = wire.receive(self.work, patience, at_most=_DIAGNOSTICS_BYTES)
+            message = self.incoming.receive(patience, at_most=_DIAGNOSTICS_BYTES)
         except (EOFError, OSError, wire.ProtocolError) as error:
             raise DiedIdleError(self.last_words() or repr(error)) from error
         self.confined = isinstance(message, wire.Accepted) and message.confined
@@ -108,7 +119,7 @@ class ParserProcess:
     def _next(self, job: wire.Job, patience: wire.Patience) -> object:
         parser = f"The {job.options.format} parser"
         try:
-            return wire.receive(self.work, patience, at_most=job.limits.worker_bytes)
+            return self.incoming.receive(patience, at_most=job.limits.worker_bytes)
         except TimeoutError:
             spent = "idle_seconds" if patience.total > 0 else "total_seconds"
             allowed = getattr(job.limits, spent)

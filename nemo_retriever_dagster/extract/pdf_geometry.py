@@ -10,7 +10,7 @@ import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import PageGeometry, Ruling
-from nemo_retriever_dagster.extract.pdf_words import Frame, bounded, page_frame, read_words
+from nemo_retriever_dagster.extract.pdf_words import Frame, bounded, held, page_frame, read_words
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -100,18 +100,18 @@ class _Reader:
         self.objects_left -= len(objects)
         if self.objects_left < 0:  # forms that draw forms multiply
             return
-        kinds = np.array(pdf_raw.object_types(objects), dtype=np.int8)
-        shown = np.flatnonzero((kinds != pdf_raw.TEXT) & (kinds > 0))
-        if not len(shown):
+        kinds = pdf_raw.object_types(objects)
+        shown = [i for i, kind in enumerate(kinds) if kind != pdf_raw.TEXT and kind > 0]
+        if not shown:
             return
-        bounds = pdf_raw.object_bounds([objects[i] for i in shown.tolist()])
+        bounds = pdf_raw.object_bounds([objects[i] for i in shown])
         boxes = self.frame.show(bounded(bounds) if matrix is None else _transformed(bounds, matrix))
         if len(shown) > _MANY:  # a drawing of thousands of strokes: the large ones tell what it is
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
-            shown, boxes = shown[kept], boxes[kept]
-        for index, box in zip(shown.tolist(), boxes.tolist(), strict=True):
-            self._object(objects[index], int(kinds[index]), Box(*box), matrix, depth)
+            shown, boxes = [shown[i] for i in kept.tolist()], boxes[kept]
+        for index, box in zip(shown, boxes.tolist(), strict=True):
+            self._object(objects[index], kinds[index], Box(*box), matrix, depth)
 
     def _object(self, item: int, kind: int, box: Box, matrix: Matrix | None, depth: int) -> None:
         if kind == pdf_raw.PATH:
@@ -167,7 +167,7 @@ class _Reader:
         segments = pdf_raw.segments(item)
         if any(kind == _CURVE for kind, *_ in segments):
             return [], True, []
-        points = self._points(np.array([(x, y) for _, x, y, _ in segments], dtype=np.float64), total)
+        points = self._points(segments, total)
         lines: list[Ruling | None] = []
         boxes: list[Box] = []
         for ring in _rings(segments, points):
@@ -177,12 +177,10 @@ class _Reader:
                 boxes.append(Box(min(xs), min(ys), max(xs), max(ys)))
         return lines, False, boxes
 
-    def _points(self, points: NDArray[np.float64], matrix: Matrix) -> list[tuple[float, float]]:
+    def _points(self, segments: list[tuple[int, float, float, bool]], matrix: Matrix) -> list[tuple[float, float]]:
         a, b, c, d, e, f = matrix
-        with np.errstate(over="ignore", invalid="ignore"):
-            x, y = points[:, 0] * a + points[:, 1] * c + e, points[:, 0] * b + points[:, 1] * d + f
-            shown = self.frame.show(bounded(np.stack((x, y, x, y), axis=1)))
-        return [(float(u), float(v)) for u, v in shown[:, :2]]
+        place = self.frame.place
+        return [place(held(x * a + y * c + e), held(x * b + y * d + f)) for _, x, y, _ in segments]
 
 
 def _rings(

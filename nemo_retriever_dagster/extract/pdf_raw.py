@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_uint, c_void_p
+from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_void_p
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -46,22 +46,22 @@ _render_mode = _bind("FPDFTextObj_GetTextRenderMode", c_int, c_void_p)
 _object_font = _bind("FPDFTextObj_GetFont", c_void_p, c_void_p)
 _fill_colour = _bind("FPDFPageObj_GetFillColor", c_int)
 _object_type = _bind("FPDFPageObj_GetType", c_int, c_void_p)
-_bounds = _bind("FPDFPageObj_GetBounds", c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p)
+_bounds = _bind("FPDFPageObj_GetBounds", c_int)
 _object_matrix = _bind("FPDFPageObj_GetMatrix", c_int, c_void_p, c_void_p)
-_page_object = _bind("FPDFPage_GetObject", c_void_p, c_void_p, c_int)
-_form_object = _bind("FPDFFormObj_GetObject", c_void_p, c_void_p, c_uint)
+_page_object = _bind("FPDFPage_GetObject", c_void_p)
+_form_object = _bind("FPDFFormObj_GetObject", c_void_p)
 _form_count = _bind("FPDFFormObj_CountObjects", c_int, c_void_p)
 _draw_mode = _bind("FPDFPath_GetDrawMode", c_int, c_void_p, c_void_p, c_void_p)
 _segment_count = _bind("FPDFPath_CountSegments", c_int, c_void_p)
-_segment = _bind("FPDFPath_GetPathSegment", c_void_p, c_void_p, c_int)
-_segment_point = _bind("FPDFPathSegment_GetPoint", c_int, c_void_p, c_void_p, c_void_p)
+_segment = _bind("FPDFPath_GetPathSegment", c_void_p)
+_segment_point = _bind("FPDFPathSegment_GetPoint", c_int)
 _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
 _font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
 _font_base_name = _bind("FPDFFont_GetBaseFontName", ctypes.c_size_t, c_void_p, c_void_p, ctypes.c_size_t)
 
-_AT_ONCE = 1024
+_AT_ONCE = 512
 
 
 class _Room:
@@ -72,7 +72,7 @@ class _Room:
         start, rows = self.values.ctypes.data, range(_AT_ONCE)
         self.places = [[c_void_p(start + 4 * (row * width + column)) for row in rows] for column in range(width)]
 
-    def filled(self, ask: Callable[[Sequence[int]], Iterable[object]], items: Sequence[int]) -> NDArray[Any]:
+    def filled(self, ask: Callable[[Sequence[Any]], Iterable[object]], items: Sequence[Any]) -> NDArray[Any]:
         """Return an (n, width) array, a row for each of ``items``: what ``ask`` has PDFium write; zero where nothing.
 
         ``ask`` is given some items at a time and returns an iterable of calls that write to the rows of ``places``.
@@ -86,7 +86,8 @@ class _Room:
         return rows
 
 
-_RECTANGLES, _MATRICES, _COLOURS = _Room(4, np.float32), _Room(6, np.float32), _Room(4, np.uint32)
+_POINTS, _RECTANGLES, _MATRICES = _Room(2, np.float32), _Room(4, np.float32), _Room(6, np.float32)
+_COLOURS = _Room(4, np.uint32)
 _NAME = ctypes.create_string_buffer(128)
 
 
@@ -108,10 +109,10 @@ def text_of(text_page: c_void_p) -> tuple[str, bool]:
     count = _count_chars(text_page)
     if count <= 0:
         return "", True
-    buffer = ctypes.create_string_buffer(2 * count + 2)
-    units = max(_get_text(text_page, 0, count, buffer) - 1, 0)
-    text = str(memoryview(buffer)[: 2 * units], "utf-16-le", "replace")
-    return text, len(text) == count == units
+    units = np.empty(count + 1, dtype=np.uint16)
+    written = max(_get_text(text_page, 0, count, c_void_p(units.ctypes.data)) - 1, 0)
+    text = units[:written].tobytes().decode("utf-16-le", "replace")
+    return text, len(text) == count == written
 
 
 def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:
@@ -184,15 +185,16 @@ def font_flags(font: int) -> int:
 
 def page_children(page: Any) -> list[int]:
     """Return the addresses of the page's own objects."""
-    address = address_of(page)
-    count = int(pdfium.FPDFPage_CountObjects(page))
-    return [pointer for pointer in map(_page_object, repeat(address), range(count)) if pointer]
+    handle = c_void_p(address_of(page))
+    return [
+        pointer for pointer in map(_page_object, repeat(handle), range(pdfium.FPDFPage_CountObjects(page))) if pointer
+    ]
 
 
 def form_children(form: int) -> list[int]:
     """Return the addresses of a form XObject's objects."""
     count = max(int(_form_count(form)), 0)
-    return [pointer for pointer in map(_form_object, repeat(form), range(count)) if pointer]
+    return [pointer for pointer in map(_form_object, repeat(c_void_p(form)), range(count)) if pointer]
 
 
 def object_types(objects: Sequence[int]) -> list[int]:
@@ -202,13 +204,7 @@ def object_types(objects: Sequence[int]) -> list[int]:
 
 def object_bounds(objects: Sequence[int]) -> Floats:
     """Return an (n, 4) array of left, bottom, right, top in the space the objects stand in."""
-    count = len(objects)
-    boxes = np.zeros((count, 4), dtype=np.float32)
-    start, end = boxes.ctypes.data, boxes.ctypes.data + 16 * count
-    corners = (range(start + offset, end + offset, 16) for offset in (0, 4, 8, 12))
-    for _ in map(_bounds, objects, *corners):
-        pass
-    return boxes
+    return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), *_RECTANGLES.places), objects)
 
 
 def object_matrix(item: int) -> tuple[float, ...]:
@@ -234,11 +230,8 @@ def segment_count(path: int) -> int:
 
 def segments(path: int) -> list[tuple[int, float, float, bool]]:
     """Return (kind, x, y, closes) of each segment: kind 0 line, 1 curve, 2 move, in the path's own space."""
-    point = (c_float * 2)()
-    start = ctypes.addressof(point)
-    found = []
-    for index in range(int(_segment_count(path))):
-        segment = _segment(path, index)
-        _segment_point(segment, start, start + 4)
-        found.append((int(_segment_type(segment)), point[0], point[1], bool(_segment_close(segment))))
-    return found
+    handle = c_void_p(path)
+    found = list(map(c_void_p, map(_segment, repeat(handle), range(_segment_count(path)))))
+    points = _POINTS.filled(lambda some: map(_segment_point, some, *_POINTS.places), found).tolist()
+    kinds, closes = map(_segment_type, found), map(_segment_close, found)
+    return [(kind, x, y, bool(close)) for kind, (x, y), close in zip(kinds, points, closes, strict=True)]

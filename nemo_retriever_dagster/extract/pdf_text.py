@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_BREAK = re.compile(r"(?<=[^\W\d_])[\ufffe\x02]\s*(?=[a-z\u00df-\u00f6\u00f8-\u00ff])")
+_BREAK = re.compile(r"[\ufffe\x02](?<=[^\W\d_].)\s*(?=[a-z\u00df-\u00f6\u00f8-\u00ff])")
 _HYPHEN = re.compile(r"[\ufffe\x02]\s*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe]")
 _LIGATURE = re.compile(r"[\ufb00-\ufb06]")
+_ODD = re.compile(f"{_CONTROL.pattern}|{_LIGATURE.pattern}")
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _JUNK = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _JUNK_SHARE = 0.2
@@ -25,8 +26,11 @@ def repaired_text(raw: str) -> str:
     A hyphen at the end of a line goes where a lower-case letter follows it. Control characters are dropped.
     """
     text = raw.replace("\r\n", "\n").replace("\r", "\n")
-    if _CONTROL.search(text):
-        text = _CONTROL.sub("", _HYPHEN.sub("-", _BREAK.sub("", text)))
+    if text.isascii() and text.replace("\n", " ").isprintable():
+        return text.strip()
+    if not _ODD.search(text):
+        return _normal(text).strip()
+    text = _CONTROL.sub("", _HYPHEN.sub("-", _BREAK.sub("", text)))
     return composed(text).strip()
 
 
@@ -36,6 +40,10 @@ def composed(text: str) -> str:
         return text
     if _LIGATURE.search(text):
         text = text.translate(_LIGATURES)
+    return _normal(text)
+
+
+def _normal(text: str) -> str:
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 

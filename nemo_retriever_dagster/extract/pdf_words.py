@@ -5,9 +5,9 @@ Boxes are in points, origin top-left of the page as it is shown: rotation and cr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from itertools import starmap
+from itertools import accumulate, starmap
+from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 SOFT_HYPHEN = "\u00ad"
 """Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
 
-_LINE_END = re.compile(r"\r?\n")
 _SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
 _TINY = 1.0  # points; nobody reads type of this size
 _FAR = 1e7  # points
@@ -76,6 +75,16 @@ class Frame:
         width, height = self.right - self.left, self.top - self.bottom
         return (height, width) if self.turns % 2 else (width, height)
 
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Turn a point of user space into one of the shown page."""
+        if self.turns == 0:
+            return x - self.left, self.top - y
+        if self.turns == 1:
+            return y - self.bottom, x - self.left
+        if self.turns == 2:  # noqa: PLR2004 - upside down
+            return self.right - x, y - self.bottom
+        return self.top - y, self.right - x
+
     def show(self, boxes: Floats) -> Floats:
         """Turn an (n, 4) array of left, bottom, right, top into x0, y0, x1, y1."""
         left, bottom, right, top = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
@@ -95,13 +104,18 @@ def bounded(boxes: NDArray[Any]) -> Floats:
     return kept
 
 
+def held(coordinate: float) -> float:
+    """Return a coordinate, that of a damaged file held within what no page reaches."""
+    return 0.0 if isnan(coordinate) else min(max(coordinate, -_FAR), _FAR)
+
+
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
     bounds = pdfium.FS_RECTF()
     pdfium.FPDF_GetPageBoundingBox(page.raw, bounds)
     turns = max(pdfium.FPDFPage_GetRotation(page.raw), 0) % 4
-    sides = np.array([[bounds.left, bounds.bottom, bounds.right, bounds.top]])
-    left, bottom, right, top = bounded(sides)[0].tolist()
+    sides = (bounds.left, bounds.bottom, bounds.right, bounds.top)
+    left, bottom, right, top = map(held, sides)
     return Frame(left=left, bottom=bottom, right=right, top=top, turns=turns)
 
 
@@ -158,7 +172,7 @@ class PageWords:
 def has_invisible_line(page: PageText) -> bool:
     """Tell whether a line of a page starts with invisible type: a cheap look, one call or two a line."""
     text = page.text
-    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    starts = accumulate([len(line) + 1 for line in text.split("\n")[:-1]], initial=0)
     objects = set(pdf_raw.text_objects(page.handle, [start for start in starts if start < len(text)]))
     return not set(INVISIBLE_MODES).isdisjoint(pdf_raw.render_modes(list(objects - {0})))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import faulthandler
+import gc
 import os
 import socket
 from pathlib import Path
@@ -52,6 +53,9 @@ def main(work: int, lifeline: int) -> None:
             _deliver(sock, finished)
             if not finished.reusable:
                 return
+            if not gc.get_freeze_count():
+                gc.collect()
+                gc.freeze()  # what was imported for the first document is never garbage: not looked through again
 
 
 def _job_waits(sock: socket.socket, owner: int) -> bool:

@@ -61,11 +61,11 @@ def _wide(left: Glyphs, right: Glyphs, scale: Scale) -> float:
     return (WIDE_BLANKS if same_number(left.text, right.text) else WIDE_BETWEEN_AMOUNTS) * blank
 
 
-def gaps_of(line: Line) -> list[Span]:
-    """Return the blanks of a line from left to right, the ones outside its ink included."""
+def gaps_of(segments: Sequence[Segment]) -> list[Span]:
+    """Return the blanks between a line's segments from left to right, the ones outside its ink included."""
     edges = [-FAR]
-    for segment in line.segments:
-        edges += [segment.box.x0, segment.box.x1]
+    for _, (x0, _, x1, _) in segments:
+        edges += (x0, x1)
     edges.append(FAR)
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 

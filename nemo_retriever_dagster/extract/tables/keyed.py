@@ -79,9 +79,9 @@ def _between(gaps: Sequence[Span], lines: Sequence[Line]) -> list[Span]:
 
 
 def _gaps(block: Sequence[Line], scale: Scale) -> list[Span]:
-    gaps = gaps_of(block[0])
+    gaps = gaps_of(block[0].segments)
     for line in block[1:]:
-        gaps = common(gaps, gaps_of(line), WIDE_BLANKS * scale.blank)
+        gaps = common(gaps, gaps_of(line.segments), WIDE_BLANKS * scale.blank)
     return gaps
 
 

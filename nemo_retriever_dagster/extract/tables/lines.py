@@ -75,7 +75,7 @@ def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
     ordered = sorted((word.box.y0 + word.box.y1, word.box.x0, i, word) for i, word in enumerate(words))
     lines: list[list[tuple[float, int, Glyphs]]] = []
     middle = reach = 0.0
-    for double, x0, i, word in ordered:
+    for i, (double, x0, _, word) in enumerate(ordered):
         here, core = double / 2, word.box.height * _CORE
         if lines and abs(here - middle) <= max(reach, core):
             lines[-1].append((x0, i, word))

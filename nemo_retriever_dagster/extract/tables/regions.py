@@ -15,7 +15,7 @@ from nemo_retriever_dagster.extract.tables.rows import row_gap
 from nemo_retriever_dagster.extract.tables.tokens import is_value, is_year, joined_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
@@ -48,8 +48,9 @@ def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
     wide blanks only and takes what has no blank in common.
     """
     coarse = [wide_line(line.words(), 1.5 * scale.height) for line in lines]
+    blanks = {id(part): gaps for line, whole in zip(lines, coarse, strict=True) for part, gaps in _blanks(line, whole)}
     stacks = _paragraphs(lines, scale)
-    stacks += [stack for stack in _paragraphs(coarse, scale) if not _has_columns(stack, scale)]
+    stacks += [stack for stack in _paragraphs(coarse, scale) if not _has_columns(stack, blanks, scale)]
     return [segment for stack in stacks for segment in stack]
 
 
@@ -73,13 +74,29 @@ def _is_cell(stack: Sequence[Segment], crowd: Mapping[int, int]) -> bool:
     return len(stack) <= SHORT_PARAGRAPH and crowd[id(stack[0])] > FEWEST
 
 
-def _has_columns(stack: Sequence[Segment], scale: Scale) -> bool:
-    gaps = gaps_of(table_line(stack[0].words, scale))
-    for segment in stack[1:]:
-        if not inner(gaps):
-            return False
-        gaps = common(gaps, gaps_of(table_line(segment.words, scale)), 1.2 * scale.blank)
-    return bool(inner(gaps))
+def _blanks(line: Line, coarse: Line) -> Iterator[tuple[Segment, list[Span]]]:
+    """Yield the blanks inside each segment of a line that is parted at very wide blanks only.
+
+    A segment that ends inside one of the finer line's is left out.
+    """
+    fine = iter(line.segments)
+    for part in coarse.segments:
+        inside: list[Segment] = []
+        left = len(part.words)
+        while left > 0:
+            inside.append(next(fine))
+            left -= len(inside[-1].words)
+        if left < 0:
+            return
+        yield part, gaps_of(inside)
+
+
+def _has_columns(stack: Sequence[Segment], blanks: Mapping[int, list[Span]], scale: Scale) -> bool:
+    gaps: list[Span] | None = None
+    for segment in stack:
+        own = blanks.get(id(segment)) or gaps_of(table_line(segment.words, scale).segments)
+        gaps = own if gaps is None else common(gaps, own, 1.2 * scale.blank)
+    return bool(inner(gaps or ()))
 
 
 def _stacks(lines: Sequence[Line], height: float) -> list[list[Segment]]:
@@ -193,7 +210,7 @@ def _amounts(line: Line) -> bool:
 
 
 def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scale) -> tuple[list[Line], int]:
-    gaps = gaps_of(lines[start])
+    gaps = gaps_of(lines[start].segments)
     run, end = [lines[start]], start + 1
     pending: list[Line] = []
     for i in range(start + 1, len(lines)):
@@ -201,7 +218,7 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
         far = line.box.y0 - lines[i - 1].box.y1 > FARTHEST * scale.height
         if far or len(pending) > MOST_PENDING or _barred(lines[i - 1].box, line.box, barriers):
             break
-        shared = common(gaps, gaps_of(line), WIDE_BETWEEN_AMOUNTS * scale.blank)
+        shared = common(gaps, gaps_of(line.segments), WIDE_BETWEEN_AMOUNTS * scale.blank)
         if _keeps(gaps, shared, line):
             run += [*pending, line]
             pending, gaps, end = [], shared, i + 1
