@@ -74,24 +74,23 @@ def blocks_of(runs: Sequence[Run], *, vocabulary: str = "") -> list[list[Block]]
 def stacks(lines: Sequence[Line]) -> list[list[Line]]:
     """Group lines written one after another that stand one below another, close together and in like type."""
     groups: list[list[Line]] = []
+    left = right = bottom = last_size = 0.0
+    last_bold = False
     for line in lines:
-        if groups and _below(groups[-1][-1], line):
+        (x0, y0, x1, y1), own, bold = line.box, line.size, line.bold
+        size = max(last_size, own) or 1.0
+        if (
+            groups
+            and bold == last_bold
+            and -0.6 * size < y0 - bottom < _LEADING * size
+            and abs(last_size - own) <= _SAME_SIZE * size
+            and min(right, x1) > max(left, x0)
+        ):
             groups[-1].append(line)
         else:
             groups.append([line])
+        left, right, bottom, last_size, last_bold = x0, x1, y1, own, bold
     return groups
-
-
-def _below(last: Line, line: Line) -> bool:
-    size = max(last.size, line.size) or 1.0
-    left, _, right, bottom = last.box
-    x0, y0, x1, _ = line.box
-    return (
-        last.bold == line.bold
-        and -0.6 * size < y0 - bottom < _LEADING * size
-        and abs(last.size - line.size) <= _SAME_SIZE * size
-        and min(right, x1) > max(left, x0)
-    )
 
 
 def around(lines: Sequence[Line]) -> Box:
@@ -137,6 +136,8 @@ def _joined(before: str, after: str, vocabulary: str) -> str:
 def _with_markers(lines: Sequence[Line]) -> list[Line]:
     """Put a bullet or number that stands apart before the line it belongs to."""
     result: list[Line] = []
+    if not any(_is_marker(line.text) for line in lines):
+        return list(lines)
     for line in lines:
         last = result[-1] if result else None
         if last is not None and _is_marker(last.text) and _beside(last, line):

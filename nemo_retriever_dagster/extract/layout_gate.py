@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nemo_retriever_dagster.extract.layout_blocks import around, stacks
+from nemo_retriever_dagster.extract.tables.ruled import coordinates, frames, strokes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _NUMBER = re.compile(r"[^A-Za-z]?\d[\d.,:%/\u2013-]*\S?")
+_DIGIT = re.compile(r"\d")
 _ROWS = 2  # rows of cells before a table is looked for
+_FEW_RULINGS = 2
+_CROWD = 0.25  # of a page's lines: fewer loose ones stand between paragraphs
+_PIECES = 12  # loose lines that drawn lines may make a table of
+_TOUCHING = 0.3  # of a line's height
 _NUMBERS = 3  # in one line: amounts set so close that they make no gap
 _PARAGRAPH = 3  # lines
 _WIDE = 12  # heights of a line: prose is at least this wide
@@ -32,8 +39,23 @@ _MARK = re.compile(r"\(\d+\)|\(?\w{1,2}[.)]")  # the number of an equation, of a
 
 
 def may_hold_table(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
-    """Tell whether the rulings could be a table's, or at least two rows have cells side by side."""
-    return _ruled(rulings) or _cell_rows(lines) >= _ROWS
+    """Tell whether the rulings draw a grid, or enough rows have cells side by side.
+
+    Two such rows are enough, fewer where lines are drawn as between a table's rows; on a page full of lines without any
+    drawn, two rows that have an edge in common are nothing out of the ordinary.
+    """
+    loose = [line for stack in stacks(lines) if not _is_paragraph(stack) for line in stack]
+    numbers = sum(_is_row_of_numbers(line.text) for line in loose)
+    if numbers >= _ROWS:
+        return True
+    cells = [line for line in loose if _WORTH.search(line.text) and not _MARK.fullmatch(line.text)]
+    if len(cells) >= 2 * _ROWS:
+        aligned = _aligned_rows(np.array([line.box for line in cells], dtype=np.float32))
+        by_chance = numbers == 0 and len(rulings) < _FEW_RULINGS and len(cells) < _CROWD * len(lines)
+        if numbers + aligned >= _ROWS + by_chance:
+            return True
+        numbers += aligned
+    return _ruled(rulings) and (numbers > 0 or len(cells) >= _PIECES or _grid(lines, rulings))
 
 
 def _ruled(rulings: Sequence[Ruling]) -> bool:
@@ -47,14 +69,13 @@ def _ruled(rulings: Sequence[Ruling]) -> bool:
     return len(levels) >= _LEVELS or (len(levels) >= _ROWS and len(uprights) >= _UPRIGHTS)
 
 
-def _cell_rows(lines: Sequence[Line]) -> int:
-    """Count the rows with cells: lines that are no paragraph's and stand beside another, or lines of numbers."""
-    loose = [line for stack in stacks(lines) if not _is_paragraph(stack) for line in stack]
-    numbers = sum(_is_row_of_numbers(line.text) for line in loose)
-    cells = [line for line in loose if _WORTH.search(line.text) and not _MARK.fullmatch(line.text)]
-    if numbers >= _ROWS or len(cells) < 2 * _ROWS:
-        return numbers
-    return numbers + _aligned_rows(np.array([line.box for line in cells], dtype=np.float32))
+def _grid(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
+    """Tell whether rulings touch each other so that two rows of fields lie between them."""
+    height = median(line.box.height for line in lines) if lines else 0.0
+    slack = _TOUCHING * height
+    across, upright = (strokes(rulings, horizontal=level, slack=slack) for level in (True, False))
+    found = frames(across, upright, slack)
+    return any(len(coordinates(frame.across, frame.box.y0, frame.box.y1, slack)) > _ROWS for frame in found)
 
 
 def _aligned_rows(boxes: Floats) -> int:
@@ -79,6 +100,8 @@ def _is_paragraph(stack: Sequence[Line]) -> bool:
 
 
 def _is_row_of_numbers(text: str) -> bool:
+    if not _DIGIT.search(text):
+        return False
     words = text.split()
     numbers = sum(_NUMBER.fullmatch(word) is not None for word in words)
     return numbers >= _NUMBERS and 2 * numbers >= len(words)
