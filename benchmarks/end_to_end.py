@@ -153,8 +153,9 @@ def dagster_run(paths: list[Path], folder: Path) -> int:
 
     corpus = DocumentCorpus(name="bench", source=paths[0].parent, pipeline=chain(folder), batch_size=len(paths))
     resources = {STATE: StateResource(state_dir=str(folder / "state"))}
-    (folder / "home").mkdir()
-    with dg.DagsterInstance.local_temp(str(folder / "home")) as instance:
+    home = paths[0].parents[1] / "dagster"
+    home.mkdir(exist_ok=True)
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
         outcomes = materialize_documents(corpus, instance=instance, resources=resources, log_level="CRITICAL")
     assert all(outcome.succeeded for outcome in outcomes.values())
     return sum(outcome.metadata["chunks"] for outcome in outcomes.values())
@@ -172,13 +173,16 @@ def measured(way: str, documents: Path) -> tuple[float, int, int]:
 
 
 def one_way(way: str, documents: Path) -> None:
-    """Time one way, imports and model loading left out, and print seconds, chunks, peak memory."""
-    from nemo_retriever_dagster.engines.local import local_engines
-    from nemo_retriever_dagster.engines.ports import EmbedInput
+    """Time one way and print seconds, chunks, peak memory; imports, model loading, a new instance are left out.
 
-    embedder = local_engines().embedder
-    assert embedder is not None
-    asyncio.run(embedder.embed([EmbedInput(text="warm up")]))
+    To leave them out, one document that is not among the others goes the same way first.
+    """
+    first = documents.parent / "first" / "first.txt"
+    first.parent.mkdir(exist_ok=True)
+    first.write_text("This one warms up.")
+    shutil.rmtree(documents.parent / "dagster", ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        WAYS[way]([first], Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         chunks = WAYS[way](sorted(documents.iterdir()), Path(folder))

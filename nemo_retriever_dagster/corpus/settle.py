@@ -75,7 +75,7 @@ def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefiniti
             verdict = judge(context.partition_keys, results, former, context.run_id)
             failures = _note(plant, ledger, verdict, context.run_id)
         events = _events(context, plant, key, verdict, preview=preview)
-        if not failures:
+        if not failures and _awaited(context):
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
         for event in events:
             context.log_event(event)
@@ -85,6 +85,18 @@ def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefiniti
             raise _failed(failures, len(context.partition_keys))
 
     return settle
+
+
+def _awaited(context: dg.OpExecutionContext) -> bool:
+    """Whether another asset or check of this run waits for the corpus.
+
+    An output makes Dagster write an empty materialization for every partition, which doubles what recording costs.
+    """
+    handle = context.op_handle
+    while handle.parent is not None:
+        handle = handle.parent
+    consumers = context.job_def.dependency_structure.output_to_downstream_inputs_for_node(handle.name)
+    return any(consumers.values())
 
 
 def _key(result: Result) -> str:

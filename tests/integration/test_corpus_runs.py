@@ -13,6 +13,7 @@ from corpus_place import Place
 
 from nemo_retriever_dagster import EnginesResource, MilvusResource, NimResource
 from nemo_retriever_dagster.corpus.metadata import CARRIED, DATA_VERSION
+from nemo_retriever_dagster.corpus.partitions import range_tags
 from nemo_retriever_dagster.corpus.resources import ENGINES, STORE
 from nemo_retriever_dagster.testing import Fault, FaultKind, NimServer
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -186,6 +187,28 @@ def test_plain_dagster_materializes_one_document(place: Place) -> None:
     assert place.latest(key).metadata["rows"].value == 1
     with MilvusStore(str(place.root / "milvus.db")) as store:
         assert store.census("notes") == {key: {place.receipts()[key].generation: 1}}
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_asset_that_waits_for_the_corpus_runs_in_the_same_run(tmp_path: Path, *, awaited: bool) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(alpha="A", beta="B")
+    keys = place.keys()
+    place.instance.add_dynamic_partitions("notes_documents", keys)
+
+    policy = dg.BackfillPolicy.multi_run(200)
+
+    @dg.asset(deps=[place.corpus.key], partitions_def=place.corpus.partitions_def, backfill_policy=policy)
+    def digest() -> None:
+        pass
+
+    resources = {**place.corpus.resources(), **place.resources}
+    assets = [place.corpus.asset, digest] if awaited else [place.corpus.asset]
+    result = dg.materialize(assets, tags=range_tags(keys), instance=place.instance, resources=resources)
+    assert result.success
+    told = collections.Counter(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
+    assert told == ({"notes": 4, "digest": 2} if awaited else {"notes": 2})
+    assert {place.latest(key).metadata["chunks"].value for key in keys} == {1}
 
 
 def test_a_partition_without_a_document_fails_at_the_source(tmp_path: Path) -> None:
