@@ -86,7 +86,7 @@ def test_two_runs_in_two_processes_keep_to_the_pools(tmp_path: Path) -> None:
     shutil.copy(DEPLOY / "dagster.yaml", tmp_path / "home")
     with (
         dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance,
-        NimServer(latency={"captioner": 0.6, "embedder": 0.1}) as server,
+        NimServer(latency={"captioner": 1.0, "embedder": 0.1}) as server,
     ):
         for pool, limit in POOLS.items():
             instance.event_log_storage.set_concurrency_slots(pool, limit)
