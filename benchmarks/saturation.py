@@ -152,10 +152,12 @@ def measured(name: str, run: Callable[[], int], url: str, ideal: float, document
     told = stats(url)
     assert done == documents, f"{done} of {documents} documents got through"
     calls, window = told["calls"], told["seconds"]
+    before = told["began"] - begun
+    after = seconds - before - window
     click.echo(
-        f"{name:17} {calls:5} requests of {told['items'] / calls:4.1f} items, {seconds:6.1f} s: "
-        f"{calls / seconds / ideal:.3f} of {ideal:g}/s whole run, {calls / window / ideal:.3f} while called "
-        f"({window:.1f} s); in flight at most {told['peak']}"
+        f"{name:17} {calls / seconds / ideal:.3f} of {ideal:g}/s in the whole run of {seconds:.1f} s, "
+        f"{calls / window / ideal:.3f} while called; {calls} requests of {told['items'] / calls:.1f} items, "
+        f"in flight at most {told['peak']}; {before:.1f} s before the first, {after:.1f} s after the last"
     )
 
 

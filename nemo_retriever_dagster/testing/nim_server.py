@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STATS = "/nim-server/stats"
-"""Route on every port that tells the number of calls and items, the most that were in flight, the statuses, and the
-seconds from the first request to the last answer: for other processes."""
+"""Route on every port that tells other processes the number of calls and items, the most that were in flight, statuses,
+when the first request came (on the system's monotonic clock) and the seconds from it to the last answer."""
 
 
 VARIABLES = {
@@ -280,6 +280,7 @@ class NimServer:
             "calls": nim.requests,
             "items": sum(call.items for call in calls),
             "peak": nim.peak,
+            "began": nim.began,
             "seconds": nim.ended - nim.began,
             "statuses": Counter(str(call.status) for call in calls),
         }
