@@ -124,10 +124,9 @@ class Scene:
         """Take the documents through one ranged run; return how many were materialized."""
         pipeline, source = self.pipeline(), self.folder / "documents"
         corpus = DocumentCorpus(name="saturation", source=source, pipeline=pipeline, batch_size=10_000)
-        resources = {
-            STATE: StateResource(state_dir=str(self.folder / "dagster")),
-            ENGINES: EnginesResource(**{_PORTS[self.task]: self.nim()}),
-        }
+        nim = self.nim()
+        engines = EnginesResource(captioner=nim) if self.task == "caption" else EnginesResource(embedder=nim)
+        resources = {STATE: StateResource(state_dir=str(self.folder / "dagster")), ENGINES: engines}
         (self.folder / "home").mkdir(exist_ok=True)
         with dg.DagsterInstance.local_temp(str(self.folder / "home")) as instance:
             found = materialize_documents(corpus, instance=instance, resources=resources, log_level="ERROR")
