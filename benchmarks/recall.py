@@ -1,6 +1,6 @@
 """Measure recall of dense, sparse and hybrid search over real filings.
 
-    python benchmarks/recall.py [--qa ../shared/bench/qa] [--workdir DIR] [--limit N]
+    python benchmarks/recall.py [--qa ../shared/bench/qa] [--workdir DIR] [--limit N] [--chunk-size TOKENS]
 
 Ingests the PDFs with the local engines (or those of the environment) into Milvus Lite, asks every question and counts
 it as found at k if one of the first k hits is a chunk of the right document on one of its evidence pages. With
@@ -30,7 +30,7 @@ def ingest(pdfs: list[str], uri: str, chunk_size: int) -> float:
         Ingestor()
         .files(pdfs)
         .extract()
-        .split(chunk_size=chunk_size, chunk_overlap=chunk_size // 8)
+        .split(chunk_size=chunk_size, chunk_overlap=32)
         .embed()
         .vdb_upload(collection_name=COLLECTION, milvus_uri=uri, sparse=True)
         .ingest(show_progress=True)
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--qa", type=Path, default=beside)
     parser.add_argument("--workdir", type=Path)
     parser.add_argument("--limit", type=int, default=0, help="only the first N documents, and their questions")
-    parser.add_argument("--chunk-size", type=int, default=256, help="tokens; the local model reads 256")
+    parser.add_argument("--chunk-size", type=int, default=254, help="tokens; the local model reads 254")
     options = parser.parse_args()
 
     pdfs = sorted(str(path) for path in (options.qa / "pdfs").glob("*.pdf"))[: options.limit or None]
