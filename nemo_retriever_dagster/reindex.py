@@ -108,7 +108,8 @@ class _Wanted:
     def of(cls, pipeline: Pipeline, engines: Engines, documents: Sequence[Document]) -> _Wanted:
         task, embedder = pipeline.upload, engines.embedder
         assert task is not None
-        assert embedder is not None
+        if embedder is None:
+            raise InvalidOptionError("There is no embedding engine.", hint="Name one: embed(endpoint_url=...).")
         prints = pipeline.all_fingerprints(engines).values()
         return cls(
             specs={name: collection_spec(name, task, embedder) for name in collections(task)},

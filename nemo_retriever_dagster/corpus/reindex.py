@@ -45,7 +45,8 @@ def reindex_documents(corpus: "DocumentCorpus", context: dg.OpExecutionContext, 
     """Build, verify and switch, or raise and leave what serves as it is; up-to-date collections are left alone."""
     settings, pipeline = settings_of(context), corpus.pipeline
     engines = getattr(context.resources, ENGINES).engines(pipeline, settings)
-    portal.run(engines.embedder.check())
+    if engines.embedder is not None:
+        portal.run(engines.embedder.check())
     documents = corpus.plant.documents().list()
     what = f"corpus {corpus.name}, reindex"
     store = getattr(context.resources, STORE).open(pipeline, settings, what=what, run_id=context.run_id)
