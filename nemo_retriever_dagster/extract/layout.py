@@ -49,10 +49,10 @@ class Looks:
     hidden: NDArray[np.bool_]
 
     @classmethod
-    def plain(cls, boxes: Floats) -> Looks:
-        """Return the looks of words of which only the boxes are known: a word's height is its size."""
+    def plain(cls, boxes: Floats, share: float = 1.0) -> Looks:
+        """Return the looks of words of which only the boxes are known: a ``share`` of a word's height is its size."""
         off = np.zeros(len(boxes), dtype=np.bool_)
-        return cls(size=boxes[:, 3] - boxes[:, 1], bold=off, italic=off, hidden=off)
+        return cls(size=share * (boxes[:, 3] - boxes[:, 1]), bold=off, italic=off, hidden=off)
 
 
 def lines_of(words: Sequence[str], boxes: Floats, looks: Looks) -> list[Line]:

@@ -215,13 +215,17 @@ def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
 
 
 def _block(group: Sequence[Line], vocabulary: str) -> Block:
+    first = group[0]
+    if len(group) == 1:
+        text = first.text.replace(SOFT_HYPHEN, "-")
+        return Block(text, first.box, first.size, bold=first.bold, hidden=first.hidden, listed=starts_item(first.text))
     return Block(
-        text=join_lines([line.text for line in group], vocabulary),
-        box=around(group),
-        size=max(line.size for line in group),
+        join_lines([line.text for line in group], vocabulary),
+        around(group),
+        max(line.size for line in group),
         bold=all(line.bold for line in group),
-        hidden=group[0].hidden,
-        listed=starts_item(group[0].text),
+        hidden=first.hidden,
+        listed=starts_item(first.text),
         lines=len(group),
     )
 

@@ -44,6 +44,8 @@ def may_hold_table(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
     Two such rows are enough, fewer where lines are drawn as between a table's rows; on a page full of lines without any
     drawn, two rows that have an edge in common are nothing out of the ordinary.
     """
+    if not lines:
+        return False
     loose = [line for stack in stacks(lines) if not _is_paragraph(stack) for line in stack]
     numbers = sum(_is_row_of_numbers(line.text) for line in loose)
     if numbers >= _ROWS:
@@ -71,8 +73,7 @@ def _ruled(rulings: Sequence[Ruling]) -> bool:
 
 def _grid(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
     """Tell whether rulings touch each other so that two rows of fields lie between them."""
-    height = median(line.box.height for line in lines) if lines else 0.0
-    slack = _TOUCHING * height
+    slack = _TOUCHING * median(line.box.height for line in lines)
     across, upright = (strokes(rulings, horizontal=level, slack=slack) for level in (True, False))
     found = frames(across, upright, slack)
     return any(len(coordinates(frame.across, frame.box.y0, frame.box.y1, slack)) > _ROWS for frame in found)

@@ -31,6 +31,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
     is_drawn,
     is_infographic,
     may_hold_chart,
+    may_hold_scale,
     simple_pictures,
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
@@ -149,13 +150,9 @@ class PageReader:
         words = self.words
         if not words.words:
             return []
-        styles, index = words.styles, words.style
-        looks = Looks(
-            size=np.array([style.size for style in styles], dtype=np.float32)[index],
-            bold=np.array([style.bold for style in styles], dtype=np.bool_)[index],
-            italic=np.array([style.italic for style in styles], dtype=np.bool_)[index],
-            hidden=words.hidden(self.drawings),
-        )
+        styles = [(style.size, style.bold, style.italic) for style in words.styles]
+        size, bold, italic = np.array(styles, dtype=np.float32)[words.style].T
+        looks = Looks(size=size, bold=bold > 0, italic=italic > 0, hidden=words.hidden(self.drawings))
         return lines_of(words.words, words.boxes, looks)
 
     def _tables(self, lines: list[Line]) -> list[Area]:
@@ -191,7 +188,7 @@ class PageReader:
     def _drawn_charts(self, taken: list[Box]) -> list[Area]:
         """Return the charts whose axes are native text, with something drawn between them."""
         drawn = self.drawings.shapes
-        if len(drawn) < CHART_PARTS:
+        if len(drawn) < CHART_PARTS or not may_hold_scale(self.words):
             return []
         words = self._words_in(Box(0.0, 0.0, *self.size), taken)
         found = [chart for chart in find_charts(words) if is_drawn(chart.box, drawn)]

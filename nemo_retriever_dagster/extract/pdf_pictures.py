@@ -7,16 +7,20 @@ a raster image needs at least three parts and covers less than half of the page.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nemo_retriever_dagster.extract.charts import value_of
+from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemo_retriever_dagster.extract.pdf_geometry import Drawings
+    from nemo_retriever_dagster.extract.pdf_words import PageWords
 
 _NEAR = 10.0
 _SMALLEST = 10.0
@@ -26,6 +30,7 @@ LABEL_ROOM = (48.0, 30.0, 12.0, 48.0)
 """Points left of, above, right of and below a plot's drawings in which the labels of its axes stand."""
 CHART_PARTS = 3
 """Drawn objects that a chart is made of at least."""
+_TICKS, _NARROW = 3, 0.5  # numbers of a scale; the size, as a share of the height, that sets labels apart
 _CHART_LEAST = (72.0, 48.0)  # points: in a smaller picture no axis can be read
 _PAGE_SHARE = 0.8  # a picture covering more of the page is a scan of a page, not a chart on it
 _INFOGRAPHIC_SHARE, _INFOGRAPHIC_WORDS, _INFOGRAPHIC_PARTS = 0.2, 15, 10
@@ -67,6 +72,15 @@ def may_hold_chart(group: Group, size: tuple[float, float]) -> bool:
     """Tell whether a raster picture is worth reading by OCR to see whether it is a chart."""
     large = group.box.width >= _CHART_LEAST[0] and group.box.height >= _CHART_LEAST[1]
     return large and group.box.area < _PAGE_SHARE * size[0] * size[1]
+
+
+def may_hold_scale(words: PageWords) -> bool:
+    """Tell whether enough numbers stand apart from other text to be a chart's scale: a look before `find_charts`."""
+    if len(words.words) < _TICKS:
+        return False
+    labels = lines_of(words.words, words.boxes, Looks.plain(words.boxes, share=_NARROW))
+    values = (label for label in labels if value_of(label.text) is not None)
+    return sum(1 for _ in islice(values, _TICKS)) == _TICKS
 
 
 def is_drawn(chart: Box, shapes: Sequence[Box]) -> bool:

@@ -12,6 +12,7 @@ import ctypes
 from collections import deque
 from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_void_p
 from itertools import repeat
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,14 +129,17 @@ def text_objects(text_page: c_void_p, indices: Sequence[int]) -> list[int]:
     return [pointer or 0 for pointer in objects] if None in objects else objects
 
 
-def char_scales(text_page: c_void_p, indices: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Return the sizes of the characters' fonts in points as drawn, and the sines of the text's slope."""
+def char_sizes(text_page: c_void_p, indices: Sequence[int]) -> list[float]:
+    """Return the sizes of the characters' fonts in points as drawn; slanting letters makes them no larger."""
     (places, *_) = _MATRICES.places
     rows = _MATRICES.filled(lambda some: map(_char_matrix, repeat(text_page), some, places), indices)
-    a, b, c, d = rows[:, :4].astype(np.float64).T
-    width, height = np.hypot(a, b), np.hypot(c, d)
-    sizes = np.array(list(map(_font_size, repeat(text_page), indices))) * np.where(height > 0, height, width)
-    return sizes.tolist(), np.divide(b, width, out=np.zeros_like(b), where=width > 0).tolist()
+    fonts = map(_font_size, repeat(text_page), indices)
+    return [size * _height(*row) for size, row in zip(fonts, rows[:, :4].tolist(), strict=True)]
+
+
+def _height(a: float, b: float, c: float, d: float) -> float:
+    width = hypot(a, b)
+    return (abs(a * d - b * c) / width if width else 0.0) or hypot(c, d) or width
 
 
 def render_modes(objects: Sequence[int]) -> list[int]:

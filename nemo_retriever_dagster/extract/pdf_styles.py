@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,40 +37,35 @@ class Style:
     invisible: bool = False
     pale: bool = False
     """White or nearly so: hidden, unless there is something under it."""
-    slope: float = 0.0
-    """Sine of the angle of the text: 0 for ordinary lines."""
 
 
-def read_styles(handle: c_void_p, firsts: list[int]) -> tuple[NDArray[np.intp], list[Style]]:
+def read_styles(handle: c_void_p, firsts: list[int], heights: NDArray[Any]) -> tuple[NDArray[np.intp], list[Style]]:
     """Return the styles of a page and which of them each word has; text of one object is set in one style.
 
-    ``firsts`` are the indices of the words' first characters.
+    ``firsts`` are the indices of the words' first characters, ``heights`` the heights of their boxes.
     """
     objects = pdf_raw.text_objects(handle, firsts)
-    first_index = dict(zip(reversed(objects), reversed(firsts), strict=True))
-    first_index.pop(0, None)
-    unique, indices = list(first_index), list(first_index.values())
+    first_word = dict(zip(reversed(objects), range(len(objects) - 1, -1, -1), strict=True))
+    first_word.pop(0, None)
+    unique, words = list(first_word), list(first_word.values())
     faces = pdf_raw.fonts(unique)
-    looks = list(
-        zip(
-            faces,
-            pdf_raw.render_modes(unique),
-            *pdf_raw.char_scales(handle, indices),
-            pdf_raw.fill_colours(unique),
-            strict=True,
-        )
-    )
+    # a font's line is as high as its size says: characters as high as each other need one look
+    sets = list(zip(faces, np.round(heights[words], 3).tolist(), strict=True))
+    first_of = dict(zip(reversed(sets), reversed(words), strict=True))
+    sizes = dict(zip(first_of, pdf_raw.char_sizes(handle, [firsts[word] for word in first_of.values()]), strict=True))
+    modes, colours = pdf_raw.render_modes(unique), pdf_raw.fill_colours(unique)
+    looks = list(zip(faces, modes, map(sizes.__getitem__, sets), colours, strict=True))
     numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
     of_object = dict(zip(unique, map(numbers.__getitem__, looks), strict=True))
     # kept for one page only: PDFium frees a page's fonts with it, and another may come to stand at the same address
     fonts = {face: _read_face(face) for face in set(faces)}
-    styles = [_drawn(fonts[face], mode, size, slope, colour) for face, mode, size, slope, colour in numbers]
+    styles = [_drawn(fonts[face], mode, size, colour) for face, mode, size, colour in numbers]
     of_object[0] = len(styles)  # characters PDFium made up
     return np.array(list(map(of_object.__getitem__, objects)), dtype=np.intp), [*styles, Style()]
 
 
 @lru_cache(maxsize=4096)
-def _drawn(face: Style, mode: int, size: float, slope: float, colour: tuple[int, int, int, int]) -> Style:
+def _drawn(face: Style, mode: int, size: float, colour: tuple[int, int, int, int]) -> Style:
     return Style(
         size=round(size, 2),
         bold=face.bold or mode == _STROKED_TOO,
@@ -78,7 +73,6 @@ def _drawn(face: Style, mode: int, size: float, slope: float, colour: tuple[int,
         font=face.font,
         invisible=mode in INVISIBLE_MODES or colour[3] == 0,
         pale=min(colour[:3]) >= _PALE,
-        slope=round(slope, 2),
     )
 
 

@@ -47,6 +47,11 @@ def _normal(text: str) -> str:
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
+def is_composed(text: str) -> bool:
+    """Tell whether `composed` would leave the text, and every part of it, as it is."""
+    return text.isascii() or (not _LIGATURE.search(text) and unicodedata.is_normalized("NFC", text))
+
+
 def is_garbage(text: str) -> bool:
     """Tell whether a text layer is not usable: characters without a meaning, or letters that form no words.
 

@@ -19,7 +19,7 @@ from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
 from nemo_retriever_dagster.extract.pdf_codes import BROKEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
-from nemo_retriever_dagster.extract.pdf_text import composed
+from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     boxes = pdf_raw.char_boxes(read.handle, firsts + lasts)
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = read_styles(read.handle, firsts)
+    style, styles = read_styles(read.handle, firsts, boxes[:half, 3] - boxes[:half, 1])
     return PageWords(
         frame=frame,
         text=read.text,
@@ -227,7 +227,7 @@ def _repaired(words: list[str], text: str, first: Places, last: Places, letters:
         ]
     if "\x02" in text or "\ufffe" in text:
         words = [word.translate(_SOFT) if word[-1] in BROKEN else word for word in words]
-    return words if text.isascii() else [word if word.isascii() else composed(word) for word in words]
+    return words if is_composed(text) else [composed(word) for word in words]
 
 
 def _char_indices(text_page: Any, text: str, *places: Places) -> tuple[list[int], ...]:

@@ -154,3 +154,8 @@ def test_coordinates_beyond_any_page_do_not_upset_the_rest():
     content = "1e38 0 0 1e38 0 0 cm 1e38 1e38 m 1e38 5 l 3e38 3e38 l S " + words("kept", 72, 700)
     found = geometry_of(PdfPage("q " + content + " Q " + words("seen", 72, 600)))
     assert "seen" in [word.text for word in found.words]
+
+
+def test_slanting_letters_makes_them_no_larger():
+    upright, slanted = "BT /F1 20 Tf 1 0 0 1 72 700 Tm (up) Tj ET", "BT /F1 20 Tf 1 0 0.34 1 72 650 Tm (aslant) Tj ET"
+    assert [word.size for word in geometry_of(PdfPage(f"{upright} {slanted}")).words] == pytest.approx([20, 20])
