@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster import errors, model
+from nemo_retriever_dagster import errors, limits, model
 from nemo_retriever_dagster.extract import contract
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ _VALUES: dict[tuple[str, str], object] = {
     (errors.__name__, "_rebuild"): vars(errors)["_rebuild"],
     (__name__, "_rebuilt"): _rebuilt,
 }
-_FIELDS = {kind: [field.name for field in fields(kind)] for kind in _values().values() if is_dataclass(kind)}
+_SENT = [Job, contract.ExtractOptions, limits.Limits, *_values().values()]
+_FIELDS = {kind: [field.name for field in fields(kind)] for kind in _SENT if is_dataclass(kind)}
 _READ = {kind: attrgetter(*names) for kind, names in _FIELDS.items() if len(names) > 1}
 
 

@@ -36,6 +36,7 @@ _MACHINE_FAULTS = {
     errno.ESTALE,
 }
 _PARENT_CHECK_SECONDS = 5.0
+_GARBAGE = 20_000  # objects made before garbage is looked for: a page makes thousands, and hardly any garbage
 
 
 def main(work: int, lifeline: int) -> None:
@@ -55,6 +56,7 @@ def main(work: int, lifeline: int) -> None:
                 return
             if not gc.get_freeze_count():
                 gc.collect()
+                gc.set_threshold(_GARBAGE)
                 gc.freeze()  # what was imported for the first document is never garbage: not looked through again
 
 
