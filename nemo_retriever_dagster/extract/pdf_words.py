@@ -197,7 +197,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     firsts, lasts = (
         (first.tolist(), last.tolist()) if read.aligned else _char_indices(text_page, read.text, first, last)
     )
-    boxes = pdf_raw.char_boxes(read.handle, firsts + lasts)
+    boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
     half = len(firsts)
     low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
     style, styles = read_styles(read.handle, firsts, boxes[:half, 3] - boxes[:half, 1])
@@ -205,7 +205,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         frame=frame,
         text=read.text,
         words=_repaired(words, read.text, first, last, misread_ligatures(read)),
-        boxes=frame.show(bounded(np.concatenate((low, high), axis=1))),
+        boxes=frame.show(np.concatenate((low, high), axis=1)),
         style=style,
         styles=styles,
     )
