@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import RetrieverError, Stage
@@ -72,19 +72,57 @@ async def run_batch(
     """
     wanted = runner.pipeline.stages()
     started: list[Result] = [Work(document=document) for document in documents]
+    keeper = _Keeper(runner=runner, keep=keep, observe=observe or (lambda _: None))
     if all_or_nothing and Stage.UPLOAD in wanted:
         before = [stage for stage in wanted if stage is not Stage.UPLOAD]
-        results = await runner.all_through(started, before, observe)
+        results = await runner.all_through(started, before, keeper.see)
         if failed := _numbered(results):
             raise IngestError.of(failed, len(results))
         results = await runner.all_through(results, [Stage.UPLOAD])
         if failed := _numbered(results):
             raise IngestError.of(failed, len(results), uploaded=True)
+        await runner.all_through(results, [], keeper.finish)
     else:
-        results = await runner.all_through(started, wanted, observe)
+        results = await runner.all_through(started, wanted, keeper.see_and_finish)
     await _flush(runner)
-    kept = [await _kept(runner, result, keep) for result in results if isinstance(result, Work)]
-    return BatchOutcome(results=_with_index(results), kept=kept)
+    return BatchOutcome(results=_with_index(results), kept=keeper.in_order())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Keeper:
+    """Makes the element lists of documents that got through, while others are still on their way."""
+
+    runner: Runner
+    keep: Callable[[Document, list[Element]], DocumentResult]
+    observe: Callable[[Result], None]
+    kept: dict[int, DocumentResult] = field(default_factory=dict)
+    errors: list[Exception] = field(default_factory=list)
+
+    async def see(self, _: int, result: Result) -> None:
+        self.observe(result)
+
+    async def finish(self, position: int, result: Result) -> None:
+        if not isinstance(result, Work):
+            return
+        try:
+            self.kept[position] = await self._made(result)
+        except Exception as error:  # noqa: BLE001 - raised in the end: the other documents are finished first
+            self.errors.append(error)
+
+    async def see_and_finish(self, position: int, result: Result) -> None:
+        await self.finish(position, result)
+        await self.see(position, result)
+
+    async def _made(self, work: Work) -> DocumentResult:
+        made = await self.runner.made(work)
+        elements = await asyncio.to_thread(lambda: [to_json(made, i) for i in range(len(made.chunks))])
+        return await asyncio.to_thread(self.keep, work.document, elements)
+
+    def in_order(self) -> list[DocumentResult]:
+        """Return the lists in the order of the inputs; raise what went wrong with one (a full disk, say)."""
+        if self.errors:
+            raise self.errors[0]
+        return [self.kept[position] for position in sorted(self.kept)]
 
 
 def _with_index(results: Sequence[Result]) -> list[Result]:
@@ -100,11 +138,3 @@ async def _flush(runner: Runner) -> None:
     if committer is not None:
         for name in collections(runner.pipeline.upload):
             await asyncio.to_thread(committer.store.flush, name)
-
-
-async def _kept(
-    runner: Runner, work: Work, keep: Callable[[Document, list[Element]], DocumentResult]
-) -> DocumentResult:
-    made = await runner.made(work)
-    elements = await asyncio.to_thread(lambda: [to_json(made, i) for i in range(len(made.chunks))])
-    return await asyncio.to_thread(keep, work.document, elements)

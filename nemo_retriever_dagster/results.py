@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -111,7 +112,7 @@ def _writing(path: Path, compression: str | None) -> TextIO:
 
 def save(elements: Iterable[Element], path: Path, compression: str | None) -> LazyLoadedList:
     """Write elements one a line and return the list that reads them; the file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     count = 0
     with _writing(part, compression) as file:
         for element in elements:

@@ -30,7 +30,7 @@ from nemo_retriever_dagster.tokens import load_tokenizer
 from nemo_retriever_dagster.work import Result, Work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from nemo_retriever_dagster.commit import Committer
     from nemo_retriever_dagster.extract.workers import ParserPool
@@ -121,17 +121,23 @@ class Runner:
         return result
 
     async def all_through(
-        self, results: Sequence[Result], wanted: Sequence[Stage], observe: Callable[[Result], None] | None = None
+        self,
+        results: Sequence[Result],
+        wanted: Sequence[Stage],
+        then: Callable[[int, Result], Awaitable[None]] | None = None,
     ) -> list[Result]:
-        """Take documents through several stages, many at once; return them in the same order."""
+        """Take documents through several stages, many at once; return them in the same order.
+
+        ``then`` is awaited with the position and the result of each document as soon as it is through.
+        """
         done = list(results)
         waiting = iter(range(len(done)))
 
         async def work() -> None:
             for i in waiting:  # shared by all workers: a task a document would be held for every one of them
                 done[i] = await self.through(done[i], wanted)
-                if observe is not None:
-                    observe(done[i])
+                if then is not None:
+                    await then(i, done[i])
 
         await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(done)))))
         return done
