@@ -2,7 +2,8 @@
 
 Milvus Lite answers a filter by walking all rows of the collection in Python (6 microseconds each, measured), so that
 counting one document's rows would cost the more the larger the corpus is. A read by keys costs the same always. So the
-rows are listed once after opening, and again by their keys after every write; only one process can have the store open.
+rows are listed at the first question after opening, and from then on those of its keys are read again after every
+write; only one process can have the store open.
 """
 
 from __future__ import annotations
@@ -75,7 +76,12 @@ class LiteRows:
         return self._listed(reader, collection).documents.get(document, {})
 
     def reread(self, reader: RowReader, collection: str, keys: Sequence[str]) -> None:
-        """Read the rows of ``keys`` again: they were written or deleted."""
+        """Read the rows of ``keys`` again: they were written or deleted.
+
+        Where nobody has asked for the collection's rows yet, nothing is kept right: the first question lists all.
+        """
+        if not self._rows or self._name(reader, collection) not in self._rows:
+            return
         rows = self._listed(reader, collection)
         for key in keys:
             rows.drop(key)
@@ -83,10 +89,13 @@ class LiteRows:
             for row in reader.rows_of_keys(collection, keys[start : start + _KEYS_AT_ONCE]):
                 rows.put(row)
 
-    def _listed(self, reader: RowReader, collection: str) -> _Rows:
+    def _name(self, reader: RowReader, collection: str) -> str:
         if collection not in self._names:
             self._names[collection] = reader.collection_name(collection)
-        name = self._names[collection]
+        return self._names[collection]
+
+    def _listed(self, reader: RowReader, collection: str) -> _Rows:
+        name = self._name(reader, collection)
         if name not in self._rows:
             rows = _Rows()
             for row in reader.all_rows(collection):

@@ -42,7 +42,7 @@ class MilvusStore(MilvusCollections):
         self._flush_now_and_then(collection, len(records))
 
     def _flush_now_and_then(self, collection: str, rows: int) -> None:
-        """Keep Milvus Lite's unflushed rows few: every count and search reads through all of them."""
+        """Keep Milvus Lite's unflushed rows few: every search and filter reads through all of them."""
         with self._lock:
             waiting = self._unflushed.get(collection, 0) + rows
             self._unflushed[collection] = waiting
@@ -206,7 +206,7 @@ class MilvusStore(MilvusCollections):
     def census(self, collection: str) -> dict[str, dict[str, int]]:
         """Return how many rows each document has in each generation: what a verification compares with receipts."""
         counts: dict[str, dict[str, int]] = {}
-        for row in self._scan(collection, 'pk != ""', ["document", "generation"], -1):
+        for row in self.all_rows(collection):
             generations = counts.setdefault(row["document"], {})
             generations[row["generation"]] = generations.get(row["generation"], 0) + 1
         return counts
