@@ -92,11 +92,8 @@ def _awaited(context: dg.OpExecutionContext) -> bool:
 
     An output makes Dagster write an empty materialization for every partition, which doubles what recording costs.
     """
-    handle = context.op_handle
-    while handle.parent is not None:
-        handle = handle.parent
-    consumers = context.job_def.dependency_structure.output_to_downstream_inputs_for_node(handle.name)
-    return any(consumers.values())
+    corpus = context.op_handle.path[0]
+    return any(context.job_def.dependency_structure.output_to_downstream_inputs_for_node(corpus).values())
 
 
 def _key(result: Result) -> str:
