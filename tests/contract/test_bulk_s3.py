@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from servers import s3
-from servers.milvus_server import BUCKET, S3_KEY, CannotStart, MilvusServer
+from servers.milvus_server import BUCKET, S3_KEY, MilvusServer, started
 from servers.process import free_port, serving
 
 from nemo_retriever_dagster import Ingestor, Settings
@@ -30,13 +30,8 @@ def server() -> Iterator[MilvusServer]:
     program = s3.binary()
     if program is None:
         pytest.skip(f"s3rver is not installed: {s3.INSTALL}")
-    server = MilvusServer(s3=program)
-    try:
-        server.start()
-    except CannotStart as error:
-        pytest.skip(f"no Milvus server: {error}")
-    yield server
-    server.stop()
+    with started(s3=program) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

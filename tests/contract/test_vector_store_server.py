@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.milvus_server import CannotStart, MilvusServer
+from servers.milvus_server import MilvusServer, started
 
 from nemo_retriever_dagster.errors import InvalidOptionError, StoreUnavailableError
 from nemo_retriever_dagster.testing.store_suite import VectorStoreSuite, records
@@ -15,13 +15,8 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MilvusServer]:
-    server = MilvusServer()
-    try:
-        server.start()
-    except CannotStart as error:
-        pytest.skip(f"no Milvus server: {error}")
-    yield server
-    server.stop()
+    with started() as server:
+        yield server
 
 
 class TestMilvusServer(VectorStoreSuite):

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageDraw
+from senses import Senses
 
 from nemo_retriever_dagster import Settings, portal
 from nemo_retriever_dagster.engines.nim import nim_engines
-from nemo_retriever_dagster.engines.ports import Engines, Segment
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ingestor import Ingestor
-from nemo_retriever_dagster.model import Box, Failure, Picture, Word
+from nemo_retriever_dagster.model import Failure
 from nemo_retriever_dagster.testing import Fault, FaultKind, HashEmbedder, NimServer
 from nemo_retriever_dagster.testing.nim_faults import CONCERNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from nemo_retriever_dagster.engines.ports import MergeLevel
 
 HARMLESS = {FaultKind.SHUFFLED, FaultKind.UNKNOWN_LABEL, FaultKind.MISSING_LABEL, FaultKind.NAN_TEXT}
 SLOW = {FaultKind.HANG, FaultKind.DRIP}
@@ -37,18 +36,6 @@ CELLS = [
     if port in CONCERNS[kind] and (kind in FEW or port in {"captioner", "embedder"})
 ]
 """All faults at the two NIMs that have a stage of their own, a few at those that extraction calls."""
-
-
-class Senses:
-    name = "senses"
-
-    async def check(self) -> None: ...
-    async def aclose(self) -> None: ...
-    async def read(self, pictures: Sequence[Picture], *, merge: MergeLevel = "word") -> list[list[Word]]:
-        return [[Word(text="Seen", box=Box(10, 10, 60, 30))] for _ in pictures]
-
-    async def transcribe(self, pcm: bytes, sample_rate: int, *, segments: bool = False) -> list[Segment]:
-        return [Segment(text="Section one.", start_ms=0, end_ms=400)]
 
 
 def image() -> bytes:

@@ -8,42 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageDraw
+from senses import Senses
 
-from nemo_retriever_dagster.engines.ports import Engines, Segment
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ingestor import Ingestor
-from nemo_retriever_dagster.model import Box, Picture, Word
 from nemo_retriever_dagster.testing import Fault, FaultKind, NimServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from nemo_retriever_dagster.engines.ports import MergeLevel
 
 KEY = "nvapi-canary-of-this-test"
 E5 = "nvidia/nv-embedqa-e5-v5"
 VLM = "nvidia/llama-3.1-nemotron-nano-vl-8b-v1"
 
 
-class Senses:
-    name = "senses"
-
-    async def check(self) -> None: ...
-    async def aclose(self) -> None: ...
-    async def read(self, pictures: Sequence[Picture], *, merge: MergeLevel = "word") -> list[list[Word]]:
-        return [[Word(text="Seen", box=Box(10, 10, 60, 30))] for _ in pictures]
-
-    async def transcribe(self, pcm: bytes, sample_rate: int, *, segments: bool = False) -> list[Segment]:
-        return [
-            Segment(text="Section one.", start_ms=0, end_ms=400),
-            Segment(text="The end.", start_ms=500, end_ms=900),
-        ]
-
-
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NimServer]:
     monkeypatch.chdir(tmp_path)
-    senses = Senses()
+    senses = Senses("Section one.", "The end.")
     with NimServer(
         Engines(ocr=senses, transcriber=senses), api_key=KEY, models={"embedder": E5, "captioner": VLM}, dimension=1024
     ) as running:

@@ -7,41 +7,21 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+from senses import Senses
 from test_reference_blocks import BLOCKS, PDFS, REFERENCE, _finished, audio, folder, substituted
 
 from nemo_retriever_dagster import Ingestor
-from nemo_retriever_dagster.engines.ports import Engines, Region, Segment
-from nemo_retriever_dagster.model import Box, Picture, Word
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.testing import NimServer
 from nemo_retriever_dagster.testing.nim_server import VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from nemo_retriever_dagster.engines.ports import MergeLevel
 
 __all__ = ["folder"]  # a fixture
 SMALL = "nv-embedqa-e5-v5"  # its vectors have 1,024 numbers
 CALLED = {"captioner": ".caption(", "embedder": ".embed(", "transcriber": "audio_file.mp3"}
 CASES = [(port, number) for port, word in CALLED.items() for number, block in enumerate(BLOCKS) if word in block]
-
-
-class Senses:
-    """Reads one word, hears one sentence, and takes everything on a page for one infographic."""
-
-    name = "senses"
-
-    async def check(self) -> None: ...
-    async def aclose(self) -> None: ...
-    async def read(self, pictures: Sequence[Picture], *, merge: MergeLevel = "word") -> list[list[Word]]:
-        return [[Word(text="Seen", box=Box(10, 10, 60, 30))] for _ in pictures]
-
-    async def transcribe(self, pcm: bytes, sample_rate: int, *, segments: bool = False) -> list[Segment]:
-        return [Segment(text="Section one.", start_ms=0, end_ms=400)]
-
-    async def detect(self, pictures: Sequence[Picture]) -> list[list[Region]]:
-        return [[Region(label="infographic", box=Box(0, 0, one.width, one.height))] for one in pictures]
 
 
 def test_there_are_examples_of_each() -> None:

@@ -28,6 +28,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORT = 19540
 S3_PORT = 9000
@@ -103,6 +107,22 @@ class MilvusServer:
                 process.kill()
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(s3: str = "") -> Iterator[MilvusServer]:
+    """Hand out a running server; skip the test where this machine cannot run one."""
+    import pytest  # not in the environment of the server, which runs this file too
+
+    server = MilvusServer(s3=s3)
+    try:
+        server.start()
+    except CannotStart as error:
+        pytest.skip(f"no Milvus server: {error}")
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def namespace_command() -> list[str]:
