@@ -30,12 +30,6 @@ _BOOT = (
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME")
 _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUTF8": "1"}
 """Thread pools and arenas reserve address space by the core, and address space is limited."""
-_THRIFTY = {
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 25),
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 22),
-    "MALLOC_TOP_PAD_": str(1 << 20),
-}
-"""Memory given back after each page is asked for again at the next one, and comes page by page."""
 _DIAGNOSTICS_BYTES = 1 << 16
 _EXIT_SECONDS = 1.0
 _START_SECONDS = 60.0  # to boot, on however busy a machine: none of the document's time
@@ -77,7 +71,7 @@ class ParserProcess:
         with its_work, its_lifeline:
             process = subprocess.Popen(  # noqa: S603 -- our own interpreter, our own code
                 [sys.executable, "-P", "-c", _BOOT, folders, *map(str, inherited)],
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL | _THRIFTY,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=diagnostics,
