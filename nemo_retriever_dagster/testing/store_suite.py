@@ -403,7 +403,7 @@ class VectorStoreSuite:
         assert store.alias_target(alias) is None
         for target, rows in ((old, 2), (new, 3), (old, 2)):
             store.set_alias(alias, target)
-            assert (store.alias_target(alias), store.count(alias)) == (target, rows)
+            assert (store.alias_target(alias), store.count(alias), store.count(alias, "doc")) == (target, rows, rows)
         store.ensure(CollectionSpec(name=alias, dimension=DIMENSION))
         store.upsert(alias, records(3, document="late"))
         store.flush(alias)
