@@ -5,7 +5,7 @@
 Each side writes to its own fresh collection, then flushes it and counts the rows of every document, five rounds in
 turn; the median counts. Without ``--uri``: Milvus Lite in a temporary folder; it runs inside this process, so CPU time,
 which a busy machine disturbs less, is of everything. ``written`` compares the writing alone (ours flushes Milvus Lite
-now and then, and reads back what it wrote), ``proven`` all of it. The aim is 0.9 of the bare loop's rows/s.
+now and then), ``proven`` all of it. The aim is 0.9 of the bare loop's rows/s.
 """
 
 from __future__ import annotations
