@@ -34,19 +34,23 @@ SMALL = 40_000
 FEW = 40
 
 
-def _files(shared: Path, *, most: int, largest: int) -> list[Path]:
-    """Return born-digital files of the corpus, some of every kind, the smallest first."""
+def _corpus(shared: Path) -> dict[Path, str]:
+    """Return the kind of each file of the corpus."""
     folder = shared / "corpora/dev"
     if not (folder / "MANIFEST.csv").exists():
         pytest.skip("the shared corpora are not beside the repository")
     with (folder / "MANIFEST.csv").open(newline="") as file:
-        kinds = {row["file"]: row["kind"].lower() for row in csv.DictReader(file)}
+        return {folder / row["file"]: row["kind"].lower() for row in csv.DictReader(file)}
+
+
+def _few(shared: Path) -> list[Path]:
+    """Return small born-digital files of the corpus, some of every kind, the smallest first."""
     by_kind: dict[str, list[Path]] = {}
-    for name in sorted(kinds, key=lambda name: (folder / name).stat().st_size):
-        if kinds[name] in BORN_DIGITAL and (folder / name).stat().st_size <= largest:
-            by_kind.setdefault(kinds[name], []).append(folder / name)
+    for path, kind in sorted(_corpus(shared).items(), key=lambda item: (item[0].stat().st_size, item[0])):
+        if kind in BORN_DIGITAL and path.stat().st_size <= SMALL:
+            by_kind.setdefault(kind, []).append(path)
     rounds = max(map(len, by_kind.values()))
-    return [paths[n] for n in range(rounds) for paths in by_kind.values() if n < len(paths)][:most]
+    return [paths[n] for n in range(rounds) for paths in by_kind.values() if n < len(paths)][:FEW]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +118,7 @@ def _equal_bytes(files: list[Path]) -> bool:
 
 
 def test_a_second_run_makes_nothing(shared: Path, tmp_path: Path, engines: Engines, embedder: WatchedEmbedder) -> None:
-    files = _files(shared, most=FEW, largest=SMALL)
+    files = _few(shared)
     assert len(files) == FEW
     print(_twice(files, tmp_path, engines, embedder))
 
@@ -124,7 +128,7 @@ def test_a_second_run_makes_nothing(shared: Path, tmp_path: Path, engines: Engin
 def test_a_second_run_of_the_whole_corpus_makes_nothing(
     shared: Path, tmp_path: Path, engines: Engines, embedder: WatchedEmbedder
 ) -> None:
-    print(_twice(_files(shared, most=1_000, largest=2**30), tmp_path, engines, embedder))
+    print(_twice(list(_corpus(shared)), tmp_path, engines, embedder))
 
 
 def test_a_second_run_through_dagster_makes_nothing(
@@ -136,7 +140,7 @@ def test_a_second_run_through_dagster_makes_nothing(
 
     documents = tmp_path / "documents"
     documents.mkdir()
-    for path in _files(shared, most=FEW, largest=SMALL)[-12:]:
+    for path in _few(shared)[-12:]:
         (documents / path.name).write_bytes(path.read_bytes())
     pipeline = Ingestor().extract().split(chunk_size=200).embed().vdb_upload(collection_name="twice")
     corpus = DocumentCorpus(name="twice", source=documents, pipeline=pipeline, workers=1)
