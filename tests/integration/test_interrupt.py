@@ -7,20 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pytest
 
 COUNT = 30
 SCRIPT = """
-import asyncio, json, os, sys
+import asyncio, json, os, signal, sys
 from pathlib import Path
 from nemo_retriever_dagster import Ingestor, Settings
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.testing import HashEmbedder
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal: what runs behind a shell ignores it
 root, slow = Path(sys.argv[1]), float(sys.argv[2])
 
 class Slow(HashEmbedder):
@@ -43,15 +41,15 @@ print(json.dumps([len(results), Slow.calls]))
 """
 
 
-def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
     for n in range(COUNT):
         (tmp_path / f"documents/{n:02}.txt").write_text(f"Document {n}.")
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
     sign = tmp_path / "in the middle"
-    with subprocess.Popen([*command, "600"], stderr=subprocess.PIPE, text=True) as running:
-        request.addfinalizer(running.kill)
+    with subprocess.Popen([*command, "600"], stderr=subprocess.PIPE, text=True) as running, ExitStack() as stack:
+        stack.callback(running.kill)  # does nothing once it has ended
         while not (sign.exists() and sign.stat().st_size):
             assert running.poll() is None
             time.sleep(0.05)
