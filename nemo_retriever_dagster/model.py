@@ -229,7 +229,8 @@ class Place:
 class Chunk:
     """What becomes one row: a piece of text and the places it came from.
 
-    ``element`` is the position of its (first) element in the extraction, ``position`` counts that element's chunks.
+    ``element`` is the position in the extraction of the (first) element of what was split, ``position`` counts the
+    chunks of that; ``begins`` is the position of the element that this chunk's text begins in.
     """
 
     element: int
@@ -238,6 +239,7 @@ class Chunk:
     text: str
     tokens: int = 0
     places: tuple[Place, ...] = ()
+    begins: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

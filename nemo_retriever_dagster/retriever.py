@@ -234,7 +234,9 @@ class Retriever:
         Chunks stand in document order; what two neighbouring chunks share is written once.
         """
         with self._opened() as store:
-            rows = store.select(self.collection_name, where="document == {document}", values={"document": hit.document})
+            rows = store.select(
+                self.collection_name, where="document == {document}", values={"document": hit.document}, limit=None
+            )
         wanted = set(range(hit.page - pages, hit.page + pages + 1))
         kept = [row for row in rows if wanted & _pages(row)]
         kept.sort(key=lambda row: (row.content_metadata.get("element", -1), row.content_metadata.get("position", -1)))

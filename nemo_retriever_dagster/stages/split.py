@@ -136,6 +136,7 @@ def _chunk(elements: Sequence[Element], unit: Unit, position: int, span: Span) -
         text=unit.text[span.start : span.end],
         tokens=span.tokens,
         places=places(elements[i] for i in touched),
+        begins=touched[0],
     )
 
 

@@ -121,9 +121,9 @@ class InMemoryStore:
         return fuse([_dense(kept, vector or (), spec.metric)[:wide], _sparse(rows, kept, text or "")[:wide]], top_k)
 
     def select(
-        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int | None = 10_000
     ) -> list[Row]:
-        """Return at most ``limit`` rows that satisfy ``where``, by id; score and distance are 0."""
+        """Return at most ``limit`` rows (None: all) that satisfy ``where``, by id; score and distance are 0."""
         matches = matcher(bind(where, values))
         rows = [_row(row) for row in self._rows(collection) if matches(_decoded(row))]
         return sorted(rows, key=lambda row: row.id)[:limit]

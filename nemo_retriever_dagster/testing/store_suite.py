@@ -261,6 +261,7 @@ class VectorStoreSuite:
         assert store.census(name) == {"doc": {"g1": 2_500}}
         assert len(store.select(name, where="document == {d}", values={"d": "doc"})) == 2_500
         assert len(store.select(name, where="", limit=7)) == 7
+        assert len(store.select(name, where="", limit=None)) == 2_500
 
     def test_the_nearest_come_first(self, store: VectorStore) -> None:
         """Search order, scores, distances (squared, L2), limits."""

@@ -76,7 +76,7 @@ class Beside:
         return self.store.search(name, vector=vector, text=text, mode=mode, top_k=top_k, where=where, values=values)
 
     def select(
-        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int | None = 10_000
     ) -> list[Row]:
         """See `VectorStore.select`."""
         return self.store.select(self.name(collection), where=where, values=values, limit=limit)

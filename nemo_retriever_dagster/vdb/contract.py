@@ -89,9 +89,9 @@ class VectorStore(Protocol):
         ...
 
     def select(
-        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int | None = 10_000
     ) -> list[Row]:
-        """Return at most ``limit`` rows that satisfy ``where``, by id; score and distance are 0."""
+        """Return at most ``limit`` rows (None: all) that satisfy ``where``, by id; score and distance are 0."""
         ...
 
     def census(self, collection: str) -> dict[str, dict[str, int]]:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _MIN_EF = 200
 _PAGE = 1_000
-_FLUSH_ROWS = 2_000
+_ALL = -1  # what an iterator of the client library takes for no limit
+_FLUSH_ROWS = 20_000
 _ROW_FIELDS = ["pk", "document", "generation"]
 
 
@@ -42,7 +43,7 @@ class MilvusStore(MilvusCollections):
         self._flush_now_and_then(collection, len(records))
 
     def _flush_now_and_then(self, collection: str, rows: int) -> None:
-        """Keep Milvus Lite's unflushed rows few: every search and filter reads through all of them."""
+        """Bound the unflushed rows of Milvus Lite: a search reads through all of them; every flush makes a file."""
         with self._lock:
             waiting = self._unflushed.get(collection, 0) + rows
             self._unflushed[collection] = waiting
@@ -86,7 +87,7 @@ class MilvusStore(MilvusCollections):
 
     def all_rows(self, collection: str) -> Iterable[dict[str, type_json]]:
         """Return key, document and generation of every row."""
-        return self._scan(collection, "", _ROW_FIELDS, -1)
+        return self._scan(collection, "", _ROW_FIELDS, None)
 
     def rows_of_keys(self, collection: str, keys: Sequence[str]) -> Iterable[dict[str, type_json]]:
         """Return key, document and generation of the rows of ``keys`` that are there."""
@@ -163,7 +164,7 @@ class MilvusStore(MilvusCollections):
         self, collection: str, mode: SearchMode, vector: Sequence[float] | None, text: str | None, top_k: int
     ) -> list[dict[str, Any]]:
         dense = {
-            "data": [[float(number) for number in vector or ()]],
+            "data": [[] if vector is None else [float(number) for number in vector]],
             "anns_field": "vector",
             "param": {"metric_type": self._metric(collection), "params": {"ef": max(_MIN_EF, candidates(top_k))}},
         }
@@ -180,13 +181,8 @@ class MilvusStore(MilvusCollections):
     ) -> None:
         if not 0 < top_k <= MAX_TOP_K:
             raise InvalidOptionError(f"top_k={top_k} is not between 1 and {MAX_TOP_K}.")
-        if mode != "sparse" and vector is None:
-            raise InvalidOptionError(f"A {mode} search needs a vector.")
-        if mode != "sparse" and len(vector or ()) != (dimension := self.dimension(collection)):
-            raise InvalidOptionError(
-                f"The query has {len(vector or ())} dimensions, the collection {collection!r} has {dimension}.",
-                hint="Query with the embedding model that the collection was written with.",
-            )
+        if mode != "sparse":
+            self._check_vector(collection, mode, vector)
         if mode != "dense" and text is None:
             raise InvalidOptionError(f"A {mode} search needs a text.")
         if mode != "dense" and not self.has_sparse(collection):
@@ -195,10 +191,19 @@ class MilvusStore(MilvusCollections):
                 hint="Use mode='dense', or build it with vdb_upload(sparse=True) on Milvus 2.5+ or Milvus Lite.",
             )
 
+    def _check_vector(self, collection: str, mode: SearchMode, vector: Sequence[float] | None) -> None:
+        if vector is None:
+            raise InvalidOptionError(f"A {mode} search needs a vector.")
+        if len(vector) != (dimension := self.dimension(collection)):
+            raise InvalidOptionError(
+                f"The query has {len(vector)} dimensions, the collection {collection!r} has {dimension}.",
+                hint="Query with the embedding model that the collection was written with.",
+            )
+
     def select(
-        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int = 10_000
+        self, collection: str, *, where: str, values: Mapping[str, type_json] | None = None, limit: int | None = 10_000
     ) -> list[Row]:
-        """Return at most ``limit`` rows that satisfy ``where``, in the order of their ids; score and distance are 0."""
+        """Return at most ``limit`` rows (None: all) that satisfy ``where``, by id; score and distance are 0."""
         bound = bind(where, values)
         rows = self._scan(collection, bound, OUTPUT_FIELDS, limit)
         return sorted((stored(row) for row in rows), key=lambda row: row.id)
@@ -211,7 +216,7 @@ class MilvusStore(MilvusCollections):
             generations[row["generation"]] = generations.get(row["generation"], 0) + 1
         return counts
 
-    def _scan(self, collection: str, bound: str, fields: list[str], limit: int) -> Iterator[dict[str, Any]]:
+    def _scan(self, collection: str, bound: str, fields: list[str], limit: int | None) -> Iterator[dict[str, Any]]:
         self._load(collection)
         options: dict[str, Any] = {
             "filter": bound or 'pk != ""',
@@ -221,11 +226,11 @@ class MilvusStore(MilvusCollections):
         }
         if self.address.lite:  # has no limit of its own, and every page would be another scan of all rows
             with self._mapped("select", collection):
-                rows = self._milvus.query(collection, **options, **({"limit": limit} if limit > 0 else {}))
+                rows = self._milvus.query(collection, **options, **({"limit": limit} if limit else {}))
             yield from rows
             return
         with self._mapped("select", collection):
-            pages = self._milvus.query_iterator(collection, batch_size=_PAGE, limit=limit, **options)
+            pages = self._milvus.query_iterator(collection, batch_size=_PAGE, limit=limit or _ALL, **options)
             try:
                 while page := pages.next():
                     yield from page

@@ -169,6 +169,13 @@ def test_reconstruct_gives_the_page_in_order_once(retriever: Retriever) -> None:
     assert retriever.reconstruct(next_page) == "open the blue one. Then wait.\n\nService the boiler every year"
 
 
+def test_reconstruct_finds_the_last_page_of_the_longest_document(retriever: Retriever) -> None:
+    store = retriever._store
+    store.upsert("guide", [row(at, at, 0, f"page {at}", document="long") for at in range(1, 10_051)])
+    [hit] = retriever.query("10050", top_k=1)
+    assert retriever.reconstruct(hit, pages=1) == "page 10049\n\npage 10050"
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
