@@ -55,6 +55,7 @@ def engines_for(pipeline: Pipeline, settings: Settings) -> Engines:
             continue
         known = endpoints.get(port, {})
         endpoints[port] = {
+            **known,
             "urls": task.endpoint_url or known.get("urls") or _HOSTED,
             "model": task.model_name or known.get("model", ""),
             "api_key": task.api_key or settings.api_key,
@@ -123,26 +124,33 @@ def collection_spec(name: str, task: UploadTask, embedder: Embedder) -> Collecti
     )
 
 
-def _bulk(task: UploadTask, store: VectorStore) -> Callable[[str, Sequence[Record]], object] | None:
-    """Return how to load many rows at once, if ``vdb_upload(stream=False, minio_endpoint=...)`` asks for it."""
+def _bulk(task: UploadTask, store: VectorStore, settings: Settings) -> Callable[[str, Sequence[Record]], object] | None:
+    """Return how to load many rows at once, if ``vdb_upload(stream=False)`` asks for it."""
     if task.stream:
         return None
-    named = (task.minio_endpoint, task.access_key, task.secret_key, task.bucket_name)
     beside = store if isinstance(store, Beside) else None
     milvus = beside.store if beside else store
-    if not all(named) or not isinstance(milvus, MilvusStore):
-        hint = "Give minio_endpoint, access_key, secret_key and bucket_name of the Milvus server's own bucket."
+    bucket = _bucket(task, settings)
+    if bucket is None or not isinstance(milvus, MilvusStore):
+        hint = (
+            "Give minio_endpoint, access_key, secret_key and bucket_name of the Milvus server's own bucket, "
+            "or set MINIO_INTERNAL_ADDRESS, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and MINIO_BUCKET."
+        )
         raise InvalidOptionError("vdb_upload(stream=False) loads in bulk, and does not know where.", hint=hint)
-    assert task.minio_endpoint and task.access_key and task.secret_key and task.bucket_name  # noqa: PT018 - narrows types
-    bucket = Bucket.of_minio(
-        endpoint=task.minio_endpoint,
-        access_key=task.access_key.get_secret_value(),
-        secret_key=task.secret_key.get_secret_value(),
-        bucket_name=task.bucket_name,
-    )
     if beside is None:
         return partial(bulk_load, milvus, bucket=bucket)
     return lambda name, records: bulk_load(milvus, beside.name(name), records, bucket)
+
+
+def _bucket(task: UploadTask, settings: Settings) -> Bucket | None:
+    """Return the bucket that ``vdb_upload()`` names, else the surroundings; None where one of its parts is missing."""
+    endpoint = task.minio_endpoint or settings.minio_internal_address
+    name = task.bucket_name or settings.minio_bucket
+    user = task.access_key.get_secret_value() if task.access_key else settings.minio_access_key
+    secret = task.secret_key or settings.minio_secret_key
+    if not (endpoint and name and user and secret):
+        return None
+    return Bucket.of_minio(endpoint=endpoint, access_key=user, secret_key=secret.get_secret_value(), bucket_name=name)
 
 
 @contextmanager
@@ -176,7 +184,7 @@ def equipped(
                 ledger=ledger,
                 corpus=corpus,
                 run_id=run_id,
-                bulk=_bulk(pipeline.upload, store),
+                bulk=_bulk(pipeline.upload, store, settings),
                 bulk_rows=pipeline.upload.threshold,
             )
         yield Equipment(
@@ -188,4 +196,6 @@ def equipped(
             images=image_store(pipeline.store, settings) if pipeline.store is not None else None,
             workers=workers,
             limits=limits,
+            models_dir=settings.models_dir,
+            tokenizers_dir=settings.model_predownload_path,
         )

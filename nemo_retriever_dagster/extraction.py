@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import LimitExceededError
+from nemo_retriever_dagster.extract.captions import captioned
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.delegates import ADAPTERS, delegate
 from nemo_retriever_dagster.extract.methods import method_for
@@ -77,7 +78,7 @@ async def extract(
         pages = max(pages, page.total, page.number)
         if len(elements) > limits.elements:
             raise LimitExceededError(f"The document has more than {limits.elements:,} elements.", page=page.number)
-    return Extraction(elements=tuple(elements), pages=pages)
+    return Extraction(elements=captioned(elements), pages=pages)
 
 
 async def _recognised(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UploadTask,
     )
 
-_STAGES_VERSION = "1"
+_STAGES_VERSION = "2"
 _RECOGNISERS = ("ocr", "page_elements", "table_structure", "graphic_elements", "page_parser", "transcriber")
 
 

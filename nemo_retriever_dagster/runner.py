@@ -31,6 +31,7 @@ from nemo_retriever_dagster.work import Result, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from nemo_retriever_dagster.commit import Committer
     from nemo_retriever_dagster.extract.workers import ParserPool
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.source import Buffers, Fetched, Source
     from nemo_retriever_dagster.stages import Captions
+    from nemo_retriever_dagster.tasks import SplitTask
+    from nemo_retriever_dagster.tokens import Tokenizer
 
 _log = logging.getLogger(__name__)
 _STORE_TEXT_BYTES = 65_535
@@ -52,6 +55,7 @@ class Equipment:
     """What a runner works with. ``committer`` is needed for upload, ``images`` for store_images.
 
     ``workers`` is the number of parser processes: so many documents are extracted at once, and one waits at the door.
+    ``models_dir`` and ``tokenizers_dir``: see `load_tokenizer`.
     """
 
     source: Source | Buffers
@@ -62,6 +66,8 @@ class Equipment:
     images: ImageStore | None = None
     workers: int = 2
     limits: Limits = field(default_factory=Limits)
+    models_dir: Path | None = None
+    tokenizers_dir: Path | None = None
 
 
 class Runner:
@@ -187,18 +193,26 @@ class Runner:
         if task is not None and not task.applies_to(work.document.format):
             task = None
         kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
-        token = task.hf_access_token.get_secret_value() if task and task.hf_access_token else None
         chunks = stages.split(
             elements,
             stages.units(elements, self.pipeline.extract.text_depth, kept),
             task,
-            load_tokenizer(task.tokenizer if task else None, hf_access_token=token),
-            fit=load_tokenizer(None),
+            self._tokenizer(task),
+            fit=self._tokenizer(None),
             max_tokens=embedder.max_tokens if embedder is not None and self.pipeline.embed is not None else 0,
             max_bytes=_STORE_TEXT_BYTES,
         )
         self.equipment.shelf.put_chunks(place, chunks)
         return {**stages.counts(elements, chunks, kept), "pages": work.counts.get("pages", 0)}
+
+    def _tokenizer(self, task: SplitTask | None) -> Tokenizer:
+        token = task.hf_access_token if task is not None else None
+        return load_tokenizer(
+            task.tokenizer if task is not None else None,
+            hf_access_token=token.get_secret_value() if token is not None else None,
+            models_dir=self.equipment.models_dir,
+            tokenizers_dir=self.equipment.tokenizers_dir,
+        )
 
     async def _caption(self, work: Work) -> Step:
         place, reused, work = await self._step(Stage.CAPTION, work, self._caption_new, counted=False)

@@ -83,10 +83,6 @@ class Settings(BaseSettings):
     audio_function_id: str | None = _named("AUDIO_FUNCTION_ID")
     model_predownload_path: Path | None = _named("MODEL_PREDOWNLOAD_PATH")
     save_to_disk_directory: Path | None = _named("NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY")
-    batch_size: int = Field(
-        default=16, gt=0, validation_alias=AliasChoices("NRD_BATCH_SIZE", "NV_INGEST_CLIENT_BATCH_SIZE", "batch_size")
-    )
-    dataset_root: Path | None = _named("DATASET_ROOT")
 
     @property
     def ledger(self) -> str:
@@ -117,7 +113,13 @@ class Settings(BaseSettings):
                 found[port] = {"urls": url, "api_key": self.api_key, **({"model": model} if model else {})}
         if "transcriber" in found and self.audio_function_id:
             found["transcriber"]["function_id"] = self.audio_function_id
+        if "captioner" in found:
+            found["captioner"] |= self._prompts()
         return found
+
+    def _prompts(self) -> dict[str, str]:
+        prompts = {"prompt": self.vlm_caption_prompt, "system_prompt": self.vlm_caption_system_prompt}
+        return {name: text for name, text in prompts.items() if text}
 
     def minio_options(self) -> dict[str, Any]:
         """Return fsspec options for ``s3://`` from the ``MINIO_*`` variables; the unset is left to S3's own rules."""

@@ -210,7 +210,8 @@ def _image(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
 
 
 def _caption(made: Made, chunk: Chunk, element: Element) -> str:
-    return made.captions[chunk.element].text if chunk.element in made.captions else element.alt_text
+    made_caption = made.captions[chunk.element].text if chunk.element in made.captions else ""
+    return made_caption or element.alt_text or element.caption
 
 
 def _table(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:

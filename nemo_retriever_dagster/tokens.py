@@ -52,15 +52,22 @@ class Tokenizer:
         return sum(len(self._tokenizer.encode(piece, add_special_tokens=False)) for _, piece in _pieces(text))
 
 
-def load_tokenizer(name: str | None = None, *, hf_access_token: str | None = None) -> Tokenizer:
+def load_tokenizer(
+    name: str | None = None,
+    *,
+    hf_access_token: str | None = None,
+    models_dir: Path | None = None,
+    tokenizers_dir: Path | None = None,
+) -> Tokenizer:
     """Return the tokenizer called ``name``, loaded once a process.
 
-    None is the offline default, the WordPiece tokenizer of all-MiniLM-L6-v2. Else the path of a ``tokenizer.json`` (or
-    of its folder), or the name of a model on the Hugging Face hub, which needs the network unless it is in the hub's
-    cache. Raises a `MisuseError` that names the offline way out; a tokenizer is never swapped for another.
+    None is the offline default, the WordPiece tokenizer of all-MiniLM-L6-v2 (``models_dir``: see `find_model_file`).
+    Else the path of a ``tokenizer.json`` (or of its folder), or the name of a model on the Hugging Face hub: looked for
+    in ``tokenizers_dir`` (``MODEL_PREDOWNLOAD_PATH``), then on the hub, which needs the network unless it is in the
+    hub's cache. Raises a `MisuseError` that names the offline way out; a tokenizer is never swapped for another.
     """
     if name is None or name in _BUNDLED:
-        return _from_file(find_model_file("tokenizer.json"), MODEL)
+        return _from_file(find_model_file("tokenizer.json", models_dir), MODEL)
     path = Path(name).expanduser()
     if path.exists():
         file = path / "tokenizer.json" if path.is_dir() else path
@@ -69,7 +76,19 @@ def load_tokenizer(name: str | None = None, *, hf_access_token: str | None = Non
         return _from_file(file.resolve(), None)
     if name.endswith(".json") or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise SourceNotFoundError(f"There is no tokenizer file at {name}.", hint=_OFFLINE)
+    if (local := _predownloaded(name, tokenizers_dir)) is not None:
+        return _from_file(local.resolve(), name)
     return _from_hub(name, hf_access_token)
+
+
+def _predownloaded(name: str, folder: Path | None) -> Path | None:
+    """Return the tokenizer file that a model of the hub has in ``folder``, laid out as by name or as the original's."""
+    if folder is None:
+        return None
+    last = name.rpartition("/")[2]
+    folders = (folder / name, folder / last, folder / last.lower())
+    places = (place / inner / "tokenizer.json" for place in folders for inner in ("", "tokenizer"))
+    return next((place for place in places if place.is_file()), None)
 
 
 @lru_cache(maxsize=16)

@@ -96,6 +96,8 @@ class NimResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     dialect: str = Field(default="", description="Variant of the protocol where URL and model do not tell it.")
     language: str = Field(default="en-US", description="Of the speech.")
     function_id: str = Field(default="", description="Of a hosted Riva function.")
+    prompt: str = Field(default="", description="What a captioner is asked where the pipeline does not say.")
+    system_prompt: str = Field(default="", description="The same for its system prompt.")
 
     def endpoint(self) -> NimEndpoint:
         """Return the endpoint; `InvalidOptionError` names a value that cannot be."""
@@ -113,6 +115,8 @@ class NimResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             dialect=self.dialect,
             language=self.language,
             function_id=self.function_id,
+            prompt=self.prompt,
+            system_prompt=self.system_prompt,
         )
 
 

@@ -68,6 +68,10 @@ class NimEndpoint:
     """Of the speech, for ASR."""
     function_id: str = ""
     """Of a hosted Riva function."""
+    prompt: str = ""
+    """What a captioner is asked where the call does not say; empty for its usual question."""
+    system_prompt: str = ""
+    """The same for its system prompt."""
 
     def __post_init__(self) -> None:
         """Refuse values that could only fail later."""

@@ -82,7 +82,9 @@ class PageParser(Engine, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionRequest:
-    """A picture to describe; ``context`` is text near it, ``alt_text`` and ``words`` serve engines without a VLM.
+    """A picture to describe; ``context`` is text near it.
+
+    ``alt_text``, ``caption`` (the document's own, "Figure 3: ...") and ``words`` serve engines without a VLM.
 
     ``temperature`` is how freely a VLM chooses its words, None for its usual one.
     """
@@ -90,6 +92,7 @@ class CaptionRequest:
     picture: Picture
     context: str = ""
     alt_text: str = ""
+    caption: str = ""
     words: Sequence[Word] = ()
     temperature: float | None = None
 

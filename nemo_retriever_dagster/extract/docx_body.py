@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, read_paragraph
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
@@ -62,7 +63,8 @@ class DocxWalk:
         properties = first(node, "w:pPr")
         heading = self.styles.heading(properties)
         if text := found.text:
-            yield self._text(self._marked(text, properties, heading), story, heading=heading)
+            marks = {"part": CAPTION_PART} if self.styles.is_caption(properties) else {}
+            yield self._text(self._marked(text, properties, heading), story, heading=heading, marks=marks)
         yield from self._attached(found, story)
 
     def _marked(self, text: str, properties: _Element | None, heading: int) -> str:
@@ -121,7 +123,7 @@ class DocxWalk:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
         lines = []
         for element in self.blocks(cell, story):
-            apart = element.attributes.keys() - story.marks.keys()
+            apart = {name for name, value in element.attributes.items() if value != CAPTION_PART} - story.marks.keys()
             if element.kind is Kind.TABLE and element.table is not None:
                 lines += [", ".join(filter(None, row)) for row in element.table.rows()]
             elif element.kind is Kind.TEXT and not apart and not element.warnings:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _NAMED = {"title": 1, "subtitle": 2}
+_CAPTION = "caption"
 _DEEPEST = 9
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"))
 _ROMAN_ENDS = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
@@ -48,6 +49,11 @@ class Styles:
             if level is not None:
                 return level
         return 0
+
+    def is_caption(self, paragraph: _Element | None) -> bool:
+        """Tell whether a paragraph with these properties is set as the caption of a table or figure."""
+        style_name = attribute(first(paragraph, "w:pStyle"), "w:val")
+        return any(style.name.lower() == _CAPTION for style in self._chain(style_name))
 
     def list_place(self, paragraph: _Element | None) -> tuple[str, int]:
         """Return the numbering (``w:numId``) and the level of a list item; ("", 0) for an ordinary paragraph."""

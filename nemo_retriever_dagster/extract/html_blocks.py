@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.html_picture import embedded_picture
 from nemo_retriever_dagster.extract.html_tables import is_grid, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
@@ -69,6 +70,7 @@ _BLOCKS = frozenset(
     ]
 )
 _LISTS = ("ul", "ol", "menu", "dir")
+_CAPTIONS = ("caption", "figcaption")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN_STYLE = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?:\.0*)?(?![\d.]))",
@@ -100,6 +102,7 @@ class Blocks:
         self._parts: list[str] = []
         self._lists: list[_List] = []
         self._heading = 0
+        self._part = ""
         self._pre = 0
         self._only_alt = True
         self._after_marker = False
@@ -110,6 +113,7 @@ class Blocks:
             "li": self._open_item,
             "br": self._break_line,
             "img": self._picture,
+            **dict.fromkeys(_CAPTIONS, self._open_caption),
         }
 
     def read(self, root: LexborNode) -> None:
@@ -158,9 +162,9 @@ class Blocks:
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
-        if tag in _HEADINGS or tag == "pre":
+        if tag in _HEADINGS or tag in _CAPTIONS or tag == "pre":
             self._flush()
-            self._heading = 0
+            self._heading, self._part = 0, ""
             self._pre = max(0, self._pre - (tag == "pre"))
         elif tag in _LISTS and self._lists:
             self._lists.pop()
@@ -197,8 +201,10 @@ class Blocks:
         if text.strip() and self._options.text:
             origin = Origin.ALT_TEXT if only_alt else Origin.NATIVE
             pieces = paragraphs(text) if len(text) > _LONGEST_BLOCK else [text]
+            marks = {"part": self._part} if self._part else {}
             self._elements += [
-                Element(kind=Kind.TEXT, text=piece, heading=self._heading, origin=origin) for piece in pieces
+                Element(kind=Kind.TEXT, text=piece, heading=self._heading, origin=origin, attributes=marks)
+                for piece in pieces
             ]
 
     def _open_heading(self, node: LexborNode) -> None:
@@ -209,6 +215,10 @@ class Blocks:
         if not self._in_cell:
             self._flush()
             self._pre += 1
+
+    def _open_caption(self, _: LexborNode) -> None:
+        self._flush()
+        self._part = CAPTION_PART
 
     def _open_list(self, node: LexborNode) -> None:
         self._border()
@@ -243,7 +253,6 @@ class Blocks:
         self._flush()
         if (caption := node.css_first("caption")) is not None:
             self.read(caption)
-            self._flush()
         pictures: list[Element] = []
         for table in tables_of(node, lambda cell: self._cell(cell, pictures)):
             if self._options.tables:

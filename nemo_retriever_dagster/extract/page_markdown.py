@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.captions import FROM_DOCUMENT
 from nemo_retriever_dagster.extract.tables.formats import render
 from nemo_retriever_dagster.model import Element, Kind
 
@@ -21,7 +22,7 @@ def to_markdown(elements: Iterable[Element]) -> str:
     """Return the elements' text, in their order, as GitHub Markdown.
 
     A table stands as a Markdown table (as HTML where cells span), a chart as its text; text blocks inside a table or
-    chart are left out, as is every picture without a caption.
+    chart are left out, as is every picture that no engine described; a caption of the document's own is text already.
     """
     parts = (_part(element) for element in elements if element.inside is None)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -31,7 +32,8 @@ def _part(element: Element) -> str:
     if element.kind is Kind.TABLE and element.table is not None:
         spans = any(cell.row_span > 1 or cell.column_span > 1 for cell in element.table.cells)
         return render(element.table, "html" if spans else "markdown")
-    text = element.text.strip() or element.caption.strip()
+    written = "" if element.caption_source == FROM_DOCUMENT else element.caption.strip()
+    text = element.text.strip() or written
     if element.kind is Kind.TEXT and element.heading:
         return f"{'#' * min(element.heading, _LEVELS)} {' '.join(text.split())}"
     return _BULLET.sub("- ", text)

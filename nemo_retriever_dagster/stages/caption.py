@@ -50,6 +50,7 @@ async def _one_caption(
         picture=picture,
         context=_context(elements, element.page, task.context_text_max_chars),
         alt_text=element.alt_text,
+        caption=element.caption,
         words=words,
         temperature=task.temperature,
     )

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 
 
 def passage(chunk: Chunk, element: Element, captions: Captions) -> str:
-    """Return what is embedded and searched: the chunk's text; for a picture its caption, alt text or words."""
+    """Return what is embedded and searched.
+
+    The chunk's text, under the document's caption if it is of a table or chart; for a picture its caption, alt text or
+    words.
+    """
     caption = captions[chunk.element].text if chunk.element in captions else ""
     if chunk.kind in PICTURES:
-        return caption or element.alt_text or chunk.text
+        return caption or element.alt_text or element.caption or chunk.text
+    if chunk.kind in STRUCTURED and chunk.text and element.caption not in chunk.text:
+        return f"{element.caption}\n{chunk.text}"
     return chunk.text or caption or element.alt_text
 
 

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class Unit:
     """A text to be split as one: the blocks of a document, of a page, or a single block.
 
-    ``pieces`` are (start, end, element position) of the blocks inside ``text``.
+    ``pieces`` are (start, end, element position) of the blocks inside ``text``; ``lead`` is what will stand before each
+    of its chunks when they are embedded: the caption of a table or chart.
     """
 
     kind: Kind
     text: str
     pieces: tuple[tuple[int, int, int], ...]
+    lead: str = ""
 
 
 def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | None = None) -> list[Unit]:
@@ -48,7 +50,8 @@ def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | 
 
 
 def _single(position: int, element: Element) -> Unit:
-    return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),))
+    lead = element.caption if element.kind in STRUCTURED else ""
+    return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),), lead=lead)
 
 
 def _joined(texts: Sequence[tuple[int, Element]]) -> list[Unit]:
@@ -87,10 +90,19 @@ def split(
         if not unit.text.strip():
             chunks += _blank(elements, unit)
             continue
-        spans, limit = _windows(unit, task, tokenizer, max_tokens)
-        small = [piece for span in spans for piece in _fitting(unit.text, span, fit, limit, max_bytes)]
+        tokens, room = _room(unit, fit, max_tokens, max_bytes)
+        spans, limit = _windows(unit, task, tokenizer, tokens)
+        small = [piece for span in spans for piece in _fitting(unit.text, span, fit, limit, room)]
         chunks += [_chunk(elements, unit, n, span) for n, span in enumerate(small)]
     return tuple(chunks)
+
+
+def _room(unit: Unit, fit: Tokenizer, max_tokens: int, max_bytes: int) -> tuple[int, int]:
+    """Return the tokens (0: unlimited) and bytes that a chunk may have beside its lead, at least half of all."""
+    if not unit.lead:
+        return max_tokens, max_bytes
+    tokens = max(max_tokens - fit.count(unit.lead), max_tokens // 2)
+    return tokens, max(max_bytes - len(unit.lead.encode()) - 1, max_bytes // 2)
 
 
 def _windows(unit: Unit, task: SplitTask | None, tokenizer: Tokenizer, max_tokens: int) -> tuple[Sequence[Span], int]:

@@ -172,4 +172,6 @@ def test_the_question_finds_the_table_it_asks_for(state: Path, tmp_path: Path) -
         hits = retriever.query(COLOURS, top_k=10)
     assert len(hits) == 7, "3 texts, 2 tables, 2 charts; the pictures have no text to be found by"
     assert (hits[0].kind, hits[0].page) == ("table", 2)
-    assert canonical(hits[0].text) == CARS
+    caption, _, table = hits[0].text.partition("\n")
+    assert "This table shows some popular colors that cars might come in" in caption
+    assert canonical(table) == CARS

@@ -122,6 +122,27 @@ def test_temperature_is_the_pipelines_if_it_names_one() -> None:
     assert site.bodies[0]["temperature"] == 0.2
 
 
+def test_prompts_of_the_endpoint_are_those_where_the_call_has_none() -> None:
+    own = {"prompt": "What is it?", "system_prompt": "/think"}
+
+    def texts(**options: str) -> tuple[str, str]:
+        site, request = Site(chat("A caption.")), CaptionRequest(picture=picture())
+
+        def ask(url: str) -> Awaitable[Any]:
+            client = NimCaptioner(NimEndpoint(urls=url, **own))
+            return using(client, lambda captioner: captioner.caption(request, **options))
+
+        talk(site, ask)
+        system, user = site.bodies[0]["messages"]
+        return system["content"], user["content"][0]["text"]
+
+    assert texts() == ("/think", "What is it?")
+    assert texts(prompt="Why?", system_prompt="/no_think") == ("/no_think", "Why?")
+    plain, asking = NimCaptioner(NimEndpoint(urls="http://x")), NimCaptioner(NimEndpoint(urls="http://x", **own))
+    assert plain.name == "nim/nvidia/llama-3.1-nemotron-nano-vl-8b-v1"
+    assert asking.name != plain.name
+
+
 def test_reasoning_prompt_and_context() -> None:
     body = caption_body("nvidia/nano", context=" Near. ", prompt="What?", system_prompt="/think")
     assert body["messages"][0]["content"] == "/think"

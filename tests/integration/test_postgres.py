@@ -37,7 +37,7 @@ def test_against_a_model(postgres: str):
             return Ledger(postgres)
 
     engine = sa.create_engine(postgres)
-    quick = settings(max_examples=6, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
+    quick = settings(max_examples=6, stateful_step_count=15, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(OnPostgres, settings=quick)
     engine.dispose()
     assert OnPostgres.runs > 1

@@ -7,7 +7,7 @@ import random
 import pytest
 from PIL import Image, ImageDraw
 
-from nemo_retriever_dagster.engines.local.captions import LocalCaptioner, caption_line
+from nemo_retriever_dagster.engines.local.captions import LocalCaptioner
 from nemo_retriever_dagster.engines.ports import CaptionRequest
 from nemo_retriever_dagster.errors import RejectedInputError
 from nemo_retriever_dagster.model import Box, Picture, Word
@@ -26,8 +26,7 @@ def caption(captioner=None, **request):
 
 def test_everything_known_in_order():
     words = [Word(text=text, box=Box(0, 0, 1, 1)) for text in ("Total", "42")]
-    context = "Some text.\nFigure 2.1: Sales per year\nMore text."
-    made = caption(alt_text="A bar chart", context=context, words=words)
+    made = caption(alt_text="A bar chart", caption="Figure 2.1: Sales\nper year", words=words)
     assert made.source == "local"
     assert made.text == (
         "A bar chart. Figure 2.1: Sales per year. Text in the picture: Total 42. Drawing, 64 x 48 pixels, mostly white."
@@ -48,18 +47,6 @@ def test_colours_are_measured():
 def test_many_colours_make_no_drawing():
     noise = random.Random(1).randbytes(128 * 128 * 3)
     assert caption(picture=picture(Image.frombytes("RGB", (128, 128), noise))).text.startswith("Picture, 128 x 128")
-
-
-@pytest.mark.parametrize("line", ["Fig. 3 Shapes", "FIGURE 12: x", "Chart 1", "Table IV. Results", "Exhibit A1 - map"])
-def test_caption_lines(line):
-    assert caption_line(f"before\n{line}\nafter") == line
-
-
-@pytest.mark.parametrize(
-    "line", ["We figured it out", "See the chart below", "Tables are useful", "mapping 3 things", ""]
-)
-def test_other_lines_are_no_captions(line):
-    assert caption_line(line) == ""
 
 
 def test_long_text_is_shortened_and_marked():

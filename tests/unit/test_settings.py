@@ -50,7 +50,7 @@ def test_names_of_the_reference_are_read_as_they_are(monkeypatch: pytest.MonkeyP
         "YOLOX_HTTP_ENDPOINT": "http://pages/v1/infer",
         "AUDIO_GRPC_ENDPOINT": "audio:50051",
         "IMAGE_STORAGE_URI": "s3://b/i",
-        "NV_INGEST_CLIENT_BATCH_SIZE": "4",
+        "VLM_CAPTION_PROMPT": "What is this?",
         "NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY": "/out",
         "RERANKER_NIM_ENDPOINT": "",
     }
@@ -64,15 +64,17 @@ def test_names_of_the_reference_are_read_as_they_are(monkeypatch: pytest.MonkeyP
     assert "model" not in found["page_elements"]
     assert found["transcriber"]["urls"] == "audio:50051"
     assert found["embedder"]["api_key"].get_secret_value() == "nvapi-1"
-    assert (settings.image_storage_uri, settings.batch_size) == ("s3://b/i", 4)
+    assert settings.image_storage_uri == "s3://b/i"
     assert settings.save_to_disk_directory == Path("/out")
 
 
-def test_our_name_wins_over_the_reference(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("NV_INGEST_CLIENT_BATCH_SIZE", "4")
-    monkeypatch.setenv("NRD_BATCH_SIZE", "8")
-    assert Settings().batch_size == 8
-    assert Settings(batch_size=2).batch_size == 2
+def test_a_captioner_brings_its_prompts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VLM_CAPTION_PROMPT", "What is this?")
+    monkeypatch.setenv("VLM_CAPTION_SYSTEM_PROMPT", "/think")
+    assert "captioner" not in Settings().endpoints()
+    monkeypatch.setenv("VLM_CAPTION_ENDPOINT", "http://vlm")
+    found = Settings().endpoints()["captioner"]
+    assert (found["prompt"], found["system_prompt"]) == ("What is this?", "/think")
 
 
 def test_keys_are_never_shown(monkeypatch: pytest.MonkeyPatch):
@@ -112,5 +114,5 @@ def test_file_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_arguments_win_and_wrong_values_are_refused():
     assert Settings(milvus_uri="mine.db", nvidia_api_key="k").milvus_uri == "mine.db"
-    with pytest.raises(ValidationError, match=r"batch_size|NRD_BATCH_SIZE"):
-        Settings(batch_size=0)
+    with pytest.raises(ValidationError, match="ocr_engine"):
+        Settings(ocr_engine="eyes")

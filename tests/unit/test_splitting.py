@@ -54,7 +54,7 @@ def check(text, pieces):
 @given(text=TEXTS, sizes=SIZES)
 @example(text="\u0301\x00 \x00", sizes=(1, 0))
 @example(text="🎉🎉", sizes=(2, 1))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_is_lost_and_order_is_kept(tokenizer, split, text, sizes):
     pieces = split(text, tokenizer, *sizes)
     check(text, pieces)
@@ -62,7 +62,7 @@ def test_nothing_is_lost_and_order_is_kept(tokenizer, split, text, sizes):
 
 
 @given(count=st.integers(1, 60), sizes=SIZES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_windows_advance_by_size_minus_overlap(count, sizes):
     size, overlap = sizes
     text = "ab " * count
@@ -120,7 +120,7 @@ def test_overlap_repeats_whole_sentences():
     lengths=st.lists(st.integers(1, 14), min_size=1, max_size=20),
     sizes=st.integers(4, 15).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1))),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_sentence_that_fits_is_never_cut(lengths, sizes):
     size, overlap = sizes
     sentences = [" ".join(["It", *["goes"] * (length - 1)]) + "." for length in lengths]
@@ -141,7 +141,7 @@ def test_cjk_sentences_end_without_blanks():
 
 
 @given(text=TEXTS, limit=st.integers(4, 30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_fit_and_nothing_is_lost(text, limit):
     pieces = fit_bytes(text, limit)
     check(text, pieces)

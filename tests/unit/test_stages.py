@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,9 @@ def test_a_chunk_knows_the_pages_and_boxes_it_came_from() -> None:
     first, *_ = cut(elements, SplitTask(chunk_size=3, chunk_overlap=0))
     assert first.text.startswith("alpha")
     assert [place.page for place in first.places] == [1]
+    assert (first.element, first.begins) == (0, 0)
+    *_, last = cut(elements, SplitTask(chunk_size=3, chunk_overlap=0))
+    assert (last.element, last.begins) == (0, 2)
 
 
 @given(st.lists(st.text(alphabet="ab cdé\n", max_size=60), min_size=1, max_size=6), st.integers(1, 20))
@@ -97,6 +101,33 @@ def test_a_long_table_is_cut_to_fit_beside_split_text() -> None:
     assert len(chunks) > 1
     assert max(chunk.tokens for chunk in chunks) <= 50
     assert [chunk.position for chunk in chunks] == list(range(len(chunks)))
+
+
+def test_every_chunk_of_a_table_fits_with_its_caption() -> None:
+    caption = "Table 3: " + "wheel " * 20
+    table = Element(kind=Kind.TABLE, text="| bicycle |\n" * 60, page=1, caption=caption.strip())
+    chunks = cut([table], max_tokens=60, max_bytes=400)
+    passages = [stages.passage(chunk, table, {}) for chunk in chunks]
+    assert len(passages) > 1
+    assert all(passage.startswith(caption) for passage in passages)
+    assert max(map(TOKENIZER.count, passages)) <= 60
+    assert max(len(passage.encode()) for passage in passages) <= 400
+    assert "".join(chunk.text for chunk in chunks).count("bicycle") == 60
+    plain = cut([replace(table, caption="")], max_tokens=60)
+    assert [stages.passage(chunk, replace(table, caption=""), {}) for chunk in plain] == [c.text for c in plain]
+
+
+def test_a_caption_that_stands_in_the_chart_already_is_not_written_twice() -> None:
+    chart = Element(kind=Kind.CHART, text="Chart 2 Speakers 10 - 100", caption="Chart 2 Speakers")
+    (chunk,) = cut([chart])
+    assert stages.passage(chunk, chart, {}) == chart.text
+
+
+def test_the_documents_caption_stands_in_where_no_engine_wrote_one() -> None:
+    drawing = image(caption="Figure 1: A pump", caption_source="document")
+    (chunk,) = cut([drawing])
+    assert stages.passage(chunk, drawing, {}) == "Figure 1: A pump"
+    assert stages.passage(chunk, drawing, {0: Caption(text="A red pump.", source="vlm")}) == "A red pump."
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_one_tokenizer_a_process():
 
 
 @given(text=st.text(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_spans_are_ordered_and_inside(text):
     spans = load_tokenizer().spans(text)
     assert all(0 <= start <= end <= len(text) for start, end in spans)
@@ -59,6 +59,21 @@ def test_a_file_or_its_folder(tmp_path):
     assert from_folder is load_tokenizer(str(tmp_path / "tokenizer.json"))
     assert from_folder.name.startswith(f"{tmp_path.name}@")
     assert from_folder.spans("two words") == [(0, 3), (4, 9)]
+
+
+@pytest.mark.parametrize("place", ["acme/Words-1B", "words-1b/tokenizer", "Words-1B"])
+def test_a_hub_name_that_was_downloaded_beforehand(tmp_path, place):
+    (tmp_path / place).mkdir(parents=True)
+    shutil.copy(find_model_file("tokenizer.json"), tmp_path / place)
+    found = load_tokenizer("acme/Words-1B", tokenizers_dir=tmp_path)
+    assert (found.name, found.spans("two words")) == ("acme/Words-1B", [(0, 3), (4, 9)])
+
+
+def test_the_default_comes_from_a_configured_folder(tmp_path):
+    shutil.copy(find_model_file("tokenizer.json"), tmp_path)
+    assert load_tokenizer(models_dir=tmp_path).name == load_tokenizer().name
+    with pytest.raises(SourceNotFoundError, match=r"no tokenizer\.json"):
+        load_tokenizer(models_dir=tmp_path / "empty")
 
 
 def test_a_folder_without_tokenizer(tmp_path):

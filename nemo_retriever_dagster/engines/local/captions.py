@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.engines.ports import Caption
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Picture, Word
 
 SOURCE = "local"
-_CAPTION_LINE = re.compile(
-    r"^\W*(?:fig(?:ure|\.)?|chart|table|tab\.|image|photo|picture|plate|diagram|exhibit|illustration|map|scheme)"
-    r"\s*(?:[A-Z]?\d+(?:[.\-]\d+)*[a-z]?|[IVXL]+)\b.*",
-    re.IGNORECASE,
-)
 _MOST_CHARACTERS = 400  # of the caption line, and of the words in the picture
 _NAMED_SHARE = 0.15  # of the picture's area; a colour with less goes unnamed
 _MOST_COLOURS = 3
@@ -52,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class LocalCaptioner:
-    """Fills the port `Captioner` from alt text, the caption line nearby, the words in the picture, size and colours."""
+    """Fills the port `Captioner` from alt text, the document's caption, the words in the picture, size and colours."""
 
     name = "local/captions"
 
@@ -78,18 +72,10 @@ class LocalCaptioner:
             _log.warning(
                 "prompt and system_prompt have no effect: local captions come from no model. Set endpoint_url."
             )
-        known = (request.alt_text, caption_line(request.context), _spoken(request.words))
+        known = (request.alt_text, _cut(request.caption), _spoken(request.words))
         parts = [_sentence(text) for text in known if text.strip()]
         record(self.name, Usage(requests=1, items=1))
         return Caption(text=" ".join([*parts, described(request.picture)]), source=SOURCE)
-
-
-def caption_line(context: str) -> str:
-    """Return the first line of ``context`` that reads like a caption ("Figure 3: ..."), or an empty string."""
-    for line in context.splitlines():
-        if _CAPTION_LINE.match(line):
-            return _cut(line)
-    return ""
 
 
 def described(picture: Picture) -> str:

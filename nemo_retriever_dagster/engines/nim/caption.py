@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,13 @@ class NimCaptioner(NimClient):
     default_model = "nvidia/llama-3.1-nemotron-nano-vl-8b-v1"
     dialects = ("think", "omni", "openai")
 
+    @property
+    def name(self) -> str:
+        """``nim/`` and the model's id; with prompts of the endpoint's own also a hash of them."""
+        prompts = f"{self.endpoint.prompt}\x1f{self.endpoint.system_prompt}"
+        own = f"@{hashlib.sha256(prompts.encode()).hexdigest()[:8]}" if len(prompts) > 1 else ""
+        return super().name + own
+
     def guess(self) -> str:
         """Tell the dialect from the model's id."""
         if "omni" in self.model:
@@ -47,7 +55,7 @@ class NimCaptioner(NimClient):
         self, request: CaptionRequest, *, prompt: str | None = None, system_prompt: str | None = None
     ) -> Caption:
         """Return the model's description; an empty answer is retried, and then an `EngineReplyError`."""
-        text = prompt or PROMPT
+        text = prompt or self.endpoint.prompt or PROMPT
         if request.context.strip():
             text = f"Text near this image:\n---\n{request.context.strip()}\n---\n\n{text}"
         image = await self.image(request.picture)
@@ -55,7 +63,7 @@ class NimCaptioner(NimClient):
             {"type": "text", "text": text},
             {"type": "image_url", "image_url": {"url": image}},
         ]
-        body = self._body(content, system_prompt)
+        body = self._body(content, system_prompt if system_prompt is not None else self.endpoint.system_prompt or None)
         if request.temperature is not None:
             body["temperature"] = request.temperature
         return Caption(text=await self.http.post_json(body, caption_text), source=self.model)
