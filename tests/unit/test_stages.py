@@ -58,9 +58,9 @@ def test_a_chunk_knows_the_pages_and_boxes_it_came_from() -> None:
     first, *_ = cut(elements, SplitTask(chunk_size=3, chunk_overlap=0))
     assert first.text.startswith("alpha")
     assert [place.page for place in first.places] == [1]
-    assert (first.element, first.begins) == (0, 0)
-    *_, last = cut(elements, SplitTask(chunk_size=3, chunk_overlap=0))
-    assert (last.element, last.begins) == (0, 2)
+    for chunk in cut(elements, SplitTask(chunk_size=3, chunk_overlap=0)):
+        assert chunk.element == 0
+        assert chunk.text.split()[0] in elements[chunk.begins].text
 
 
 @given(st.lists(st.text(alphabet="ab cdé\n", max_size=60), min_size=1, max_size=6), st.integers(1, 20))
@@ -104,8 +104,8 @@ def test_a_long_table_is_cut_to_fit_beside_split_text() -> None:
 
 
 def test_every_chunk_of_a_table_fits_with_its_caption() -> None:
-    caption = "Table 3: " + "wheel " * 20
-    table = Element(kind=Kind.TABLE, text="| bicycle |\n" * 60, page=1, caption=caption.strip())
+    caption = "Table 3:" + " wheel" * 20
+    table = Element(kind=Kind.TABLE, text="| bicycle |\n" * 60, page=1, caption=caption)
     chunks = cut([table], max_tokens=60, max_bytes=400)
     passages = [stages.passage(chunk, table, {}) for chunk in chunks]
     assert len(passages) > 1
