@@ -1,10 +1,11 @@
 """Measure recall of dense, sparse and hybrid search over real filings.
 
-    python benchmarks/recall.py [--qa ../shared/bench/qa] [--workdir DIR] [--limit N] [--chunk-size TOKENS]
+    python benchmarks/recall.py [--qa ../shared/bench/qa] [--workdir DIR] [--limit N] [--chunk-size TOKENS] [--bare]
 
 Ingests the PDFs with the local engines (or those of the environment) into Milvus Lite, asks every question and counts
 it as found at k if one of the first k hits is a chunk of the right document on one of its evidence pages. With
 ``RERANKER_NIM_ENDPOINT`` set, reranked dense search is measured too. A second run in one ``--workdir`` re-uses rows.
+``--bare`` embeds each chunk alone, without the name of its document and the headings above it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ COLLECTION = "recall"
 CUTS = (1, 5, 10)
 
 
-def ingest(pdfs: list[str], uri: str, chunk_size: int) -> float:
+def ingest(pdfs: list[str], uri: str, chunk_size: int | None, *, context: bool) -> float:
     started = time.perf_counter()
     (
         Ingestor()
         .files(pdfs)
         .extract()
-        .split(chunk_size=chunk_size, chunk_overlap=32)
-        .embed()
+        .split(chunk_size=chunk_size)
+        .embed(context=context)
         .vdb_upload(collection_name=COLLECTION, milvus_uri=uri, sparse=True)
         .ingest(show_progress=True)
     )
@@ -63,7 +64,8 @@ def main() -> None:
     parser.add_argument("--qa", type=Path, default=beside)
     parser.add_argument("--workdir", type=Path)
     parser.add_argument("--limit", type=int, default=0, help="only the first N documents, and their questions")
-    parser.add_argument("--chunk-size", type=int, default=254, help="tokens; the local model reads 254")
+    parser.add_argument("--chunk-size", type=int, help="tokens; by default what the embedder reads beside the context")
+    parser.add_argument("--bare", action="store_true", help="embed chunks without their context")
     options = parser.parse_args()
 
     pdfs = sorted(str(path) for path in (options.qa / "pdfs").glob("*.pdf"))[: options.limit or None]
@@ -76,7 +78,7 @@ def main() -> None:
         os.chdir(work)
         uri = str(work.absolute() / "milvus.db")
         report: dict[str, Any] = {"documents": len(pdfs), "questions": len(questions), "chunk_size": options.chunk_size}
-        report["ingest_seconds"] = round(ingest(pdfs, uri, options.chunk_size), 1)
+        report["ingest_seconds"] = round(ingest(pdfs, uri, options.chunk_size, context=not options.bare), 1)
         with Retriever(COLLECTION, milvus_uri=uri) as retriever:
             report["rows"] = retriever.count()
             for mode in ("dense", "sparse", "hybrid"):

@@ -237,9 +237,9 @@ class Chunk:
     position: int
     kind: Kind
     text: str
+    begins: int
     tokens: int = 0
     places: tuple[Place, ...] = ()
-    begins: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,7 @@ class Pipeline:
         )
         embedder = engines.embedder
         limits = [embedder.max_tokens if embedder else 0, names.get("embedder") if self.embed else None]
+        limits.append(self.embed.context if self.embed else None)
         split = _digest(extract, tidy, self.extract.text_depth, public(self.split), limits)
         caption = _digest(extract, tidy, public(self.caption), names.get("captioner")) if self.caption else ""
         store = _digest(extract, tidy, public(self.store)) if self.store else ""

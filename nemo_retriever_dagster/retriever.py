@@ -35,7 +35,8 @@ class Hit:
 
     ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages), ``box`` is in
     points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in
-    the document, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the document's bytes at that time.
+    the document, ``headings`` those it stands under, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the
+    document's bytes at that time.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Hit:
     kind: str = ""
     element: int = -1
     position: int = -1
+    headings: tuple[str, ...] = ()
     run_id: str = ""
     document: str = ""
     version: str = ""
@@ -73,6 +75,7 @@ class Hit:
             kind=str(meta.get("kind") or meta.get("subtype") or meta.get("type") or ""),
             element=int(meta.get("element", -1)),
             position=int(meta.get("position", -1)),
+            headings=_headings(meta),
             run_id=str(meta.get("run_id") or ""),
             document=str(meta.get("document") or row.fields.get("document") or ""),
             version=str(meta.get("version") or ""),
@@ -330,6 +333,11 @@ def _check(text: str | Texts, mode: str) -> None:
 def _numbers(value: type_json, count: int) -> list[float]:
     fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
     return [float(one) for one in value] if fits and min(value) >= 0 else []
+
+
+def _headings(meta: Mapping[str, type_json]) -> tuple[str, ...]:
+    custom = meta.get("custom_content")
+    return tuple(map(str, custom.get("headings") or ())) if isinstance(custom, dict) else ()
 
 
 def _box(value: type_json) -> Box | None:

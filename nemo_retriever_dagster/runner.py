@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.commit import Committer
     from nemo_retriever_dagster.extract.workers import ParserPool
     from nemo_retriever_dagster.images import ImageStore
-    from nemo_retriever_dagster.model import Document, Element, Record
+    from nemo_retriever_dagster.model import Chunk, Document, Element, Record
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.source import Buffers, Fetched, Source
     from nemo_retriever_dagster.stages import Captions
@@ -189,9 +189,10 @@ class Runner:
         return await self._call(self._split_elements, elements, place, work)
 
     def _split_elements(self, elements: Sequence[Element], place: str, work: Work) -> dict[str, Any]:
-        task, embedder = self.pipeline.split, self.equipment.engines.embedder
+        task, longest = self.pipeline.split, self._longest()
         if task is not None and not task.applies_to(work.document.format):
             task = None
+        with_context = self.pipeline.embed is not None and self.pipeline.embed.context
         kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
         chunks = stages.split(
             elements,
@@ -199,11 +200,17 @@ class Runner:
             task,
             self._tokenizer(task),
             fit=self._tokenizer(None),
-            max_tokens=embedder.max_tokens if embedder is not None and self.pipeline.embed is not None else 0,
+            max_tokens=longest,
             max_bytes=_STORE_TEXT_BYTES,
+            spare=stages.spare_tokens(longest) if with_context else 0,
         )
         self.equipment.shelf.put_chunks(place, chunks)
         return {**stages.counts(elements, chunks, kept), "pages": work.counts.get("pages", 0)}
+
+    def _longest(self) -> int:
+        """Return how many tokens the embedder reads, 0 where nothing is embedded or it is not known."""
+        embedder = self.equipment.engines.embedder
+        return embedder.max_tokens if embedder is not None and self.pipeline.embed is not None else 0
 
     def _tokenizer(self, task: SplitTask | None) -> Tokenizer:
         token = task.hf_access_token if task is not None else None
@@ -254,9 +261,19 @@ class Runner:
         assert self.pipeline.embed is not None
         chunks, elements = await self._chunks(work), await self._elements(work)
         captions, embedder = await self._captions(work), self.equipment.engines.embedder
-        vectors = await stages.embed(chunks, elements, captions, self.pipeline.embed, embedder)
+        contexts = await self._call(self._contexts, work.document, elements, chunks, captions)
+        vectors = await stages.embed(chunks, elements, captions, self.pipeline.embed, embedder, contexts=contexts)
         await self._call(self.equipment.shelf.put_vectors, place, vectors)
         return {"embedded": int(np.isfinite(vectors).all(axis=1).sum())}
+
+    def _contexts(
+        self, document: Document, elements: Sequence[Element], chunks: Sequence[Chunk], captions: Captions
+    ) -> Sequence[str]:
+        if self.pipeline.embed is None or not self.pipeline.embed.context:
+            return ()
+        passages = [stages.passage(chunk, elements[chunk.element], captions) for chunk in chunks]
+        fit = self._tokenizer(None)
+        return stages.contexts(document, elements, chunks, passages, fit=fit, max_tokens=self._longest())
 
     async def _upload(self, work: Work) -> Step:
         committer = self.equipment.committer
@@ -302,9 +319,11 @@ class Runner:
         """Return everything that the stages made of a document so far."""
         links = {int(i): (link[0], link[1]) for i, link in (await self._links(work)).items()}
         place = work.addresses.get(Stage.EMBED)
+        elements = await self._elements(work)
         return Made(
             document=work.document,
-            elements=await self._elements(work),
+            elements=elements,
+            headings=stages.outline(elements),
             chunks=await self._chunks(work),
             captions=await self._captions(work),
             vectors=await self._call(self.equipment.shelf.vectors, place) if place else None,
@@ -342,7 +361,10 @@ class Runner:
         return self._prints[document.format]
 
     def _place(self, stage: Stage, document: Document) -> str:
-        return place_of(stage, document.sha256, self.fingerprints(document)[stage])
+        fingerprint = self.fingerprints(document)[stage]
+        if stage is Stage.EMBED and self.pipeline.embed is not None and self.pipeline.embed.context:
+            fingerprint = f"{fingerprint}/{document.name}"  # which is part of what is embedded
+        return place_of(stage, document.sha256, fingerprint)
 
     async def _step(self, stage: Stage, work: Work, make: Callable[[Work, str], Any], *, counted: bool = True) -> Step:
         """Find the stage's result or make it; its note holds counts, unless ``counted`` says otherwise."""

@@ -35,13 +35,15 @@ _FIT = 1024
 class Made:
     """All that is known of one document when its results are written.
 
-    ``vectors`` has one row a chunk (NaN where nothing was embedded) or is None; ``links`` are image URIs and public
-    URLs by element position; ``extra`` are the user's own fields.
+    ``headings`` are those above each element, where they are known; ``vectors`` has one row a chunk (NaN where nothing
+    was embedded) or is None; ``links`` are image URIs and public URLs by element position; ``extra`` are the user's own
+    fields.
     """
 
     document: Document
     elements: Sequence[Element]
     chunks: Sequence[Chunk]
+    headings: Sequence[tuple[str, ...]] = ()
     captions: Captions = field(default_factory=dict)
     vectors: np.ndarray | None = None
     links: Mapping[int, tuple[str, str]] = field(default_factory=dict)
@@ -73,7 +75,7 @@ def to_json(made: Made, index: int, *, content: bool = True) -> dict[str, Any]:
         "total_pages": made.page_count or None,
         "original_source_id": None,
         "original_source_name": None,
-        "custom_content": _custom(chunk, element),
+        "custom_content": _custom(made, chunk, element),
     }
     return {"document_type": _DOCUMENT_TYPES.get(chunk.kind, "structured"), "metadata": metadata}
 
@@ -242,7 +244,7 @@ def _audio(chunk: Chunk, element: Element) -> dict[str, Any] | None:
     }
 
 
-def _custom(chunk: Chunk, element: Element) -> dict[str, Any]:
+def _custom(made: Made, chunk: Chunk, element: Element) -> dict[str, Any]:
     """Return what the original has no field for: how the text was read, where it stands, what to be wary of."""
     found: dict[str, Any] = {
         "origin": element.origin.value,
@@ -252,6 +254,8 @@ def _custom(chunk: Chunk, element: Element) -> dict[str, Any]:
         "tokens": chunk.tokens,
         "places": [{"page": p.page, "box": list(p.box) if p.box else None} for p in chunk.places],
     }
+    if made.headings and (above := made.headings[chunk.begins]):
+        found["headings"] = list(above)
     if element.warnings:
         found["warnings"] = list(element.warnings)
     if element.heading:

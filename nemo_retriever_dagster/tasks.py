@@ -166,12 +166,16 @@ class CaptionTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedTask:
-    """Options of ``embed()``."""
+    """Options of ``embed()``.
+
+    With ``context``, a chunk is embedded under the name of its document and the headings it stands under.
+    """
 
     endpoint_url: str | None = None
     model_name: str | None = None
     api_key: SecretStr | None = field(default=None, repr=False)
     dimensions: int | None = None
+    context: bool = True
     embed_text_elements: bool = True
     embed_structured_elements: bool = True
     embed_image_elements: bool = True
@@ -183,6 +187,7 @@ class EmbedTask:
 
     def __post_init__(self) -> None:
         """Check the modalities."""
+        _flag("context", self.context)
         for name in ("text", "structured", "image", "audio"):
             one_of(f"{name}_elements_modality", getattr(self, f"{name}_elements_modality"), Modality)
 

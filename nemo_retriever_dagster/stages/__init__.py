@@ -1,6 +1,7 @@
 """The stages as functions from values to values: what they do is here, when and how often is the runner's affair."""
 
 from nemo_retriever_dagster.stages.caption import Captions, caption
+from nemo_retriever_dagster.stages.context import contexts, outline, spare_tokens
 from nemo_retriever_dagster.stages.embed import embed, passage
 from nemo_retriever_dagster.stages.split import Unit, counts, split, units
 from nemo_retriever_dagster.stages.tidy import tidy
@@ -12,10 +13,13 @@ __all__ = [
     "caption",
     "check_collections",
     "collections",
+    "contexts",
     "counts",
     "embed",
+    "outline",
     "passage",
     "sidecar",
+    "spare_tokens",
     "split",
     "tidy",
     "units",

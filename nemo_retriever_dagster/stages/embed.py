@@ -69,15 +69,18 @@ async def embed(
     captions: Captions,
     task: EmbedTask,
     embedder: Embedder | None,
+    *,
+    contexts: Sequence[str] = (),
 ) -> np.ndarray:
     """Return float32 of shape (chunks, dimension); rows of chunks without anything to embed are NaN.
 
+    ``contexts`` is what each chunk's text is embedded under (`stages.contexts`); without any it stands alone.
     NaN marks "no vector" only inside the house: such a chunk becomes no record, and is counted.
     """
     if embedder is None:
         raise MissingDependencyError.of("embed()", "name an embedder: embed(endpoint_url=...) or the local engines")
     rows = embeddable(chunks, elements, captions, task)
-    inputs = [_input(chunks[i], elements, captions, task) for i in rows]
+    inputs = [_input(chunks[i], elements, captions, task, contexts[i] if contexts else "") for i in rows]
     vectors = np.full((len(chunks), embedder.dimension), np.nan, dtype=np.float32)
     if rows:
         found = await embedder.embed(inputs, purpose="passage")
@@ -88,9 +91,11 @@ async def embed(
     return vectors
 
 
-def _input(chunk: Chunk, elements: Sequence[Element], captions: Captions, task: EmbedTask) -> EmbedInput:
+def _input(chunk: Chunk, elements: Sequence[Element], captions: Captions, task: EmbedTask, context: str) -> EmbedInput:
     element = elements[chunk.element]
     text = passage(chunk, element, captions)
+    if context and text:
+        text = f"{context}\n{text}"
     modality = _modality(chunk.kind, task)
     if modality == "text" or element.picture is None:
         return EmbedInput(text=text)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Box, Chunk, Element, Kind, Place
 from nemo_retriever_dagster.splitting import Span, fit_bytes, sentence_windows, windows
 
+_CUT_WORDS = 4
+"""Tokens that a window may have more than were counted, when it is counted alone: it begins and ends inside words."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,14 +23,14 @@ if TYPE_CHECKING:
 class Unit:
     """A text to be split as one: the blocks of a document, of a page, or a single block.
 
-    ``pieces`` are (start, end, element position) of the blocks inside ``text``; ``lead`` is what will stand before each
-    of its chunks when they are embedded: the caption of a table or chart.
+    ``pieces`` are (start, end, element position) of the blocks inside ``text``; ``caption`` is what
+    stands before each of its chunks where they are read: that of a table or chart.
     """
 
     kind: Kind
     text: str
     pieces: tuple[tuple[int, int, int], ...]
-    lead: str = ""
+    caption: str = ""
 
 
 def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | None = None) -> list[Unit]:
@@ -50,8 +53,8 @@ def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | 
 
 
 def _single(position: int, element: Element) -> Unit:
-    lead = element.caption if element.kind in STRUCTURED else ""
-    return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),), lead=lead)
+    caption = element.caption if element.kind in STRUCTURED else ""
+    return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),), caption=caption)
 
 
 def _joined(texts: Sequence[tuple[int, Element]]) -> list[Unit]:
@@ -79,11 +82,13 @@ def split(
     fit: Tokenizer,
     max_tokens: int,
     max_bytes: int,
+    spare: int = 0,
 ) -> tuple[Chunk, ...]:
     """Cut text and speech by ``task`` (None: not at all), then whatever is longer than the embedder or the store takes.
 
-    ``max_tokens`` counts tokens of ``fit``, the embedder's tokenizer; 0 means the embedder has no known limit. Blank
-    text makes no chunk; a picture makes one with empty text, which its caption fills later.
+    ``max_tokens`` counts tokens of ``fit``, the embedder's tokenizer; 0 means the embedder has no known limit, and
+    ``spare`` of them are left to the context where ``task`` does not say how long a chunk is. Blank text makes no
+    chunk; a picture makes one with empty text, which its caption fills later.
     """
     chunks: list[Chunk] = []
     for unit in grouped:
@@ -91,27 +96,29 @@ def split(
             chunks += _blank(elements, unit)
             continue
         tokens, room = _room(unit, fit, max_tokens, max_bytes)
-        spans, limit = _windows(unit, task, tokenizer, tokens)
+        spans, limit = _windows(unit, task, tokenizer, tokens, spare)
         small = [piece for span in spans for piece in _fitting(unit.text, span, fit, limit, room)]
         chunks += [_chunk(elements, unit, n, span) for n, span in enumerate(small)]
     return tuple(chunks)
 
 
 def _room(unit: Unit, fit: Tokenizer, max_tokens: int, max_bytes: int) -> tuple[int, int]:
-    """Return the tokens (0: unlimited) and bytes that a chunk may have beside its lead, at least half of all."""
-    if not unit.lead:
+    """Return the tokens (0: unlimited) and bytes that a chunk may have beside its caption, at least half of all."""
+    if not unit.caption:
         return max_tokens, max_bytes
-    tokens = max(max_tokens - fit.count(unit.lead), max_tokens // 2)
-    return tokens, max(max_bytes - len(unit.lead.encode()) - 1, max_bytes // 2)
+    tokens = max(max_tokens - fit.count(unit.caption), max_tokens // 2)
+    return tokens, max(max_bytes - len(unit.caption.encode()) - 1, max_bytes // 2)
 
 
-def _windows(unit: Unit, task: SplitTask | None, tokenizer: Tokenizer, max_tokens: int) -> tuple[Sequence[Span], int]:
+def _windows(
+    unit: Unit, task: SplitTask | None, tokenizer: Tokenizer, max_tokens: int, spare: int
+) -> tuple[Sequence[Span], int]:
     """Return the windows of a unit, and the limit they have still to be held to (0: none)."""
     if task is None or unit.kind not in {Kind.TEXT, Kind.AUDIO}:
-        return [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))], max_tokens
-    size, overlap = task.window(max_tokens)
+        return [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))], max_tokens - spare
+    size, overlap = task.window(max_tokens - spare)
     make = sentence_windows if task.sentences else windows
-    return make(unit.text, tokenizer, size, overlap), max_tokens if size > max_tokens else 0
+    return make(unit.text, tokenizer, size, overlap), max_tokens if size > max_tokens - _CUT_WORDS else 0
 
 
 def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:

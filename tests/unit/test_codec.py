@@ -77,7 +77,7 @@ chunk = st.builds(
     places=st.lists(
         st.builds(Place, page=st.integers(0, 99), box=st.none() | box, page_size=st.none() | size), max_size=3
     ).map(tuple),
-    begins=st.integers(-1, 10**6),
+    begins=st.integers(0, 10**6),
 )
 
 
