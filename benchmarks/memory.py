@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from resident import resident, resident_below
 
 from nemo_retriever_dagster import Ingestor, Settings
 from nemo_retriever_dagster.engines.ports import Engines
@@ -28,25 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemo_retriever_dagster.engines.ports import EmbedInput
-
-_MIB = 2**20
-
-
-def resident(process: int | str = "self") -> float:
-    """Return the resident memory of a process in MiB."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
-
-
-def parsers() -> float:
-    """Return the resident memory of all processes below this one in MiB."""
-    total, waiting = 0.0, [os.getpid()]
-    while waiting:
-        for task in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            children = [int(number) for number in task.read_text().split()]
-            total += sum(resident(child) for child in children)
-            waiting += children
-    return total
 
 
 class Probe(HashEmbedder):
@@ -62,7 +43,7 @@ class Probe(HashEmbedder):
         """Embed, and look at the memory."""
         self.seen += 1
         if self.seen % self.every == 0:
-            self.curve.append((self.seen, round(resident(), 1), round(parsers(), 1)))
+            self.curve.append((self.seen, round(resident(), 1), round(resident_below(), 1)))
         return await super().embed(inputs, **options)
 
 
