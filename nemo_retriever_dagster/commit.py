@@ -99,20 +99,31 @@ class Committer:
         document: Document,
         rows: Mapping[str, Sequence[Record]],
         draft: Receipt,
+        *,
+        keep_pictures: Callable[[], object] = lambda: None,
     ) -> Receipt:
-        """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt."""
+        """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt.
+
+        ``keep_pictures`` stores what of ``draft.images`` is not there. It is called once the intent names them: from
+        then on a removal leaves them, or puts them back.
+        """
         with self._claimed(document.key) as lease:
+            self._intend(document, rows, draft)
+            keep_pictures()
             self._write(document, rows, draft.generation, lease)
             receipt = _signed(draft, rows, self.run_id)
             self.ledger.commit(self.corpus, receipt, version=document.version)
         return receipt
 
+    def _intend(self, document: Document, rows: Mapping[str, Sequence[Record]], draft: Receipt) -> None:
+        names = sorted({*rows, *self._collections(document.key)})
+        details = {"collections": names, "images": list(draft.images)}
+        self.ledger.intent(self.corpus, document.key, draft.generation, details)
+
     def _write(
         self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str, lease: _DocumentLease
     ) -> None:
-        former = self._collections(document.key)
-        self.ledger.intent(self.corpus, document.key, generation, {"collections": sorted({*rows, *former})})
-        for name in former - set(rows):
+        for name in self._collections(document.key) - set(rows):
             if self.store.exists(name):
                 self.store.delete(name, document.key)
         for name, records in rows.items():

@@ -69,10 +69,18 @@ class ImageStore:
         uri = (folder / name).as_uri() if folder else f"{self._storage.uri}/{name}"
         return StoredImage(sha256=sha256, uri=uri, url=f"{self._public}/{name}" if self._public else uri, path=path)
 
-    def delete(self, sha256: str) -> None:
-        """Delete the picture of this hash; one that is not there is no error."""
-        for suffix in _SUFFIXES:
-            self._storage.delete(_name(sha256, suffix))
+    def take(self, sha256: str) -> dict[str, bytes]:
+        """Delete the picture of this hash and return its bytes by type; empty where there is none."""
+        names = {suffix: _name(sha256, suffix) for suffix in _SUFFIXES}
+        found = {suffix: self._storage.get(name) for suffix, name in names.items()}
+        for name in names.values():
+            self._storage.delete(name)
+        return {suffix: data for suffix, data in found.items() if data is not None}
+
+    def put_back(self, sha256: str, taken: Mapping[str, bytes]) -> None:
+        """Store again what `take` returned."""
+        for suffix, data in taken.items():
+            self._storage.put(_name(sha256, suffix), data)
 
 
 def _name(sha256: str, suffix: str) -> str:

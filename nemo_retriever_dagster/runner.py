@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from nemo_retriever_dagster.engines.usage import metered
 from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
 from nemo_retriever_dagster.extract.sniff import detect_format
 from nemo_retriever_dagster.limits import Limits
-from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Failure, Receipt
+from nemo_retriever_dagster.model import Failure, Receipt
 from nemo_retriever_dagster.shape import Made, to_records
 from nemo_retriever_dagster.shelf import Shelf, place_of
 from nemo_retriever_dagster.tokens import load_tokenizer
@@ -239,20 +240,11 @@ class Runner:
         return place, reused, replace(work, counts={**work.counts, "stored_images": len(note)})
 
     async def _store_new(self, work: Work, _: str) -> dict[str, Any]:
-        return await self._call(self._store_elements, await self._elements(work))
-
-    def _store_elements(self, elements: Sequence[Element]) -> dict[str, list[str]]:
-        task, images = self.pipeline.store, self.equipment.images
-        assert task is not None
-        assert images is not None
-        kinds = {*(STRUCTURED if task.structured else ()), *(PICTURES if task.images else ())}
-        links = {}
-        for i in sorted(stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)):
-            picture = elements[i].picture
-            if elements[i].kind in kinds and picture is not None:
-                stored = images.put(picture)
-                links[str(i)] = [stored.uri, stored.url, picture.sha256]
-        return links
+        assert self.pipeline.store is not None
+        assert self.equipment.images is not None
+        elements = await self._elements(work)
+        kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
+        return await self._call(stages.store_pictures, elements, kept, self.pipeline.store, self.equipment.images)
 
     async def _embed(self, work: Work) -> Step:
         return await self._step(Stage.EMBED, work, self._embed_new)
@@ -285,9 +277,16 @@ class Runner:
         if receipt is None:
             rows = await self._call(self._rows, await self.made(work), generation)
             draft = await self._draft(work, generation)
-            receipt = await self._call(committer.commit, work.document, rows, draft)
+            commit = partial(committer.commit, keep_pictures=await self._picture_keeper(work))
+            receipt = await self._call(commit, work.document, rows, draft)
         counts = {**work.counts, "rows": receipt.rows}
         return f"receipt/{generation}", reused, replace(work, counts=counts, generation=generation)
+
+    async def _picture_keeper(self, work: Work) -> Callable[[], None]:
+        images, positions = self.equipment.images, [int(i) for i in await self._links(work)]
+        if images is None or not positions:
+            return lambda: None
+        return partial(stages.keep_pictures, await self._elements(work), positions, images)
 
     def _rows(self, made: Made, generation: str) -> dict[str, list[Record]]:
         rows = {}

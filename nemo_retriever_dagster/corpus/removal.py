@@ -6,7 +6,6 @@ is gone the document still counts as vanished, and a partition without one count
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -66,26 +65,38 @@ def _committer(corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: L
 
 
 class Pictures:
-    """The stored pictures of all corpora by how many documents refer to them: counted once for a whole removal."""
+    """The stored pictures of a corpus, which its documents, and those of other corpora, may share."""
 
     def __init__(self, corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: Ledger) -> None:
-        """Count."""
+        """Look at nothing yet."""
         settings = settings_of(context)
         task = corpus.pipeline.store
         self._store: ImageStore | None = image_store(task, settings) if task is not None else None
         self._artifacts = Artifacts(settings.artifacts, settings.artifacts_options)
-        receipts = (receipt for name in ledger.corpora() for receipt in ledger.receipts(name)) if task else ()
-        self._references = Counter(digest for receipt in receipts for digest in receipt.images)
+        self._corpus, self._ledger = corpus.name, ledger
 
     def release(self, receipt: Receipt) -> None:
-        """Delete the pictures that only this document referred to."""
-        if self._store is None:
+        """Delete the pictures that only this document refers to.
+
+        Looked at again afterwards: a document whose commit began meanwhile may count on one of them, which is then put
+        back; one whose commit begins later finds it gone and stores it.
+        """
+        if self._store is None or not receipt.images:
             return
         self._forget_stored(receipt)
-        for digest in receipt.images:
-            self._references[digest] -= 1
-            if self._references[digest] <= 0:
-                self._store.delete(digest)
+        taken = {digest: self._store.take(digest) for digest in {*receipt.images} - self._wanted(but=receipt.document)}
+        for digest in taken.keys() & self._wanted(but=receipt.document):
+            self._store.put_back(digest, taken[digest])
+
+    def _wanted(self, *, but: str) -> set[str]:
+        """Return the pictures of all documents but one, those that are being committed included."""
+        found: set[str] = set()
+        for name in self._ledger.corpora():
+            own = but if name == self._corpus else None
+            found.update(*(one.images for one in self._ledger.receipts(name) if one.document != own))
+            intents = (one for one in self._ledger.open_intents(name) if one.document != own)
+            found.update(*(one.details.get("images", ()) for one in intents))
+        return found
 
     def _forget_stored(self, receipt: Receipt) -> None:
         """Forget that the pictures were stored, or the same document, back again, would link to nothing."""

@@ -3,6 +3,7 @@
 from nemo_retriever_dagster.stages.caption import Captions, caption
 from nemo_retriever_dagster.stages.context import contexts, outline, spare_tokens
 from nemo_retriever_dagster.stages.embed import embed, passage
+from nemo_retriever_dagster.stages.pictures import keep_pictures, store_pictures
 from nemo_retriever_dagster.stages.split import Unit, counts, split, units
 from nemo_retriever_dagster.stages.tidy import tidy
 from nemo_retriever_dagster.stages.upload import check_collections, collections, sidecar
@@ -16,11 +17,13 @@ __all__ = [
     "contexts",
     "counts",
     "embed",
+    "keep_pictures",
     "outline",
     "passage",
     "sidecar",
     "spare_tokens",
     "split",
+    "store_pictures",
     "tidy",
     "units",
 ]

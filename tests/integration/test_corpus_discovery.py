@@ -13,6 +13,8 @@ from nemo_retriever_dagster import EnginesResource, NimResource
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START
 from nemo_retriever_dagster.corpus.resources import ENGINES, STATE
+from nemo_retriever_dagster.errors import StoreUnavailableError
+from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
@@ -135,36 +137,82 @@ def test_suspiciously_many_vanished_documents_are_reported_and_kept(tmp_path: Pa
 
 
 def test_shared_pictures_go_with_the_last_document_that_refers_to_them(tmp_path: Path) -> None:
-    pytest.importorskip("PIL")
-    from nemo_retriever_dagster import Ingestor
-
-    place = Place(tmp_path)
-    images = tmp_path / "images"
-    pipeline = (
-        Ingestor()
-        .extract(extract_images=True)
-        .split()
-        .embed()
-        .store(images=True, structured=False, storage_uri=str(images))
-        .vdb_upload(collection_name="notes")
-    )
-    place.corpus = _corpus(place, pipeline)
-    picture = (tmp_path / "p.png", _picture())
-    for name in "ab":
-        (place.source / f"{name}.html").write_text(f'<p>The {name} page.</p><img alt="a dial" src="{picture[1]}">')
+    place, images = _with_a_shared_picture(tmp_path)
     place.write(c="C")
     place.run()
-    stored = list(images.rglob("*.png"))
-    assert len(stored) == 1
+    assert len(list(images.rglob("*.png"))) == 1
     for name, left in (("a", 1), ("b", 0)):
         text = (place.source / f"{name}.html").read_text()
-        (place.source / f"{name}.html").unlink()
-        (request,) = tick(place).run_requests
-        remove(place, request)
+        _remove_vanished(place, name)
         assert len(list(images.rglob("*.png"))) == left
     (place.source / "b.html").write_text(text)  # the same bytes again: its picture must be there again
     assert place.run("b")["b"].succeeded
     assert len(list(images.rglob("*.png"))) == 1
+
+
+def test_a_document_that_had_failed_stores_the_picture_again_that_went_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, images = _with_a_shared_picture(tmp_path)
+    commit = Committer.commit
+
+    def refuse(self: Committer, document: Any, *given: Any, **more: Any) -> Any:
+        if document.name == "b.html":
+            raise StoreUnavailableError("No Milvus answers.")
+        return commit(self, document, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Committer, "commit", refuse)
+        assert not place.run()["b"].succeeded
+    _remove_vanished(place, "a")
+    assert list(images.rglob("*.png")) == []
+    assert place.run("b")["b"].succeeded
+    assert len(list(images.rglob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_picture_of_a_document_that_is_being_committed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    place, images = _with_a_shared_picture(tmp_path)
+    assert place.run("a")["a"].succeeded
+    (stored,) = images.rglob("*.png")
+    take = ImageStore.take
+
+    def begin_commit() -> None:
+        with place.ledger() as ledger:
+            ledger.remember("notes", place.corpus.plant.documents().list())
+            ledger.intent("notes", *place.keys("b"), "g", {"images": [stored.stem]})
+
+    def take_slowly(self: ImageStore, sha256: str) -> dict[str, bytes]:
+        taken = take(self, sha256)
+        begin_commit()
+        return taken
+
+    if when == "before":
+        begin_commit()
+    else:
+        monkeypatch.setattr(ImageStore, "take", take_slowly)
+    _remove_vanished(place, "a")
+    assert list(images.rglob("*.png")) == [stored]
+
+
+def _with_a_shared_picture(tmp_path: Path) -> tuple[Place, Path]:
+    """Return a corpus of two pages, a and b, with one picture in both, and the folder that pictures are stored in."""
+    from nemo_retriever_dagster import Ingestor
+
+    place, images, picture = Place(tmp_path), tmp_path / "images", _picture()
+    chain = Ingestor().extract(extract_images=True).split().embed().store(images=True, storage_uri=str(images))
+    place.corpus = _corpus(place, chain.vdb_upload(collection_name="notes"))
+    for name in "ab":
+        (place.source / f"{name}.html").write_text(f'<p>The {name} page.</p><img alt="a dial" src="{picture}">')
+    return place, images
+
+
+def _remove_vanished(place: Place, name: str) -> None:
+    (place.source / f"{name}.html").unlink()
+    (request,) = (request for request in tick(place).run_requests if request.job_name == "notes_remove")
+    remove(place, request)
 
 
 def _corpus(place: Place, pipeline: Any) -> DocumentCorpus:

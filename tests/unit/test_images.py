@@ -48,8 +48,8 @@ def test_putting_again_writes_nothing_and_mends_a_cut_file(tmp_path: Path):
 def test_delete(tmp_path: Path):
     store = ImageStore(tmp_path)
     paths = [Path(store.put(picture).path) for picture in (PNG, JPEG)]
-    store.delete(PNG.sha256)
-    store.delete(PNG.sha256)
+    assert store.take(PNG.sha256) == {"png": PNG.data}
+    assert store.take(PNG.sha256) == {}
     assert [path.exists() for path in paths] == [False, True]
 
 
