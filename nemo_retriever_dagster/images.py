@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Picture
 
 _SUFFIXES = ("png", "jpeg")
+_ASIDE = ".removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +70,28 @@ class ImageStore:
         uri = (folder / name).as_uri() if folder else f"{self._storage.uri}/{name}"
         return StoredImage(sha256=sha256, uri=uri, url=f"{self._public}/{name}" if self._public else uri, path=path)
 
-    def take(self, sha256: str) -> dict[str, bytes]:
-        """Delete the picture of this hash and return its bytes by type; empty where there is none."""
-        names = {suffix: _name(sha256, suffix) for suffix in _SUFFIXES}
-        found = {suffix: self._storage.get(name) for suffix, name in names.items()}
-        for name in names.values():
-            self._storage.delete(name)
-        return {suffix: data for suffix, data in found.items() if data is not None}
+    def set_aside(self, sha256: str) -> None:
+        """Take the picture of this hash from its place, to be brought back by `restore` or deleted by `discard`."""
+        for suffix in _SUFFIXES:
+            name = _name(sha256, suffix)
+            data = self._storage.get(name)
+            if data is not None:
+                self._storage.put(name + _ASIDE, data)
+                self._storage.delete(name)
 
-    def put_back(self, sha256: str, taken: Mapping[str, bytes]) -> None:
-        """Store again what `take` returned."""
-        for suffix, data in taken.items():
-            self._storage.put(_name(sha256, suffix), data)
+    def restore(self, sha256: str) -> None:
+        """Bring back what was set aside, also by a process that died since; nothing happens where nothing was."""
+        for suffix in _SUFFIXES:
+            name = _name(sha256, suffix)
+            data = self._storage.get(name + _ASIDE)
+            if data is not None:
+                self._storage.put(name, data)
+                self._storage.delete(name + _ASIDE)
+
+    def discard(self, sha256: str) -> None:
+        """Delete what was set aside."""
+        for suffix in _SUFFIXES:
+            self._storage.delete(_name(sha256, suffix) + _ASIDE)
 
 
 def _name(sha256: str, suffix: str) -> str:

@@ -78,15 +78,17 @@ class Pictures:
     def release(self, receipt: Receipt) -> None:
         """Delete the pictures that only this document refers to.
 
-        Looked at again afterwards: a document whose commit began meanwhile may count on one of them, which is then put
-        back; one whose commit begins later finds it gone and stores it.
+        Set aside first, and looked at again: a document whose commit began meanwhile may count on one of them, which is
+        then restored; one whose commit begins later finds it gone and stores it.
         """
         if self._store is None or not receipt.images:
             return
         self._forget_stored(receipt)
-        taken = {digest: self._store.take(digest) for digest in {*receipt.images} - self._wanted(but=receipt.document)}
-        for digest in taken.keys() & self._wanted(but=receipt.document):
-            self._store.put_back(digest, taken[digest])
+        for digest in {*receipt.images} - self._wanted(but=receipt.document):
+            self._store.set_aside(digest)
+        wanted = self._wanted(but=receipt.document)
+        for digest in receipt.images:
+            (self._store.restore if digest in wanted else self._store.discard)(digest)
 
     def _wanted(self, *, but: str) -> set[str]:
         """Return the pictures of all documents but one, those that are being committed included."""

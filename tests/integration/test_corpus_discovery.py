@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -170,30 +171,35 @@ def test_a_document_that_had_failed_stores_the_picture_again_that_went_with_anot
     assert len(list(images.rglob("*.png"))) == 1
 
 
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize("when", ["before", "meanwhile", "meanwhile, and the removal dies"])
 def test_a_picture_of_a_document_that_is_being_committed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     place, images = _with_a_shared_picture(tmp_path)
     assert place.run("a")["a"].succeeded
     (stored,) = images.rglob("*.png")
-    take = ImageStore.take
+    set_aside = ImageStore.set_aside
 
     def begin_commit() -> None:
         with place.ledger() as ledger:
             ledger.remember("notes", place.corpus.plant.documents().list())
             ledger.intent("notes", *place.keys("b"), "g", {"images": [stored.stem]})
 
-    def take_slowly(self: ImageStore, sha256: str) -> dict[str, bytes]:
-        taken = take(self, sha256)
+    def set_aside_slowly(self: ImageStore, sha256: str) -> None:
+        set_aside(self, sha256)
         begin_commit()
-        return taken
+        if when == "meanwhile, and the removal dies":
+            raise KeyboardInterrupt
 
     if when == "before":
         begin_commit()
     else:
-        monkeypatch.setattr(ImageStore, "take", take_slowly)
-    _remove_vanished(place, "a")
+        monkeypatch.setattr(ImageStore, "set_aside", set_aside_slowly)
+    with suppress(KeyboardInterrupt):
+        _remove_vanished(place, "a")
+    if when == "meanwhile, and the removal dies":
+        monkeypatch.undo()
+        _remove_vanished(place, "a")
     assert list(images.rglob("*.png")) == [stored]
 
 
@@ -210,7 +216,7 @@ def _with_a_shared_picture(tmp_path: Path) -> tuple[Place, Path]:
 
 
 def _remove_vanished(place: Place, name: str) -> None:
-    (place.source / f"{name}.html").unlink()
+    (place.source / f"{name}.html").unlink(missing_ok=True)
     (request,) = (request for request in tick(place).run_requests if request.job_name == "notes_remove")
     remove(place, request)
 

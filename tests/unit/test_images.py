@@ -45,12 +45,19 @@ def test_putting_again_writes_nothing_and_mends_a_cut_file(tmp_path: Path):
     assert path.read_bytes() == PNG.data
 
 
-def test_delete(tmp_path: Path):
+def test_a_picture_is_set_aside_and_then_deleted_or_brought_back(tmp_path: Path):
     store = ImageStore(tmp_path)
     paths = [Path(store.put(picture).path) for picture in (PNG, JPEG)]
-    assert store.take(PNG.sha256) == {"png": PNG.data}
-    assert store.take(PNG.sha256) == {}
+    store.set_aside(PNG.sha256)
     assert [path.exists() for path in paths] == [False, True]
+    for _ in range(2):
+        ImageStore(tmp_path).restore(PNG.sha256)
+        assert paths[0].read_bytes() == PNG.data
+    for _ in range(2):
+        store.set_aside(PNG.sha256)
+        store.discard(PNG.sha256)
+        store.restore(PNG.sha256)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [paths[1]]
 
 
 def test_remote_store():
