@@ -18,8 +18,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from pydantic import SecretStr
-
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
@@ -28,6 +26,7 @@ from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
+from nemo_retriever_dagster.reference_options import secret, translated
 from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.results import file_name, save
 from nemo_retriever_dagster.runner import Runner
@@ -69,8 +68,6 @@ _NOT_NEEDED = (
     "msg_counter_id",
     "worker_pool_size",
 )
-_TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
-_NOT_NEEDED_TO_UPLOAD = ("bm25_save_path", "compute_bm25_stats", "no_wait_index", "alias")
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
 _OWN_TO_INGEST = ("show_progress", "return_failures", "save_to_disk", "return_traces", "concurrency_limit")
 _NOT_NEEDED_TO_INGEST = (
@@ -161,10 +158,7 @@ class Ingestor:
 
     def extract(self, **options: Any) -> Self:
         """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
-        if "paddle_output_format" in options:
-            warnings.warn("paddle_output_format is table_output_format now.", DeprecationWarning, stacklevel=2)
-            options["table_output_format"] = options.pop("paddle_output_format")
-        options = {**self._options.get("extract", {}), **_reference_extract(options)}
+        options = {**self._options.get("extract", {}), **translated("extract", options)}
         if "extract_method" in options:
             options["extract_method"] = checked_method(options["extract_method"], options.get("document_type"))
         return self._add("extract", ExtractTask, options)
@@ -190,22 +184,22 @@ class Ingestor:
             "chunk_size": chunk_size,
             "chunk_overlap": chunk_overlap,
             "source_types": tuple(str(name).lower() for name in types) if types is not None else None,
-            "hf_access_token": _secret(token),
+            "hf_access_token": secret(token),
             **options,
         }
         return self._add("split", SplitTask, given)
 
     def caption(self, **options: Any) -> Self:
         """Describe pictures and infographics; see `CaptionTask` for the options."""
-        return self._add("caption", CaptionTask, _with_secrets(options, "api_key"))
+        return self._add("caption", CaptionTask, translated("caption", options))
 
     def embed(self, **options: Any) -> Self:
         """Give every chunk a vector; see `EmbedTask` for the options."""
-        return self._add("embed", EmbedTask, _with_secrets(options, "api_key"))
+        return self._add("embed", EmbedTask, translated("embed", options))
 
     def store(self, **options: Any) -> Self:
         """Store pictures (``images``) and renders of tables and charts (``structured``); see `StoreTask`."""
-        self._add("store", StoreTask, options)
+        self._add("store", StoreTask, translated("store", options))
         task: StoreTask = self._tasks["store"]
         if not (task.structured or task.images):
             message = "store() stores nothing: both structured and images are False, the reference's defaults."
@@ -214,7 +208,7 @@ class Ingestor:
 
     def dedup(self, **options: Any) -> Self:
         """Leave out repeated pictures and pictures that are tables or charts; see `DedupTask`."""
-        return self._add("dedup", DedupTask, options)
+        return self._add("dedup", DedupTask, translated("dedup", options))
 
     def filter(self, **options: Any) -> Self:
         """Leave out pictures too small or too narrow to tell anything; see `FilterTask`."""
@@ -231,16 +225,9 @@ class Ingestor:
             self._store = vdb_op
         elif vdb_op != "milvus":
             raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
-        tuning = {name: options.pop(name) for name in _TUNING if name in options}
-        if tuning:
-            options["index_params"] = {**options.get("index_params", {}), **tuning}
-        for name in _NOT_NEEDED_TO_UPLOAD:
-            options.pop(name, None)
-        if "meta_fields" in options:
-            options["meta_fields"] = tuple(options["meta_fields"])
         options["purge_results_after_upload"] = purge_results_after_upload
         check_collections(options.get("collection_name"))
-        return self._add("upload", UploadTask, _with_secrets(options, "password", "access_key", "secret_key"))
+        return self._add("upload", UploadTask, translated("vdb_upload", options))
 
     def save_to_disk(
         self,
@@ -445,22 +432,3 @@ def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None
     for name in options:
         if name not in known:
             raise UnknownOptionError.of(where, name, known)
-
-
-def _secret(value: Any) -> SecretStr | None:
-    return value if value is None or isinstance(value, SecretStr) else SecretStr(value)
-
-
-def _with_secrets(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: _secret(value) if name in names else value for name, value in options.items()}
-
-
-def _reference_extract(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the reference's options that say nothing here: they chose engines of its server."""
-    given = dict(options)
-    audio = given.pop("extract_audio_params", None) or {}
-    if "segment_audio" in audio:
-        given["segment_audio"] = audio["segment_audio"]
-    for name in ("auto_dedup", "extract_images_params", "extract_tables_method", "page_image_max_dimension"):
-        given.pop(name, None)
-    return given

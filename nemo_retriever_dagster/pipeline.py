@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
 from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.extract.registry import EXTRACTORS, PLAIN, extractor_for
-from nemo_retriever_dagster.tasks import ExtractTask
+from nemo_retriever_dagster.tasks import DedupTask, ExtractTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.ports import Engines
     from nemo_retriever_dagster.tasks import (
         CaptionTask,
-        DedupTask,
         EmbedTask,
         FilterTask,
         SplitTask,
@@ -56,10 +55,15 @@ class Pipeline:
     upload: UploadTask | None = None
 
     def __post_init__(self) -> None:
-        """Check that what a stage needs is there, and that some format knows the method."""
+        """Decide what tasks leave open; check that stages have what they need and that a format knows the method."""
         method = checked_method(self.extract.extract_method, self.extract.document_type)
         if method != self.extract.extract_method:
             object.__setattr__(self, "extract", replace(self.extract, extract_method=method))
+        if self.embed is not None:
+            resolved = self.embed.resolved(page_images=self.extract.extract_page_as_image)
+            object.__setattr__(self, "embed", resolved)
+        if self.dedup is None and self.extract.dedups():
+            object.__setattr__(self, "dedup", DedupTask(repeats=False))
         if self.upload is not None and self.embed is None:
             raise InvalidOptionError("vdb_upload() has nothing to upload without embed().", hint="Add .embed().")
 
@@ -83,12 +87,13 @@ class Pipeline:
             _STAGES_VERSION,
             format_name,
             extractor_for(format_name).version,
-            public(self.extract, leave_out=("text_depth",)),
+            public(self.extract, leave_out=("text_depth", "auto_dedup")),
             [names.get(port) for port in _RECOGNISERS] if format_name not in PLAIN else [],
         )
         embedder = engines.embedder
         limits = [embedder.max_tokens if embedder else 0, names.get("embedder") if self.embed else None]
-        limits.append(self.embed.context if self.embed else None)
+        if self.embed is not None:
+            limits += [self.embed.context, self.embed.image_elements_aggregate_page_content]
         split = _digest(extract, tidy, self.extract.text_depth, public(self.split), limits)
         caption = _digest(extract, tidy, public(self.caption), names.get("captioner")) if self.caption else ""
         store = _digest(extract, tidy, public(self.store)) if self.store else ""

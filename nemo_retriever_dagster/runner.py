@@ -197,7 +197,7 @@ class Runner:
         kept = stages.tidy(elements, self.pipeline.dedup, self.pipeline.filter)
         chunks = stages.split(
             elements,
-            stages.units(elements, self.pipeline.extract.text_depth, kept),
+            stages.units(elements, self.pipeline.extract.text_depth, kept, page_texts=self._reads_pages()),
             task,
             self._tokenizer(task),
             fit=self._tokenizer(None),
@@ -207,6 +207,10 @@ class Runner:
         )
         self.equipment.shelf.put_chunks(place, chunks)
         return {**stages.counts(elements, chunks, kept), "pages": work.counts.get("pages", 0)}
+
+    def _reads_pages(self) -> bool:
+        embed = self.pipeline.embed
+        return embed is not None and bool(embed.image_elements_aggregate_page_content)
 
     def _longest(self) -> int:
         """Return how many tokens the embedder reads, 0 where nothing is embedded or it is not known."""

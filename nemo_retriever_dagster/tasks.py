@@ -6,7 +6,7 @@ come from elsewhere, so that a task can be fingerprinted and shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
@@ -49,7 +49,10 @@ def _flag(option: str, value: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractTask:
-    """Options of ``extract()``. ``document_type`` overrides what the file's content and name say."""
+    """Options of ``extract()``. ``document_type`` overrides what the file's content and name say.
+
+    ``auto_dedup`` leaves out pictures that are tables or charts, unless ``dedup()`` says what is to be left out.
+    """
 
     extract_text: bool = True
     extract_tables: bool = True
@@ -62,6 +65,7 @@ class ExtractTask:
     document_type: str | None = None
     extract_method: str | None = None
     extract_images_method: Literal["group", "simple"] = "group"
+    auto_dedup: bool = True
     segment_audio: bool = False
     password: str | None = field(default=None, repr=False)
 
@@ -69,9 +73,15 @@ class ExtractTask:
         """Check types and choices."""
         for name in ("text", "tables", "charts", "infographics", "images", "page_as_image"):
             _flag(f"extract_{name}", getattr(self, f"extract_{name}"))
+        _flag("auto_dedup", self.auto_dedup)
         one_of("text_depth", self.text_depth, TextDepth)
         one_of("table_output_format", self.table_output_format, TableFormat)
         one_of("extract_images_method", self.extract_images_method, ("group", "simple"))
+
+    def dedups(self) -> bool:
+        """Whether pictures that are tables or charts are to be left out without being asked."""
+        structured = self.extract_tables or self.extract_charts or self.extract_infographics
+        return self.auto_dedup and self.extract_images and structured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,7 @@ class DedupTask:
 
     content_type: ContentType = "image"
     filter: bool = True
+    repeats: bool = True
     enable_bbox_dedup: bool = True
     iou_threshold: float = 0.45
     bbox_dedup_prefer_structured: bool = True
@@ -169,6 +180,8 @@ class EmbedTask:
     """Options of ``embed()``.
 
     With ``context``, a chunk is embedded under the name of its document and the headings it stands under.
+    ``image_elements_aggregate_page_content`` gives page images the text of their page, and leaves out text, tables and
+    charts unless they are asked for; None means so where pictures are embedded with text and page images are made.
     """
 
     endpoint_url: str | None = None
@@ -176,20 +189,34 @@ class EmbedTask:
     api_key: SecretStr | None = field(default=None, repr=False)
     dimensions: int | None = None
     context: bool = True
-    embed_text_elements: bool = True
-    embed_structured_elements: bool = True
+    embed_text_elements: bool | None = None
+    embed_structured_elements: bool | None = None
     embed_image_elements: bool = True
     embed_audio_elements: bool = True
     text_elements_modality: Modality = "text"
     structured_elements_modality: Modality = "text"
     image_elements_modality: Modality = "text"
     audio_elements_modality: Modality = "text"
+    image_elements_aggregate_page_content: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the modalities."""
         _flag("context", self.context)
         for name in ("text", "structured", "image", "audio"):
             one_of(f"{name}_elements_modality", getattr(self, f"{name}_elements_modality"), Modality)
+
+    def resolved(self, *, page_images: bool) -> EmbedTask:
+        """Return the task with every None decided; ``page_images`` tells whether pages are extracted as pictures."""
+        aggregates = self.image_elements_aggregate_page_content
+        if aggregates is None:
+            aggregates = page_images and self.image_elements_modality == "text_image"
+        text, structured = self.embed_text_elements, self.embed_structured_elements
+        return replace(
+            self,
+            image_elements_aggregate_page_content=aggregates,
+            embed_text_elements=not aggregates if text is None else text,
+            embed_structured_elements=not aggregates if structured is None else structured,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,11 @@ def passage(chunk: Chunk, element: Element, captions: Captions) -> str:
     """Return what is embedded and searched.
 
     The chunk's text, under the document's caption if it is of a table or chart; for a picture its caption, alt text or
-    words.
+    words, for a page image the text of the page it stands for.
     """
     caption = captions[chunk.element].text if chunk.element in captions else ""
+    if chunk.kind is Kind.PAGE_IMAGE and chunk.text:
+        return chunk.text
     if chunk.kind in PICTURES:
         return caption or element.alt_text or element.caption or chunk.text
     if chunk.kind in STRUCTURED and chunk.text and element.caption not in chunk.text:
@@ -45,10 +47,10 @@ def embeddable(chunks: Sequence[Chunk], elements: Sequence[Element], captions: C
 
 def _wanted(kind: Kind, task: EmbedTask) -> bool:
     if kind in STRUCTURED:
-        return task.embed_structured_elements
+        return task.embed_structured_elements is not False
     if kind in PICTURES:
         return task.embed_image_elements
-    return task.embed_audio_elements if kind is Kind.AUDIO else task.embed_text_elements
+    return task.embed_audio_elements if kind is Kind.AUDIO else task.embed_text_elements is not False
 
 
 def _modality(kind: Kind, task: EmbedTask) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,16 @@ class Unit:
     caption: str = ""
 
 
-def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | None = None) -> list[Unit]:
+def units(
+    elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | None = None, *, page_texts: bool = False
+) -> list[Unit]:
     """Group the elements: text by ``depth`` ("document", "page", else block by block), all others one by one.
 
     Order: by page; on each page the text first, then the rest in reading order; a document's text before everything.
+    With ``page_texts`` a page image has the text of its page.
     """
+    if page_texts:
+        elements = [_with_page_text(element, elements) for element in elements]
     chosen = [(i, element) for i, element in enumerate(elements) if kept is None or i in kept]
     texts = [(i, element) for i, element in chosen if element.kind is Kind.TEXT]
     others = [(i, element) for i, element in chosen if element.kind is not Kind.TEXT]
@@ -50,6 +55,13 @@ def units(elements: Sequence[Element], depth: TextDepth, kept: frozenset[int] | 
         result += _joined(here) if depth == "page" else [_single(i, element) for i, element in here]
         result += [_single(i, element) for i, element in others if element.page == page]
     return result
+
+
+def _with_page_text(element: Element, elements: Sequence[Element]) -> Element:
+    if element.kind is not Kind.PAGE_IMAGE:
+        return element
+    texts = (one.text for one in elements if one.kind is Kind.TEXT and one.page == element.page)
+    return replace(element, text="\n\n".join(text for text in texts if text.strip()))
 
 
 def _single(position: int, element: Element) -> Unit:

@@ -19,7 +19,7 @@ def tidy(elements: Sequence[Element], dedup: DedupTask | None, filtering: Filter
     if filtering is not None and filtering.filter:
         kept = frozenset(i for i in kept if _tells_something(elements[i], filtering))
     if dedup is not None and dedup.filter:
-        kept -= _repeated(elements, kept)
+        kept -= _repeated(elements, kept) if dedup.repeats else frozenset()
         if dedup.enable_bbox_dedup:
             kept -= _overlapped(elements, kept, dedup)
     return kept

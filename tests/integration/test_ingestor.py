@@ -215,6 +215,15 @@ def test_bad_documents_say_what_to_do(make, tmp_path: Path) -> None:
     assert all(failure.cause and failure.hint for failure in failures)
 
 
+def test_page_images_with_text_stand_for_their_pages(make, store: InMemoryStore) -> None:
+    ingestor = make(SAMPLE / "travel-policy.pdf").extract(extract_page_as_image=True)
+    ingestor.embed(image_elements_modality="text_image").vdb_upload(collection_name="pages").ingest()
+    first, second = store.select("pages", where="", limit=None)
+    assert first.content_metadata["type"] == second.content_metadata["type"] == "image"
+    assert "Employees travel by train" in first.text
+    assert "In an emergency abroad" in second.text
+
+
 def test_another_dimension_is_refused_before_any_work(make, embedder, store, tmp_path: Path) -> None:
     paths = write(tmp_path, a="one")
     with pytest.raises(InvalidOptionError, match="dense_dim is 2048"):

@@ -1,7 +1,7 @@
 """Other people's search code reads our rows: the snippets of docs/retrieval.md, run as written in environments of their own.
 
-The environments (they need pymilvus below 3) are made in the cache folder at the first run, or named by ``NRD_PEERS_VENV``
-and ``NRD_NV_INGEST_VENV``.
+The environments (each needs another pymilvus) are made in the cache folder at the first run, or named by
+``NRD_LANGCHAIN_VENV``, ``NRD_LLAMA_INDEX_VENV`` and ``NRD_NV_INGEST_VENV``.
 """
 
 import json
@@ -22,13 +22,17 @@ from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 pytestmark = pytest.mark.slow
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "retrieval.md"
-PEERS = ["langchain-milvus", "llama-index-vector-stores-milvus", "pymilvus==2.6.5", "milvus-lite"]
+LANGCHAIN = ["langchain-milvus==0.4.0", "milvus-lite"]
+LLAMA_INDEX = ["llama-index-vector-stores-milvus==1.2.0", "pymilvus==2.6.17", "milvus-lite"]
 NV_INGEST = [
     "nv-ingest-client[milvus]==26.3.0",
     "nv-ingest-api==26.3.0",
     "tritonclient<2.58",
     "setuptools<81",
     "milvus-lite",
+    "minio",  # and the next two: older pip does not know pymilvus[bulk_writer] by this name
+    "azure-storage-blob",
+    "pyarrow",
 ]
 
 
@@ -112,7 +116,7 @@ def test_the_original_search_finds_our_rows(ours: Path, endpoint: str) -> None:
 
 
 def test_langchain_finds_our_rows(ours: Path) -> None:
-    python = environment("NRD_PEERS_VENV", PEERS)
+    python = environment("NRD_LANGCHAIN_VENV", LANGCHAIN)
     given = (
         "from langchain_core.embeddings import Embeddings\n"
         "class Fixed(Embeddings):\n"
@@ -129,7 +133,7 @@ def test_langchain_finds_our_rows(ours: Path) -> None:
 
 
 def test_llama_index_finds_our_rows(ours: Path) -> None:
-    python = environment("NRD_PEERS_VENV", PEERS)
+    python = environment("NRD_LLAMA_INDEX_VENV", LLAMA_INDEX)
     given = (
         "from llama_index.core.base.embeddings.base import BaseEmbedding\n"
         "class Fixed(BaseEmbedding):\n"

@@ -205,3 +205,25 @@ def test_the_users_own_fields_are_found_by_path_or_name() -> None:
     found = stages.sidecar(task, Document(uri="docs/a.txt", key="a"))
     assert found == {"team": "paint", "year": 2024}
     assert stages.sidecar(task, Document(uri="docs/b.txt", key="b")) == {}
+
+
+def test_a_page_image_has_the_text_of_its_page_where_it_stands_for_it() -> None:
+    page_image = Element(kind=Kind.PAGE_IMAGE, page=1, picture=picture())
+    elements = [text("one", 1), text("two", 1, 30), page_image, text("three", 2)]
+    assert [unit.text for unit in stages.units(elements, "page", page_texts=True)] == [
+        "one\ntwo",
+        "one\n\ntwo",
+        "three",
+    ]
+    assert [unit.text for unit in stages.units(elements, "page")] == ["one\ntwo", "", "three"]
+    grouped = stages.units(elements, "page", page_texts=True)
+    chunks = stages.split(elements, grouped, None, TOKENIZER, fit=TOKENIZER, max_tokens=0, max_bytes=65_535)
+    captions = {2: Caption(text="A page.", source="m")}
+    assert [stages.passage(chunk, elements[chunk.element], captions) for chunk in chunks][1] == "one\n\ntwo"
+
+
+def test_repeats_stay_where_only_what_is_a_table_is_to_be_left_out() -> None:
+    box = Box(0, 0, 100, 100)
+    elements = [Element(kind=Kind.TABLE, page=1, text="| a |", box=box), image(1, box=box), image(1), image(2)]
+    assert stages.tidy(elements, DedupTask(repeats=False), None) == {0, 2, 3}
+    assert stages.tidy(elements, DedupTask(), None) == {0}

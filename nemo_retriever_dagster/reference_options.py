@@ -1,0 +1,98 @@
+"""Options as the reference and its original code spell them, turned into those of the tasks.
+
+Three kinds need turning: names that the reference uses for one thing twice, deprecated ones (which warn), and those
+that chose between engines of its server and say nothing here. A name that nobody knows is left for the task to refuse.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from nemo_retriever_dagster.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
+_NOT_NEEDED = {
+    "extract": ("extract_images_params", "extract_tables_method", "page_image_max_dimension"),
+    "embed": ("filter_errors",),  # a chunk that cannot be embedded fails its document: there is none to filter
+    "vdb_upload": ("bm25_save_path", "compute_bm25_stats", "no_wait_index", "alias"),
+}
+_RENAMED = {
+    "caption": {"caption_prompt": "prompt", "caption_system_prompt": "system_prompt"},
+    "dedup": {"prefer_structured": "bbox_dedup_prefer_structured"},
+}
+_DEPRECATED = {
+    "extract": {"paddle_output_format": "table_output_format"},
+    "embed": {"text": "embed_text_elements", "tables": "embed_structured_elements"},
+}
+_SECRETS = ("api_key", "password", "access_key", "secret_key")
+_CUSTOM = ("custom_content_field", "result_target_field")
+
+
+def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an `Ingestor` method as its task takes them; keys and passwords as `SecretStr`.
+
+    Raises `InvalidOptionError` for one that cannot be honoured and must not be ignored.
+    """
+    given = {name: value for name, value in options.items() if name not in _NOT_NEEDED.get(method, ())}
+    for old, new in _RENAMED.get(method, {}).items():
+        _rename(method, given, old, new)
+    for old, new in _DEPRECATED.get(method, {}).items():
+        if old in given:
+            warnings.warn(f"{method}({old}=...) is {new} now.", DeprecationWarning, stacklevel=3)
+            _rename(method, given, old, new)
+    more = {"extract": _extract, "embed": _embed, "store": _store, "vdb_upload": _upload}.get(method)
+    given = more(given) if more else given
+    return {name: secret(value) if name in _SECRETS else value for name, value in given.items()}
+
+
+def secret(value: Any) -> SecretStr | None:
+    """Return a text as a secret; None and secrets stay what they are."""
+    return value if value is None or isinstance(value, SecretStr) else SecretStr(value)
+
+
+def _rename(method: str, given: dict[str, Any], old: str, new: str) -> None:
+    if old not in given:
+        return
+    value = given.pop(old)
+    if given.setdefault(new, value) != value:
+        raise InvalidOptionError(f"{method}() is given {old} and {new}, and they differ.", hint=f"Give {new} only.")
+
+
+def _extract(given: dict[str, Any]) -> dict[str, Any]:
+    audio = given.pop("extract_audio_params", None) or {}
+    if "segment_audio" in audio:
+        given["segment_audio"] = audio["segment_audio"]
+    if given.get("extract_images_method") == "yolox":  # a detector on the original's server did the grouping
+        given["extract_images_method"] = "group"
+    return given
+
+
+def _embed(given: dict[str, Any]) -> dict[str, Any]:
+    if any(given.pop(name, None) is not None for name in _CUSTOM):
+        raise InvalidOptionError(
+            "embed(custom_content_field=...) embeds what functions of the user's wrote on the original's server.",
+            hint="There are none here: leave it out.",
+        )
+    return {name: value for name, value in given.items() if value is not None or not name.endswith("_modality")}
+
+
+def _store(given: dict[str, Any]) -> dict[str, Any]:
+    if "store_method" in given:
+        warnings.warn("store(store_method=...) says nothing: storage_uri names the place.", DeprecationWarning, 4)
+        del given["store_method"]
+    return {**(given.pop("params", None) or {}), **given}
+
+
+def _upload(given: dict[str, Any]) -> dict[str, Any]:
+    tuning = {name: given.pop(name) for name in _TUNING if name in given}
+    if tuning:
+        given["index_params"] = {**given.get("index_params", {}), **tuning}
+    if "meta_fields" in given:
+        given["meta_fields"] = tuple(given["meta_fields"] or ())
+    return given
