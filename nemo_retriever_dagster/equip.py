@@ -95,7 +95,7 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
     size = pipeline.split.chunk_size if pipeline.split is not None else None
     if size and embedder.max_tokens and size > embedder.max_tokens:
         _log.warning(
-            "chunk_size is %d, and %s reads %d tokens: longer chunks are cut to fit",
+            "chunk_size is %d, and %s reads %d tokens: chunks are as long as it reads",
             size,
             embedder.name,
             embedder.max_tokens,

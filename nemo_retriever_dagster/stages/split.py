@@ -129,8 +129,18 @@ def _windows(
     if task is None or unit.kind not in {Kind.TEXT, Kind.AUDIO}:
         return [Span(start=0, end=len(unit.text), tokens=tokenizer.count(unit.text))], max_tokens - spare
     size, overlap = task.window(max_tokens - spare)
+    limit = max_tokens
+    if task.tokenizer is None and max_tokens:  # tokens are the embedder's own: windows can be made to fit
+        size, overlap = _readable(size, overlap, max_tokens, spare)
+        limit = 0
     make = sentence_windows if task.sentences else windows
-    return make(unit.text, tokenizer, size, overlap), max_tokens if size > max_tokens - _CUT_WORDS else 0
+    return make(unit.text, tokenizer, size, overlap), limit
+
+
+def _readable(size: int, overlap: int, max_tokens: int, spare: int) -> tuple[int, int]:
+    """Return the size and overlap of windows that the embedder reads whole, so that none has to be cut again."""
+    most = max(1, max_tokens - (max(spare, _CUT_WORDS) if size > max_tokens else _CUT_WORDS))
+    return (size, overlap) if size <= most else (most, overlap * most // size)
 
 
 def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:

@@ -88,11 +88,18 @@ def test_what_the_embedder_or_the_store_cannot_take_whole_is_cut_not_dropped() -
     assert "".join("".join(c.text for c in small).split()) == "bicycle" * 500
 
 
-def test_a_chunk_size_the_embedder_cannot_read_is_cut_to_fit() -> None:
-    chunks = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=12)
-    assert [chunk.tokens for chunk in chunks] == [10, 10, 10, 10, 10]
-    kept = cut([text("bicycle " * 50, 1)], SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=40)
-    assert [chunk.tokens for chunk in kept] == [40, 10]
+def test_a_chunk_size_the_embedder_cannot_read_becomes_the_longest_it_reads() -> None:
+    words = [text("bicycle " * 50, 1)]
+    assert [chunk.tokens for chunk in cut(words, SplitTask(chunk_size=40, chunk_overlap=0), max_tokens=12)][:6] == [
+        8
+    ] * 6
+    kept = cut(words, SplitTask(chunk_size=36, chunk_overlap=0), max_tokens=40)
+    assert [chunk.tokens for chunk in kept] == [36, 14]
+    shared = cut(
+        [text("".join(f"w{n} " for n in range(300)), 1)], SplitTask(chunk_size=400, chunk_overlap=200), max_tokens=104
+    )
+    assert {chunk.tokens for chunk in shared[:-1]} == {100}
+    assert shared[1].text.split()[0] in shared[0].text.split()
 
 
 def test_a_long_table_is_cut_to_fit_beside_split_text() -> None:
