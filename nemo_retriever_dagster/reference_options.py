@@ -30,7 +30,7 @@ _DEPRECATED = {
     "extract": {"paddle_output_format": "table_output_format"},
     "embed": {"text": "embed_text_elements", "tables": "embed_structured_elements"},
 }
-_SECRETS = ("api_key", "password", "access_key", "secret_key")
+_SECRETS = {"caption": ("api_key",), "embed": ("api_key",), "vdb_upload": ("password", "access_key", "secret_key")}
 _CUSTOM = ("custom_content_field", "result_target_field")
 
 
@@ -48,7 +48,7 @@ def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
             _rename(method, given, old, new)
     more = {"extract": _extract, "embed": _embed, "store": _store, "vdb_upload": _upload}.get(method)
     given = more(given) if more else given
-    return {name: secret(value) if name in _SECRETS else value for name, value in given.items()}
+    return {name: secret(value) if name in _SECRETS.get(method, ()) else value for name, value in given.items()}
 
 
 def secret(value: Any) -> SecretStr | None:

@@ -1,7 +1,7 @@
 """Deletion, in the reverse order of writing: rows, pictures that nobody refers to, the ledger's entry, the partition.
 
-Each document is finished before the next is begun. A kill leaves the rest to the next removal: until the ledger's entry
-is gone the document still counts as vanished, and a partition without one counts as an orphan.
+Some documents at a time are taken through all of it. A kill leaves the rest to the next removal: until the ledger's
+entry is gone the document still counts as vanished, and a partition without one counts as an orphan.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Receipt
 
+_AT_ONCE = 200  # documents: the ledger is read through twice for the pictures of so many
+
 
 def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, keys: Sequence[str]) -> list[str]:
     """Take documents out of the collection; one that is in the source again is left alone. Return what was removed."""
@@ -34,14 +36,16 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
     gone = [key for key in keys if key not in there]
     with ledger_of(context) as ledger, _committer(corpus, context, ledger) as committer:
         pictures = Pictures(corpus, context, ledger)
-        for key in gone:
-            receipt = ledger.receipt(corpus.name, key)
+        for start in range(0, len(gone), _AT_ONCE):
+            some = gone[start : start + _AT_ONCE]
+            receipts = [receipt for key in some if (receipt := ledger.receipt(corpus.name, key)) is not None]
             if committer is not None:
-                committer.clear(key)
-            if receipt is not None:
-                pictures.release(receipt)
-            ledger.forget(corpus.name, key)
-            context.instance.delete_dynamic_partition(str(corpus.partitions_def.name), key)
+                for key in some:
+                    committer.clear(key)
+            pictures.release(receipts)
+            for key in some:
+                ledger.forget(corpus.name, key)
+                context.instance.delete_dynamic_partition(str(corpus.partitions_def.name), key)
     return gone
 
 
@@ -75,28 +79,31 @@ class Pictures:
         self._artifacts = Artifacts(settings.artifacts, settings.artifacts_options)
         self._corpus, self._ledger = corpus.name, ledger
 
-    def release(self, receipt: Receipt) -> None:
-        """Delete the pictures that only this document refers to.
+    def release(self, receipts: Sequence[Receipt]) -> None:
+        """Delete the pictures that only these documents refer to.
 
         Set aside first, and looked at again: a document whose commit began meanwhile may count on one of them, which is
         then restored; one whose commit begins later finds it gone and stores it.
         """
-        if self._store is None or not receipt.images:
+        digests = {digest for receipt in receipts for digest in receipt.images}
+        if self._store is None or not digests:
             return
-        self._forget_stored(receipt)
-        for digest in {*receipt.images} - self._wanted(but=receipt.document):
+        removed = {receipt.document for receipt in receipts}
+        for receipt in receipts:
+            self._forget_stored(receipt)
+        for digest in digests - self._wanted(but=removed):
             self._store.set_aside(digest)
-        wanted = self._wanted(but=receipt.document)
-        for digest in receipt.images:
+        wanted = self._wanted(but=removed)
+        for digest in digests:
             (self._store.restore if digest in wanted else self._store.discard)(digest)
 
-    def _wanted(self, *, but: str) -> set[str]:
-        """Return the pictures of all documents but one, those that are being committed included."""
+    def _wanted(self, *, but: set[str]) -> set[str]:
+        """Return the pictures of all documents but some of this corpus, those that are being committed included."""
         found: set[str] = set()
         for name in self._ledger.corpora():
-            own = but if name == self._corpus else None
-            found.update(*(one.images for one in self._ledger.receipts(name) if one.document != own))
-            intents = (one for one in self._ledger.open_intents(name) if one.document != own)
+            own = but if name == self._corpus else set()
+            found.update(*(one.images for one in self._ledger.receipts(name) if one.document not in own))
+            intents = (one for one in self._ledger.open_intents(name) if one.document not in own)
             found.update(*(one.details.get("images", ()) for one in intents))
         return found
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Element
     from nemo_retriever_dagster.tasks import DedupTask, FilterTask
 
+_WHOLE = 0.98  # of a page's area
+
 
 def tidy(elements: Sequence[Element], dedup: DedupTask | None, filtering: FilterTask | None) -> frozenset[int]:
     """Return the positions of the elements to keep: pictures repeated, covered or meaningless are left out."""
@@ -54,8 +56,17 @@ def _overlapped(elements: Sequence[Element], kept: Iterable[int], task: DedupTas
         i
         for i in kept
         if elements[i].kind in loser
+        and not _is_page(elements[i])
         and any(elements[j].kind in winner and _overlap(elements[i], elements[j]) >= task.iou_threshold for j in kept)
     )
+
+
+def _is_page(element: Element) -> bool:
+    """Whether this is a picture of a whole page, or a document that is a picture: it shows more than a table in it."""
+    if element.kind is not Kind.IMAGE or element.box is None or element.page_size is None:
+        return False
+    width, height = element.page_size
+    return element.box.area >= _WHOLE * width * height
 
 
 def _overlap(one: Element, other: Element) -> float:

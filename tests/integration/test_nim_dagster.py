@@ -92,6 +92,8 @@ def test_every_field_of_a_resource_reaches_the_endpoint() -> None:
         "dialect": "openai",
         "language": "de-DE",
         "function_id": "f",
+        "prompt": "p",
+        "system_prompt": "s",
     }
     assert set(NimResource.model_fields) - {"api_key"} == set(fields)
     assert NimResource(**fields).endpoint() == NimEndpoint(**fields)  # type: ignore[arg-type]

@@ -234,3 +234,10 @@ def test_repeats_stay_where_only_what_is_a_table_is_to_be_left_out() -> None:
     elements = [Element(kind=Kind.TABLE, page=1, text="| a |", box=box), image(1, box=box), image(1), image(2)]
     assert stages.tidy(elements, DedupTask(repeats=False), None) == {0, 2, 3}
     assert stages.tidy(elements, DedupTask(), None) == {0}
+
+
+def test_a_document_that_is_a_picture_of_a_table_stays_beside_its_table() -> None:
+    whole = Box(0, 0, 100, 50)
+    table = Element(kind=Kind.TABLE, page=1, text="| a |", box=Box(5, 5, 95, 45), page_size=(100, 50))
+    elements = [table, image(1, box=whole, page_size=(100, 50)), image(1, box=table.box, page_size=(100, 50))]
+    assert stages.tidy(elements, DedupTask(), None) == {0, 1}
