@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.contract import ExtractOptions
     from nemo_retriever_dagster.extract.geometry import Ruling
 
+_FOLLOWING = 0.6  # of the words stand right of the one before: the rest begin lines, or stand higher than it
 _STEPS = 4  # type sizes of a scan are told apart by a quarter of the usual height
 
 
@@ -44,11 +46,21 @@ def elements_from_words(
         return ()
     boxes = np.array([word.box for word in kept], dtype=np.float32).reshape(-1, 4)
     order = sorted_words(boxes)
-    kept, boxes = [kept[i] for i in order], boxes[order]
+    by_row = [kept[i] for i in order]
     paper = Paper(number=page, size=size, origin=Origin.OCR, engine=engine, written=False)
-    areas = [*_tables(kept, paper, rulings, options), *_charts(kept, paper, options)]
+    areas = [*_tables(by_row, paper, rulings, options), *_charts(by_row, paper, options)]
+    if not _line_by_line(order):
+        kept, boxes = by_row, boxes[order]
     lines = _even_sizes(lines_of([word.text.strip() for word in kept], boxes, Looks.plain(boxes)))
     return arrange(lines, areas, paper, text=options.text)
+
+
+def _line_by_line(order: Sequence[int]) -> bool:
+    """Whether the words came line by line, of which ``order`` sorts them by rows: then they tell the columns apart.
+
+    A row goes on across a gutter that is hardly wider than a blank; an engine that reads columns has its words apart.
+    """
+    return sum(after - before == 1 for before, after in pairwise(order)) >= _FOLLOWING * (len(order) - 1)
 
 
 def _even_sizes(lines: list[Line]) -> list[Line]:

@@ -5,6 +5,7 @@ Native elements pass through; scans, pictures, renders and speech become element
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.recognise.frame import Frame
@@ -40,7 +41,10 @@ async def recognise(page: Page, options: ExtractOptions, engines: Engines) -> tu
     else:
         words = page.words
         if page.needs_ocr:
-            words, elements = await read_scan(page, frame, options, needed(engines.ocr, "ocr"))
+            ocr = needed(engines.ocr, "ocr")
+            frame = await asyncio.to_thread(frame.upright)
+            words, elements = await read_scan(page, frame, options, ocr)
         if engines.page_elements is not None:
             elements = await with_regions(elements, words, frame, options, engines)
+        elements = tuple(frame.leaning(element) for element in elements)
     return await look_inside(elements, options, engines.ocr)

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import shutil
+from pathlib import Path
 
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -22,8 +24,10 @@ SENTENCES = [
     "and nobody says anything",
 ]
 TEXT = " ".join(SENTENCES).split()
+TWINS = Path(__file__).resolve().parents[2].parent / "shared" / "bench" / "layout-twin" / "pdfs"
 
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
+TWINS = Path(__file__).resolve().parents[2].parent / "shared" / "bench" / "layout-twin" / "pdfs"
 ENGINES = ["rapidocr", pytest.param("tesseract", marks=needs_tesseract)]
 
 
@@ -143,3 +147,15 @@ def test_an_engine_works_again_after_closing(engines):
     asyncio.run(engines["rapidocr"].aclose())
     asyncio.run(engines["rapidocr"].check())
     assert read(engines["rapidocr"], drawn(SENTENCES[:1]))[0]
+
+
+@pytest.mark.skipif(not TWINS.is_dir(), reason="the shared benchmark files are not here")
+@pytest.mark.parametrize("name", ["01030000000021.pdf", "01030000000126.pdf"])
+@pytest.mark.parametrize("turns", [0, 2])
+def test_long_lines_are_not_taken_to_stand_on_their_head(engines, name, turns):
+    with pypdfium2.PdfDocument(TWINS / name) as document:
+        image = document[0].render(scale=200 / 72).to_pil().convert("RGB").rotate(90 * turns)
+        wanted = document[0].get_textpage().get_text_bounded().split()
+    (words,) = read(engines["rapidocr"], image)
+    found = {word.text for word in words}
+    assert sum(word in found for word in wanted) > 0.8 * len(wanted)

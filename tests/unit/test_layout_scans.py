@@ -89,3 +89,15 @@ def test_boxes_of_whole_lines_are_fine():
     ]
     (element,) = elements_from_words(words, SIZE, page=1, options=ExtractOptions())
     assert element.text == "a whole line at once and another one"
+
+
+def test_columns_a_blank_apart_are_told_by_an_engine_that_reads_line_by_line():
+    left = [sentence("left column of running text", 100, 300 + 40 * place) for place in range(6)]
+    start = 100 + 15 * len("left column of running text") + 33  # little more than a letter is high
+    right = [sentence("right column of running text", start, 300 + 40 * place) for place in range(6)]
+    words = [word for line in (*left, *right) for word in line]
+    text = " ".join(e.text for e in elements_from_words(words, SIZE, page=1, options=ExtractOptions()))
+    assert text.index("right") > text.rindex("left")
+    by_row = [word for pair in zip(left, right, strict=True) for line in pair for word in line]
+    mixed = " ".join(e.text for e in elements_from_words(by_row, SIZE, page=1, options=ExtractOptions()))
+    assert mixed.startswith("left column of running text right column"), "nothing tells such columns apart by place"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _UPRIGHT = 1.5  # a line so much taller than wide is written upwards or downwards
 _VOTES = 5  # lines asked whether the page stands on its head
-_SURE = 0.9
+_CLASSIFIED = 6  # line heights: a longer line would be squeezed to be classified
 _SHORT_SIDE = 736  # pixels; below this the engine enlarges
 
 
@@ -228,12 +228,29 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
     tall = [box for box in boxes if box.height > _UPRIGHT * box.width]
     lying = len(tall) > len(boxes) / 2
     longest = sorted(tall if lying else boxes, key=lambda box: -max(box.width, box.height))[:_VOTES]
-    on_head, surest = 0, 0.0
-    for box in longest:
-        crop = image[int(max(box.y0, 0)) : int(box.y1) + 1, int(max(box.x0, 0)) : int(box.x1) + 1]
-        crop = np.ascontiguousarray(np.rot90(crop, int(lying)))
-        label, score = engine(crop, use_det=False, use_cls=True, use_rec=False).cls_res[0]
-        if label == "180":
-            on_head, surest = on_head + 1, max(surest, float(score))
-    needed = _VOTES // 2 + 1 if len(longest) == _VOTES else len(longest)  # few lines must agree
-    return int(lying) + (2 if on_head >= needed and surest > _SURE else 0)
+    crops = [np.ascontiguousarray(np.rot90(_crop(image, box), int(lying))) for box in longest]
+    return int(lying) + 2 * int(_on_head(engine, crops))
+
+
+def _crop(image: np.ndarray, box: Box) -> np.ndarray:
+    return image[int(max(box.y0, 0)) : int(box.y1) + 1, int(max(box.x0, 0)) : int(box.x1) + 1]
+
+
+def _on_head(engine: Any, lines: Sequence[np.ndarray]) -> bool:
+    """Whether lines stand on their head: some are classified so, and they read better the other way round.
+
+    The classifier alone is no witness: whole pages were read upside down for it, and others were not turned.
+    """
+    starts = [line[:, : _CLASSIFIED * len(line)] for line in lines]
+    labels = [engine(start, use_det=False, use_cls=True, use_rec=False).cls_res[0][0] for start in starts]
+    if "180" not in labels:
+        return False
+    return sum(_legible(engine, line[::-1, ::-1]) for line in starts) > sum(_legible(engine, line) for line in starts)
+
+
+def _legible(engine: Any, line: np.ndarray) -> float:
+    """Return how sure the engine is of what it reads on a line as it stands, 0 to 1."""
+    import numpy as np
+
+    result = engine(np.ascontiguousarray(line), use_det=False, use_cls=False, use_rec=True)
+    return float(result.scores[0]) if result.scores else 0.0
