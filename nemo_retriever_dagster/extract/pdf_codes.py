@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Kinds = NDArray[np.uint8]
     Places = NDArray[np.intp]
+    Units = NDArray[np.uint16]
 
 BLANK, CONTROL, VISIBLE, UPPER, LETTER, STEM, NUMBER, SUSPECT = (1 << bit for bit in range(8))
 """No part of a word; of these, what `str.split` leaves in one; printed ASCII; A to Z; A to Z and a to z; what a cell
@@ -49,9 +50,9 @@ def _table() -> Kinds:
 _KINDS = _table()
 
 
-def kinds_of(text: str) -> Kinds:
-    """Return the bit mask of each character of a text."""
-    codes = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16)
+def kinds_of(text: str, units: Units | None = None) -> Kinds:
+    """Return the bit mask of each character of a text; ``units`` is its UTF-16, where the caller has it."""
+    codes = np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16) if units is None else units
     if len(codes) != len(text):
         wide = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
         codes = np.minimum(wide, _LAST).astype(np.uint16)
@@ -64,7 +65,7 @@ def word_ends(kinds: Kinds) -> tuple[Places, Places]:
     padded = np.empty(len(kinds) + 2, dtype=np.bool_)
     padded[0] = padded[-1] = True
     np.bitwise_and(kinds, BLANK, out=padded[1:-1], casting="unsafe")
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    edges = (padded[1:] != padded[:-1]).nonzero()[0]
     return edges[::2], edges[1::2] - 1
 
 

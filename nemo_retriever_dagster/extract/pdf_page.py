@@ -78,8 +78,8 @@ class DocumentReader:
         finally:
             text_page.close()
         self._spend(words.text, number)
-        reader = PageReader(document=self, page=page, number=number, words=words, drawings=read_drawings(page))
-        return reader.read()
+        drawings = read_drawings(page, words.frame)
+        return PageReader(document=self, page=page, number=number, words=words, drawings=drawings).read()
 
     def _plain(self, page: Any, read: PageText, number: int) -> Page:
         """Return the page's text as one element, in the order it was written in.

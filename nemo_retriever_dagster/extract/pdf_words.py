@@ -6,7 +6,7 @@ Boxes are in points, origin top-left of the page as it is shown: rotation and cr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import accumulate, starmap
+from itertools import accumulate
 from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,13 +14,12 @@ import numpy as np
 import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
-from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.extract.geometry import Glyphs, boxes_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
 from nemo_retriever_dagster.extract.pdf_codes import BROKEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
-from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
     from ctypes import c_void_p
@@ -87,20 +86,30 @@ class Frame:
 
     def show(self, boxes: Floats) -> Floats:
         """Turn an (n, 4) array of left, bottom, right, top into x0, y0, x1, y1."""
-        left, bottom, right, top = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
-        columns = {
-            0: (left - self.left, self.top - top, right - self.left, self.top - bottom),
-            1: (bottom - self.bottom, left - self.left, top - self.bottom, right - self.left),
-            2: (self.right - right, bottom - self.bottom, self.right - left, top - self.bottom),
-            3: (self.top - top, self.right - right, self.top - bottom, self.right - left),
-        }[self.turns]
-        return np.stack(columns, axis=1)
+        return self.show_sides(*boxes.T)
+
+    def show_sides(self, left: Floats, bottom: Floats, right: Floats, top: Floats) -> Floats:
+        """Turn the sides of n boxes into an (n, 4) array of x0, y0, x1, y1."""
+        shown = np.empty((len(left), 4), dtype=np.float32)
+        for side, values in enumerate(self._turned(left, bottom, right, top)):
+            shown[:, side] = values
+        return shown
+
+    def _turned(self, left: Floats, bottom: Floats, right: Floats, top: Floats) -> tuple[Floats, ...]:
+        if self.turns == 0:
+            return left - self.left, self.top - top, right - self.left, self.top - bottom
+        if self.turns == 1:
+            return bottom - self.bottom, left - self.left, top - self.bottom, right - self.left
+        if self.turns == 2:  # noqa: PLR2004 - upside down
+            return self.right - right, bottom - self.bottom, self.right - left, top - self.bottom
+        return self.top - top, self.right - right, self.top - bottom, self.right - left
 
 
 def bounded(boxes: NDArray[Any]) -> Floats:
     """Return coordinates as float32, those of a damaged file held within what no page reaches."""
-    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32)
-    kept[np.isnan(kept)] = 0.0
+    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32, copy=False)
+    if isnan(kept.sum()):
+        kept[np.isnan(kept)] = 0.0
     return kept
 
 
@@ -111,12 +120,8 @@ def held(coordinate: float) -> float:
 
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
-    bounds = pdfium.FS_RECTF()
-    pdfium.FPDF_GetPageBoundingBox(page.raw, bounds)
-    turns = max(pdfium.FPDFPage_GetRotation(page.raw), 0) % 4
-    sides = (bounds.left, bounds.bottom, bounds.right, bounds.top)
-    left, bottom, right, top = map(held, sides)
-    return Frame(left=left, bottom=bottom, right=right, top=top, turns=turns)
+    left, bottom, right, top = map(held, pdf_raw.page_box(page.raw))
+    return Frame(left=left, bottom=bottom, right=right, top=top, turns=pdf_raw.page_turns(page.raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +139,17 @@ class PageWords:
         """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
         width, height = self.frame.size
         boxes = self.boxes
-        off_page = (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)
-        unseen = np.array([style.invisible or 0 < style.size < _TINY for style in self.styles], dtype=np.bool_)
-        pale = np.array([style.pale for style in self.styles], dtype=np.bool_)
-        found: NDArray[np.bool_] = off_page | unseen[self.style]
-        if pale.any():
-            found |= pale[self.style] & ~self._on_something(drawings.covers, pale[self.style])
+        found: NDArray[np.bool_] = boxes[:, 2] <= 0
+        found |= boxes[:, 3] <= 0
+        found |= boxes[:, 0] >= width
+        found |= boxes[:, 1] >= height
+        unseen = [style.invisible or 0 < style.size < _TINY for style in self.styles]
+        if any(unseen):
+            found |= np.array(unseen, dtype=np.bool_)[self.style]
+        pale = [style.pale for style in self.styles]
+        if any(pale):
+            asked = np.array(pale, dtype=np.bool_)[self.style]
+            found |= asked & ~self._on_something(drawings.covers, asked)
         return found
 
     def _on_something(self, covers: Floats, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -154,7 +164,7 @@ class PageWords:
         """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
         looks = [(style.size, style.bold, style.italic, style.font) for style in self.styles]
         hidden: list[bool] = self.hidden(drawings).tolist()
-        rows = zip(self.words, starmap(Box, self.boxes.tolist()), self.style.tolist(), hidden, strict=True)
+        rows = zip(self.words, boxes_of(self.boxes), self.style.tolist(), hidden, strict=True)
         return tuple(
             Glyphs(
                 text=word.replace(SOFT_HYPHEN, "-"),
@@ -180,8 +190,8 @@ def has_invisible_line(page: PageText) -> bool:
 def read_text(text_page: Any) -> PageText:
     """Read the text of a pypdfium2 text page."""
     handle = pdf_raw.handle_of(text_page)
-    text, aligned = pdf_raw.text_of(handle)
-    return PageText(handle=handle, text=text, kinds=kinds_of(text), aligned=aligned)
+    text, units, aligned = pdf_raw.text_of(handle)
+    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned)
 
 
 def read_words(page: Any, text_page: Any) -> PageWords:
@@ -198,14 +208,14 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         (first.tolist(), last.tolist()) if read.aligned else _char_indices(text_page, read.text, first, last)
     )
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
-    half = len(firsts)
-    low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = read_styles(read.handle, firsts, boxes[:half, 3] - boxes[:half, 1])
+    ones, others = boxes[: len(firsts)], boxes[len(firsts) :]
+    low, high = np.minimum(ones, others), np.maximum(ones, others)
+    style, styles = read_styles(read.handle, firsts, ones[:, 1] - ones[:, 3])
     return PageWords(
         frame=frame,
         text=read.text,
         words=_repaired(words, read.text, first, last, misread_ligatures(read)),
-        boxes=frame.show(np.concatenate((low, high), axis=1)),
+        boxes=frame.show_sides(low[:, 0], low[:, 3], high[:, 2], high[:, 1]),
         style=style,
         styles=styles,
     )
