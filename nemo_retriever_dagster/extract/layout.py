@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -91,9 +92,13 @@ def _mostly(look: NDArray[np.bool_], words: Sequence[str], starts: list[int]) ->
     """Tell for each line whether most of its letters have a look."""
     if not look.any():
         return [False] * len(starts)
-    lengths = np.fromiter(map(len, words), dtype=np.float32, count=len(words))
-    share: NDArray[np.bool_] = np.add.reduceat(lengths * look, starts) >= _MOSTLY * np.add.reduceat(lengths, starts)
-    found: list[bool] = share.tolist()
+    found: list[bool] = np.logical_and.reduceat(look, starts).tolist()
+    mixed = np.logical_or.reduceat(look, starts)
+    mixed ^= found
+    for line in mixed.nonzero()[0].tolist():
+        some = slice(starts[line], starts[line + 1] if line + 1 < len(starts) else len(words))
+        lengths = list(map(len, words[some]))
+        found[line] = sum(compress(lengths, look[some].tolist())) >= _MOSTLY * sum(lengths)
     return found
 
 

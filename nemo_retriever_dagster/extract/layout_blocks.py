@@ -118,16 +118,20 @@ def body_size(lines: Sequence[Line]) -> float:
 
 def join_lines(texts: Sequence[str], vocabulary: str = "") -> str:
     """Join the lines of a paragraph with blanks, and words broken at a line end without."""
-    joined = ""
     if not any(text.endswith(_HYPHENS) for text in texts):
         return " ".join(texts)
+    parts: list[str] = []
     for text in texts:
-        joined = _joined(joined, text, vocabulary) if joined else text
-    return joined.replace(SOFT_HYPHEN, "-")
+        if parts and parts[-1].endswith(_HYPHENS):
+            parts[-1] = _joined(parts[-1], text, vocabulary)
+        else:
+            parts.append(text)
+    return " ".join(parts).replace(SOFT_HYPHEN, "-")
 
 
 def _joined(before: str, after: str, vocabulary: str) -> str:
-    if not before.endswith(_HYPHENS) or not after[:1].isalpha() or not before[-2:-1].isalpha():
+    """Join two lines, the first of which ends with a hyphen."""
+    if not after[:1].isalpha() or not before[-2:-1].isalpha():
         return f"{before} {after}"
     head, tail = before[:-1], after
     first, last = tail.split(" ", 1)[0].rstrip(".,;:!?)"), head.rsplit(" ", 1)[-1].lstrip("(\u201c\"'")

@@ -19,11 +19,12 @@ BLANK, CONTROL, VISIBLE, UPPER, LETTER, STEM, NUMBER, SUSPECT = (1 << bit for bi
 """No part of a word; of these, what `str.split` leaves in one; printed ASCII; A to Z; A to Z and a to z; what a cell
 may end with before a number; what such a number starts with; a sign that a font may show as a ligature."""
 
-BROKEN = "\ufffe\x02"
+BROKEN = frozenset("\ufffe\x02")
 """PDFium's marks of a word broken at the end of a line."""
-WORD = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]+[{BROKEN}]?")
-"""A word: no blank, no control character; the mark of a broken word ends it."""
+SOFT_HYPHEN = "\u00ad"
+"""Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
 
+_SOFT = dict.fromkeys(map(ord, BROKEN), SOFT_HYPHEN)
 _NOT_IN_WORD = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]")
 _LAST = 0xFFFF
 _MARKS = "@#$%&*+<=>^_`|~{}[]\\"
@@ -61,7 +62,10 @@ def kinds_of(text: str, units: Units | None = None) -> Kinds:
 
 
 def word_ends(kinds: Kinds) -> tuple[Places, Places]:
-    """Return the places of the first and of the last character of each `WORD`, the mark of a broken one left out."""
+    """Return the places of the first and of the last character of each word, the mark of a broken one left out.
+
+    A word has no blank and no control character.
+    """
     padded = np.empty(len(kinds) + 2, dtype=np.bool_)
     padded[0] = padded[-1] = True
     np.bitwise_and(kinds, BLANK, out=padded[1:-1], casting="unsafe")
@@ -69,11 +73,25 @@ def word_ends(kinds: Kinds) -> tuple[Places, Places]:
     return edges[::2], edges[1::2] - 1
 
 
-def words_of(text: str, kinds: Kinds) -> list[str]:
-    """Return each `WORD` of a text."""
-    if (kinds & CONTROL).any():
-        return WORD.findall(text)
-    return text.split()
+def words_of(text: str, kinds: Kinds, first: Places, last: Places) -> list[str]:
+    """Return the words of a text with these ends; a soft hyphen ends a broken one."""
+    controls = np.count_nonzero(kinds & CONTROL)
+    if controls == (sum(map(text.count, BROKEN)) if controls else 0):
+        # a mark that ends no word would be one: then, and where words are parted, there are more or fewer of them
+        words = _apart(text).split() if controls else text.split()
+        if len(words) == len(first):
+            return words
+    ends = last + 1
+    marked = (kinds[np.minimum(ends, len(kinds) - 1)] & CONTROL).nonzero()[0]
+    ends[[word for word in marked.tolist() if text[ends[word] : ends[word] + 1] in BROKEN]] += 1
+    text = text.translate(_SOFT)
+    return [text[start:end] for start, end in zip(first.tolist(), ends.tolist(), strict=True)]
+
+
+def _apart(text: str) -> str:
+    for mark in BROKEN:
+        text = text.replace(mark, f"{SOFT_HYPHEN} ")
+    return text
 
 
 def suspects(kinds: Kinds) -> list[int]:

@@ -13,6 +13,7 @@ from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
+from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.pdf_document import (
     PARSE_DPI,
     SCAN_DPI,
@@ -35,7 +36,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
     simple_pictures,
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
-from nemo_retriever_dagster.extract.pdf_words import SOFT_HYPHEN, has_invisible_line, page_frame, read_text, read_words
+from nemo_retriever_dagster.extract.pdf_words import has_invisible_line, page_frame, read_text, read_words
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word

@@ -41,6 +41,7 @@ _loose_box = _bind("FPDFText_GetLooseCharBox", c_int)
 _text_object = _bind("FPDFText_GetTextObject", c_size_t)
 _char_matrix = _bind("FPDFText_GetMatrix", c_int)
 _font_size = _bind("FPDFText_GetFontSize", c_double)
+_char_index = _bind("FPDFText_GetCharIndexFromTextIndex", c_int)
 _get_text = _bind("FPDFText_GetText", c_int)
 _count_chars = _bind("FPDFText_CountChars", c_int)
 
@@ -99,8 +100,8 @@ _NAME = ctypes.create_string_buffer(128)
 
 
 def address_of(pointer: Any) -> int:
-    """Return the address a typed PDFium pointer holds."""
-    return ctypes.cast(pointer, c_void_p).value or 0
+    """Return the address a typed PDFium pointer, not null, holds."""
+    return ctypes.addressof(pointer.contents)
 
 
 def handle_of(text_page: Any) -> c_void_p:
@@ -121,6 +122,11 @@ def text_of(text_page: c_void_p) -> tuple[str, Units, bool]:
     units = units[:written]
     text = units.tobytes().decode("utf-16-le", "replace")
     return text, units, len(text) == count == written
+
+
+def char_indices(text_page: c_void_p, places: Iterable[int]) -> list[int]:
+    """Return which of PDFium's characters stand at places of the text, counted in UTF-16 units; 0 where none does."""
+    return [max(index, 0) for index in map(_char_index, repeat(text_page), places)]
 
 
 def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:

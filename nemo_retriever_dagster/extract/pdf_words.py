@@ -11,12 +11,11 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Glyphs, boxes_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
-from nemo_retriever_dagster.extract.pdf_codes import BROKEN, kinds_of, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
@@ -30,12 +29,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SOFT_HYPHEN = "\u00ad"
-"""Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
-
-_SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
 _TINY = 1.0  # points; nobody reads type of this size
 _FAR = 1e7  # points
+_LAST_OF_ONE_UNIT = 0xFFFF  # characters beyond are two units in UTF-16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,13 +196,9 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     first, last = word_ends(read.kinds)
     if not len(first):
         return PageWords(frame=frame, text=read.text)
-    words = words_of(read.text, read.kinds)
-    cuts = cell_cuts(read.handle, read.text, read.kinds) if read.aligned else []
-    if cuts:
-        first, last, words = _parted(read.text, first, last, cuts)
-    firsts, lasts = (
-        (first.tolist(), last.tolist()) if read.aligned else _char_indices(text_page, read.text, first, last)
-    )
+    if read.aligned and (cuts := cell_cuts(read.handle, read.text, read.kinds)):
+        first, last = _parted(first, last, cuts)
+    firsts, lasts = (first.tolist(), last.tolist()) if read.aligned else _char_indices(read, first, last)
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
     ones, others = boxes[: len(firsts)], boxes[len(firsts) :]
     low, high = np.minimum(ones, others), np.maximum(ones, others)
@@ -214,47 +206,33 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     return PageWords(
         frame=frame,
         text=read.text,
-        words=_repaired(words, read.text, first, last, misread_ligatures(read)),
+        words=_words(read, first, last),
         boxes=frame.show_sides(low[:, 0], low[:, 3], high[:, 2], high[:, 1]),
         style=style,
         styles=styles,
     )
 
 
-def _parted(text: str, first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places, list[str]]:
-    """Return the ends of the words, and the words, parted where cells start inside them."""
+def _parted(first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places]:
+    """Return the ends of the words parted where cells start inside them."""
     at = np.array(cuts, dtype=first.dtype)
-    first, last = np.sort(np.concatenate((first, at))), np.sort(np.concatenate((last, at - 1)))
-    ends = [end + 2 if text[end + 1 : end + 2] in {*BROKEN} else end + 1 for end in last.tolist()]
-    return first, last, [text[start:end] for start, end in zip(first.tolist(), ends, strict=True)]
+    return np.sort(np.concatenate((first, at))), np.sort(np.concatenate((last, at - 1)))
 
 
-def _repaired(words: list[str], text: str, first: Places, last: Places, letters: dict[int, str]) -> list[str]:
+def _words(read: PageText, first: Places, last: Places) -> list[str]:
+    """Return the words with these ends, ligatures and accents spelt out."""
+    words = words_of(read.text, read.kinds, first, last)
+    letters = misread_ligatures(read)
     if letters:
         words = [
             with_letters(word, {at - start: value for at, value in letters.items() if start <= at <= end})
             for word, start, end in zip(words, first.tolist(), last.tolist(), strict=True)
         ]
-    if "\x02" in text or "\ufffe" in text:
-        words = [word.translate(_SOFT) if word[-1] in BROKEN else word for word in words]
-    return words if is_composed(text) else [composed(word) for word in words]
+    return words if is_composed(read.text) else [composed(word) for word in words]
 
 
-def _char_indices(text_page: Any, text: str, *places: Places) -> tuple[list[int], ...]:
+def _char_indices(read: PageText, *places: Places) -> tuple[list[int], ...]:
     """Return the indices in PDFium's list of the characters at the given places of the text."""
-    units = _utf16_offsets(text)
-    look_up = pdfium.FPDFText_GetCharIndexFromTextIndex
-    return tuple(
-        [max(look_up(text_page.raw, units[at] if units else at), 0) for at in some.tolist()] for some in places
-    )
-
-
-def _utf16_offsets(text: str) -> list[int] | None:
-    """Return where each character starts in UTF-16, or None where that is the same as in the string."""
-    if max(text) <= "\uffff":
-        return None
-    offsets, at = [], 0
-    for character in text:
-        offsets.append(at)
-        at += 2 if character > "\uffff" else 1
-    return offsets
+    wide = np.frombuffer(read.text.encode("utf-32-le", "replace"), dtype=np.uint32) > _LAST_OF_ONE_UNIT
+    units = np.arange(len(wide)) + wide.cumsum() - wide
+    return tuple(pdf_raw.char_indices(read.handle, units[some].tolist()) for some in places)
