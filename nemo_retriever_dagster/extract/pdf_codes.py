@@ -100,7 +100,7 @@ def suspects(kinds: Kinds) -> list[int]:
         return []
     before, here, after = kinds[:-2], kinds[1:-1], kinds[2:]
     small = (after & (LETTER | UPPER)) == LETTER
-    found: list[int] = (np.flatnonzero((here & SUSPECT != 0) & (before & LETTER != 0) & small) + 1).tolist()
+    found: list[int] = (((here & SUSPECT != 0) & (before & LETTER != 0) & small).nonzero()[0] + 1).tolist()
     return found
 
 
@@ -109,8 +109,9 @@ def cell_starts(kinds: Kinds) -> list[int]:
 
     Two printed characters stand before it and one behind: a shorter run is a kerned letter or a raised sign.
     """
-    early, before, here, after = kinds[:-3], kinds[1:-2], kinds[2:-1], kinds[3:]
+    likely = (kinds[2:-1] & (UPPER | NUMBER)).nonzero()[0] + 2  # few: the rest is asked of these alone
+    early, before, here, after = kinds[likely - 2], kinds[likely - 1], kinds[likely], kinds[likely + 1]
     capital = (here & UPPER != 0) & (before & VISIBLE != 0)
     starts = capital | ((here & NUMBER != 0) & (before & STEM != 0))
-    found: list[int] = (np.flatnonzero(starts & (early & after & VISIBLE != 0)) + 2).tolist()
+    found: list[int] = likely[starts & (early & after & VISIBLE != 0)].tolist()
     return found

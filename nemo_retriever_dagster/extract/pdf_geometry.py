@@ -227,5 +227,5 @@ def _transformed(bounds: Floats, matrix: Matrix) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         corners_x = np.stack([bounds[:, i] * a + bounds[:, j] * c + e for i in (0, 2) for j in (1, 3)])
         corners_y = np.stack([bounds[:, i] * b + bounds[:, j] * d + f for i in (0, 2) for j in (1, 3)])
-        sides = (corners_x.min(axis=0), corners_y.min(axis=0), corners_x.max(axis=0), corners_y.max(axis=0))
+        sides = (corners_x.min(axis=0), corners_y.max(axis=0), corners_x.max(axis=0), corners_y.min(axis=0))
         return bounded(np.stack(sides, axis=1))

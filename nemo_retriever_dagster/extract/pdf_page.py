@@ -151,9 +151,13 @@ class PageReader:
         words = self.words
         if not words.words:
             return []
-        styles = [(style.size, style.bold, style.italic) for style in words.styles]
-        size, bold, italic = np.array(styles, dtype=np.float32)[words.style].T
-        looks = Looks(size=size, bold=bold > 0, italic=italic > 0, hidden=words.hidden(self.drawings))
+        styles, of_word = words.styles, words.style
+        looks = Looks(
+            size=np.array([style.size for style in styles], dtype=np.float32)[of_word],
+            bold=np.array([style.bold for style in styles], dtype=np.bool_)[of_word],
+            italic=np.array([style.italic for style in styles], dtype=np.bool_)[of_word],
+            hidden=words.hidden(self.drawings),
+        )
         return lines_of(words.words, words.boxes, looks)
 
     def _tables(self, lines: list[Line]) -> list[Area]:

@@ -46,7 +46,7 @@ _get_text = _bind("FPDFText_GetText", c_int)
 _count_chars = _bind("FPDFText_CountChars", c_int)
 
 _render_mode = _bind("FPDFTextObj_GetTextRenderMode", c_int, c_void_p)
-_object_font = _bind("FPDFTextObj_GetFont", c_void_p, c_void_p)
+_object_font = _bind("FPDFTextObj_GetFont", c_size_t, c_void_p)
 _fill_colour = _bind("FPDFPageObj_GetFillColor", c_int)
 _object_type = _bind("FPDFPageObj_GetType", c_int, c_void_p)
 _bounds = _bind("FPDFPageObj_GetBounds", c_int)
@@ -160,7 +160,7 @@ def render_modes(objects: Sequence[int]) -> list[int]:
 
 def fonts(objects: Sequence[int]) -> list[int]:
     """Return the address of each text object's font."""
-    return [pointer or 0 for pointer in map(_object_font, objects)]
+    return list(map(_object_font, objects))
 
 
 def fill_colours(objects: Sequence[int]) -> NDArray[np.uint32]:
@@ -225,8 +225,9 @@ def object_types(objects: Sequence[int]) -> list[int]:
 
 
 def object_bounds(objects: Sequence[int]) -> Floats:
-    """Return an (n, 4) array of left, bottom, right, top in the space the objects stand in."""
-    return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), *_RECTANGLES.places), objects)
+    """Return an (n, 4) array of left, top, right, bottom in the space the objects stand in."""
+    left, top, right, bottom = _RECTANGLES.places
+    return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), left, bottom, right, top), objects)
 
 
 def object_matrix(item: int) -> tuple[float, ...]:

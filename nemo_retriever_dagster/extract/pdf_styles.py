@@ -48,9 +48,10 @@ def read_styles(handle: c_void_p, firsts: list[int], heights: Floats) -> tuple[N
 
     ``firsts`` are the indices of the words' first characters, ``heights`` the heights of their boxes.
     """
-    objects = np.array(pdf_raw.text_objects(handle, firsts), dtype=np.uint64)
-    starts = [0, *((objects[1:] != objects[:-1]).nonzero()[0] + 1).tolist()]
-    runs: list[int] = objects[starts].tolist()
+    objects = pdf_raw.text_objects(handle, firsts)
+    addresses = np.array(objects, dtype=np.uint64)
+    starts = [0, *((addresses[1:] != addresses[:-1]).nonzero()[0] + 1).tolist()]
+    runs = [objects[start] for start in starts]
     first_word = dict(zip(reversed(runs), reversed(starts), strict=True))
     first_word.pop(0, None)
     of_object, styles = _styles_of(handle, first_word, firsts, heights)
@@ -66,7 +67,7 @@ def _styles_of(
     objects, words = list(first_word), list(first_word.values())
     faces = pdf_raw.fonts(objects)
     # a font's line is as high as its size says: characters as high as each other need one look
-    sets = list(zip(faces, np.round(heights[words], 3).tolist(), strict=True))
+    sets = list(zip(faces, heights[words].round(3).tolist(), strict=True))
     first_of = dict(zip(reversed(sets), reversed(words), strict=True))
     sizes = dict(zip(first_of, pdf_raw.char_sizes(handle, [firsts[word] for word in first_of.values()]), strict=True))
     looks = list(zip(faces, pdf_raw.render_modes(objects), map(sizes.__getitem__, sets), _inks(objects), strict=True))

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _TINY = 1.0  # points; nobody reads type of this size
+_CORNERS = ((0, 1, 0, 1), (3, 0, 3, 0), (2, 3, 2, 3), (1, 2, 1, 2))
+"""By quarter turns: the sides of the page (-left, top, right, -bottom) that x0, y0, x1, y1 are counted from."""
+_SIDES = tuple(
+    (order, np.array(signs, dtype=np.float32))
+    for order, signs in (
+        ((0, 1, 2, 3), (1, -1, 1, -1)),
+        ((3, 0, 1, 2), (1, 1, 1, 1)),
+        ((2, 3, 0, 1), (-1, 1, -1, 1)),
+        ((1, 2, 3, 0), (-1, -1, -1, -1)),
+    )
+)
+"""By quarter turns: which of left, top, right, bottom each of x0, y0, x1, y1 is, and whether it grows with it."""
 _FAR = 1e7  # points
 _LAST_OF_ONE_UNIT = 0xFFFF  # characters beyond are two units in UTF-16
 
@@ -81,24 +93,13 @@ class Frame:
         return self.top - y, self.right - x
 
     def show(self, boxes: Floats) -> Floats:
-        """Turn an (n, 4) array of left, bottom, right, top into x0, y0, x1, y1."""
-        return self.show_sides(*boxes.T)
-
-    def show_sides(self, left: Floats, bottom: Floats, right: Floats, top: Floats) -> Floats:
-        """Turn the sides of n boxes into an (n, 4) array of x0, y0, x1, y1."""
-        shown = np.empty((len(left), 4), dtype=np.float32)
-        for side, values in enumerate(self._turned(left, bottom, right, top)):
-            shown[:, side] = values
+        """Turn an (n, 4) array of left, top, right, bottom into x0, y0, x1, y1."""
+        order, signs = _SIDES[self.turns]
+        sides = (-self.left, self.top, self.right, -self.bottom)
+        shift = np.array([sides[corner] for corner in _CORNERS[self.turns]], dtype=np.float32)
+        turned = boxes[:, order] if self.turns else boxes
+        shown: Floats = turned * signs + shift
         return shown
-
-    def _turned(self, left: Floats, bottom: Floats, right: Floats, top: Floats) -> tuple[Floats, ...]:
-        if self.turns == 0:
-            return left - self.left, self.top - top, right - self.left, self.top - bottom
-        if self.turns == 1:
-            return bottom - self.bottom, left - self.left, top - self.bottom, right - self.left
-        if self.turns == 2:  # noqa: PLR2004 - upside down
-            return self.right - right, bottom - self.bottom, self.right - left, top - self.bottom
-        return self.top - top, self.right - right, self.top - bottom, self.right - left
 
 
 def bounded(boxes: NDArray[Any]) -> Floats:
@@ -200,17 +201,24 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         first, last = _parted(first, last, cuts)
     firsts, lasts = (first.tolist(), last.tolist()) if read.aligned else _char_indices(read, first, last)
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
-    ones, others = boxes[: len(firsts)], boxes[len(firsts) :]
-    low, high = np.minimum(ones, others), np.maximum(ones, others)
-    style, styles = read_styles(read.handle, firsts, ones[:, 1] - ones[:, 3])
+    half = len(firsts)
+    style, styles = read_styles(read.handle, firsts, boxes[:half, 1] - boxes[:half, 3])
+    shown = frame.show(boxes)
     return PageWords(
         frame=frame,
         text=read.text,
         words=_words(read, first, last),
-        boxes=frame.show_sides(low[:, 0], low[:, 3], high[:, 2], high[:, 1]),
+        boxes=_hulls(shown[:half], shown[half:]),
         style=style,
         styles=styles,
     )
+
+
+def _hulls(ones: Floats, others: Floats) -> Floats:
+    hulls = np.empty_like(ones)
+    np.minimum(ones[:, :2], others[:, :2], out=hulls[:, :2])
+    np.maximum(ones[:, 2:], others[:, 2:], out=hulls[:, 2:])
+    return hulls
 
 
 def _parted(first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places]:
