@@ -143,7 +143,7 @@ def _joined(before: str, after: str, vocabulary: str) -> str:
 def _with_markers(lines: Sequence[Line]) -> list[Line]:
     """Put a bullet or number that stands apart before the line it belongs to."""
     result: list[Line] = []
-    if not any(_is_marker(line.text) for line in lines):
+    if not any(_is_marker(line.text) for line in lines if " " not in line.text):
         return list(lines)
     for line in lines:
         last = result[-1] if result else None
