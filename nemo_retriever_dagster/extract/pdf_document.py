@@ -78,19 +78,23 @@ class LoadedPage(pypdfium2.PdfPage):  # type: ignore[misc] # pypdfium2 has no ty
         self.raw, self.pdf, self.formenv = raw, document, None
 
     def close(self) -> None:
-        """Free the page; no text page of it may be open, and nothing may be asked of it any more."""
-        pdfium.FPDF_ClosePage(self.raw)
+        """Free the page; no text page of it may be open. Nothing may be asked of it any more; closing again is fine."""
+        raw, self.raw = self.raw, None
+        if raw:
+            pdfium.FPDF_ClosePage(raw)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoadedText:
     """The text page of a page; ``raw`` is PDFium's. To be closed by hand, before its page."""
 
     raw: Any
 
     def close(self) -> None:
-        """Free the text page; nothing may be asked of it any more."""
-        pdfium.FPDFText_ClosePage(self.raw)
+        """Free the text page. Nothing may be asked of it any more; closing again is fine."""
+        raw, self.raw = self.raw, None
+        if raw:
+            pdfium.FPDFText_ClosePage(raw)
 
 
 def load_page(document: Any, index: int) -> LoadedPage:
