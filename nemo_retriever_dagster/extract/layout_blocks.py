@@ -201,7 +201,7 @@ def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
     """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
     last, first, left = group[-1], group[0], line.box.x0
     ended = last.text.endswith(_SENTENCE_END)
-    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
+    if _ITEM.match(line.text) and not last.text.endswith(_HYPHENS):
         return ended or _BULLET.match(line.text) is not None or starts_item(first.text)
     if left < first.box.x0 - 0.3 * size and starts_item(first.text):
         return True

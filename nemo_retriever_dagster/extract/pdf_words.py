@@ -104,9 +104,10 @@ class Frame:
 
 def bounded(boxes: NDArray[Any]) -> Floats:
     """Return coordinates as float32, those of a damaged file held within what no page reaches."""
-    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32, copy=False)
-    if isnan(kept.sum()):
-        kept[np.isnan(kept)] = 0.0
+    if len(boxes) and boxes.min() >= -_FAR and boxes.max() <= _FAR:  # neither is so with a NaN among them
+        return boxes.astype(np.float32, copy=False)
+    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32)
+    kept[np.isnan(kept)] = 0.0
     return kept
 
 
