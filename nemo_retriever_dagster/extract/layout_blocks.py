@@ -56,12 +56,12 @@ class Run:
     furniture: bool = False
 
 
-def blocks_of(runs: Sequence[Run], *, vocabulary: str = "") -> list[list[Block]]:
+def blocks_of(runs: Sequence[Run], body: float, *, vocabulary: str = "") -> list[list[Block]]:
     """Merge lines, given in reading order, into blocks, one list a run; a block never reaches over two runs.
 
-    ``vocabulary`` is the page's text: a word broken at a hyphen keeps the hyphen if the page has it so elsewhere.
+    ``body`` is the `body_size` of all lines; ``vocabulary`` is the page's text: a word broken at a hyphen keeps the
+    hyphen if the page has it so elsewhere.
     """
-    body = body_size([line for run in runs for line in run.lines])
     found = [[_block(group, vocabulary) for group in _paragraphs(_with_markers(run.lines))] for run in runs]
     free = [block for run, blocks in zip(runs, found, strict=True) if not run.furniture for block in blocks]
     headings = iter(_headings(free, body))
@@ -77,14 +77,17 @@ def stacks(lines: Sequence[Line]) -> list[list[Line]]:
     left = right = bottom = last_size = 0.0
     last_bold = False
     for line in lines:
-        (x0, y0, x1, y1), own, bold = line.box, line.size, line.bold
+        _, (x0, y0, x1, y1), own, bold, _, _, _ = line
         size = max(last_size, own) or 1.0
         if (
             groups
             and bold == last_bold
             and -0.6 * size < y0 - bottom < _LEADING * size
             and abs(last_size - own) <= _SAME_SIZE * size
-            and min(right, x1) > max(left, x0)
+            and x0 < right
+            and left < x1
+            and left < right
+            and x0 < x1
         ):
             groups[-1].append(line)
         else:
@@ -115,16 +118,20 @@ def body_size(lines: Sequence[Line]) -> float:
 
 def join_lines(texts: Sequence[str], vocabulary: str = "") -> str:
     """Join the lines of a paragraph with blanks, and words broken at a line end without."""
-    joined = ""
     if not any(text.endswith(_HYPHENS) for text in texts):
         return " ".join(texts)
+    parts: list[str] = []
     for text in texts:
-        joined = _joined(joined, text, vocabulary) if joined else text
-    return joined.replace(SOFT_HYPHEN, "-")
+        if parts and parts[-1].endswith(_HYPHENS):
+            parts[-1] = _joined(parts[-1], text, vocabulary)
+        else:
+            parts.append(text)
+    return " ".join(parts).replace(SOFT_HYPHEN, "-")
 
 
 def _joined(before: str, after: str, vocabulary: str) -> str:
-    if not before.endswith(_HYPHENS) or not after[:1].isalpha() or not before[-2:-1].isalpha():
+    """Join two lines, the first of which ends with a hyphen."""
+    if not after[:1].isalpha() or not before[-2:-1].isalpha():
         return f"{before} {after}"
     head, tail = before[:-1], after
     first, last = tail.split(" ", 1)[0].rstrip(".,;:!?)"), head.rsplit(" ", 1)[-1].lstrip("(\u201c\"'")
@@ -136,7 +143,7 @@ def _joined(before: str, after: str, vocabulary: str) -> str:
 def _with_markers(lines: Sequence[Line]) -> list[Line]:
     """Put a bullet or number that stands apart before the line it belongs to."""
     result: list[Line] = []
-    if not any(_is_marker(line.text) for line in lines):
+    if not any(_is_marker(line.text) for line in lines if " " not in line.text):
         return list(lines)
     for line in lines:
         last = result[-1] if result else None
@@ -175,34 +182,26 @@ def _paragraphs(lines: Sequence[Line]) -> list[list[Line]]:
 
 def _continues(group: list[Line], line: Line) -> bool:
     last = group[-1]
-    size = max(last.size, line.size) or 1.0
-    if last.bold != line.bold or last.hidden != line.hidden or abs(last.size - line.size) > _SAME_SIZE * size:
+    _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, _ = last
+    _, (x0, y0, x1, y1), own, bold, _, hidden, _ = line
+    size = max(last_size, own) or 1.0
+    if last_bold != bold or last_hidden != hidden or abs(last_size - own) > _SAME_SIZE * size:
         return False
-    left, _, right, bottom = last.box
-    x0, y0, x1, _ = line.box
-    if _beside_on_row(last, line):
-        return 0 <= x0 - right < 2 * size
+    if x0 >= right - 0.5 * last_size and min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0):
+        return 0 <= x0 - right < 2 * size  # beside it on its row
     gap = y0 - bottom
     if not -0.6 * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
         return False
-    if len(group) > 1 and gap > _EVEN * max(last.box.y0 - group[-2].box.y1, 0.12 * size) + 0.1 * size:
+    if len(group) > 1 and gap > _EVEN * max(top - group[-2].box.y1, 0.12 * size) + 0.1 * size:
         return False
     return not _starts_anew(group, line, size)
-
-
-def _beside_on_row(a: Line, b: Line) -> bool:
-    _, top, right, bottom = a.box
-    x0, y0, _, y1 = b.box
-    if x0 < right - 0.5 * a.size:
-        return False
-    return min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0)
 
 
 def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
     """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
     last, first, left = group[-1], group[0], line.box.x0
     ended = last.text.endswith(_SENTENCE_END)
-    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
+    if _ITEM.match(line.text) and not last.text.endswith(_HYPHENS):
         return ended or _BULLET.match(line.text) is not None or starts_item(first.text)
     if left < first.box.x0 - 0.3 * size and starts_item(first.text):
         return True
@@ -222,8 +221,8 @@ def _block(group: Sequence[Line], vocabulary: str) -> Block:
     return Block(
         join_lines([line.text for line in group], vocabulary),
         around(group),
-        max(line.size for line in group),
-        bold=all(line.bold for line in group),
+        max([line.size for line in group]),
+        bold=first.bold,
         hidden=first.hidden,
         listed=starts_item(first.text),
         lines=len(group),

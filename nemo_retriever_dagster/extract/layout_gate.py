@@ -95,9 +95,11 @@ def _aligned_rows(boxes: Floats) -> int:
 
 
 def _is_paragraph(stack: Sequence[Line]) -> bool:
+    if len(stack) < _PARAGRAPH:
+        return False
     box = around(stack)
     height = box.height / len(stack)
-    return len(stack) >= _PARAGRAPH and box.width >= _WIDE * height
+    return box.width >= _WIDE * height
 
 
 def _is_row_of_numbers(text: str) -> bool:

@@ -156,11 +156,14 @@ def _gutter(page: _Page) -> _Sides | None:
     across = ~left & ~right
     shared, gap = _side_by_side(boxes, left, right)
     height = float(boxes[:, 3].max() - boxes[:, 1].min()) or 1.0
-    possible = left.any(axis=1) & right.any(axis=1) & (shared >= _SHARED * height)
-    possible &= across.sum(axis=1) <= _CROSSING * len(boxes)
-    score = shared / height - across.mean(axis=1) + 1e-3 * gap
+    crossing = across.sum(axis=1)
+    possible = (shared >= _SHARED * height) & (crossing <= _CROSSING * len(boxes))
+    candidates = possible.nonzero()[0].tolist()
+    if not candidates:
+        return None
+    score = shared / height - crossing / len(boxes) + 1e-3 * gap
     seen = set()
-    for index in sorted(np.flatnonzero(possible).tolist(), key=(-score).tolist().__getitem__):
+    for index in sorted(candidates, key=(-score).tolist().__getitem__):
         sides = left[index], right[index], across[index]
         division = left[index].tobytes() + right[index].tobytes()
         if division not in seen and _columns(page, *sides):
@@ -170,7 +173,10 @@ def _gutter(page: _Page) -> _Sides | None:
 
 
 def _side_by_side(boxes: Floats, left: NDArray[np.bool_], right: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return, for each pair of masks, the height over which both sides have something, and the width between them."""
+    """Return, for each pair of masks, the height over which both sides have something, and the width between them.
+
+    The height is minus infinity where a side has nothing.
+    """
     top, bottom = boxes[:, 1], boxes[:, 3]
     lowest = np.minimum(np.where(left, bottom, -np.inf).max(axis=1), np.where(right, bottom, -np.inf).max(axis=1))
     highest = np.maximum(np.where(left, top, np.inf).min(axis=1), np.where(right, top, np.inf).min(axis=1))

@@ -61,13 +61,11 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
     owned = [_Owned(area) for area in areas]
     owners = [item for item in owned if item.area.owns_text]
     free = [line for line in lines if not _claimed(line, owners)] if owners else lines
-    runs, placed = _runs(free, owned, paper)
-    broken = any(line.text.endswith(("-", SOFT_HYPHEN)) for line in lines)
-    vocabulary = "\n".join(line.text for line in lines) if broken else ""
+    usual = body_size(free)
+    runs, placed = _runs(free, owned, paper, usual)
+    blocks = blocks_of(runs, usual, vocabulary="\n".join([line.text for line in lines]))
     elements: list[Element] = []
-    for run, area in zip(
-        blocks_of(runs, vocabulary=vocabulary), [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True
-    ):
+    for run, area in zip(blocks, [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True):
         if text:
             elements.extend(_text_element(block, paper) for block in run)
         if area is not None:
@@ -85,9 +83,9 @@ def _claimed(line: Line, owners: Sequence[_Owned]) -> bool:
     return False
 
 
-def _runs(lines: Sequence[Line], owned: Sequence[_Owned], paper: Paper) -> tuple[list[Run], list[_Owned]]:
+def _runs(lines: Sequence[Line], owned: Sequence[_Owned], paper: Paper, usual: float) -> tuple[list[Run], list[_Owned]]:
     """Return the runs of lines between the areas, and the areas between them, in reading order."""
-    head, body, foot = _furniture(lines, paper.size[1])
+    head, body, foot = _furniture(lines, paper.size[1], usual)
     groups, notes = _notes(stacks(body) if paper.written else [[line] for line in body], paper.size[1])
     boxes = [*(around(group) for group in groups), *(item.area.box for item in owned)]
     order = (
@@ -108,9 +106,12 @@ def _runs(lines: Sequence[Line], owned: Sequence[_Owned], paper: Paper) -> tuple
 
 def _notes(groups: list[list[Line]], height: float) -> tuple[list[list[Line]], list[list[Line]]]:
     """Set footnotes apart: small type under a mark, in the lower half, with no text of the usual size below."""
+    marked = [group for group in groups if _NOTE_MARK.match(group[0].text)]
+    if not marked:
+        return groups, []
     usual = body_size([line for group in groups for line in group])
     found: list[list[Line]] = []
-    small = [group for group in groups if group[0].size <= _NOTE * usual and _NOTE_MARK.match(group[0].text)]
+    small = [group for group in marked if group[0].size <= _NOTE * usual]
     kept = list(groups)
     for group in sorted(small, key=lambda group: -group[0].box.y0):
         box = around(group)
@@ -133,9 +134,9 @@ def _written(item: _Owned, lines: Sequence[Line]) -> float:
     return max(above, key=lambda line: line.box.y1).order + 0.5 if above else -0.5
 
 
-def _furniture(lines: Sequence[Line], height: float) -> tuple[list[Line], list[Line], list[Line]]:
+def _furniture(lines: Sequence[Line], height: float, usual: float) -> tuple[list[Line], list[Line], list[Line]]:
     """Set running heads and feet apart, each from left to right: small type near the edge, a blank off the body."""
-    top, bottom, usual = _MARGIN * height, (1 - _MARGIN) * height, body_size(lines)
+    top, bottom = _MARGIN * height, (1 - _MARGIN) * height
     small = [
         line
         for line in lines
@@ -147,7 +148,7 @@ def _furniture(lines: Sequence[Line], height: float) -> tuple[list[Line], list[L
     body = _but(lines, small)
     if not body:
         return [], list(lines), []
-    first, last = min(line.box.y0 for line in body), max(line.box.y1 for line in body)
+    _, first, _, last = around(body)
     if head and first - max(line.box.y1 for line in head) < _APART * usual:
         head = []
     if foot and min(line.box.y0 for line in foot) - last < _APART * usual:

@@ -56,8 +56,8 @@ def _back(text: str, place: int) -> float:
 def _goes_back(boxes: NDArray[np.float32], back: float) -> bool:
     """Tell whether the third of four characters starts left of the end of the second, by ``back`` heights at least."""
     before, last, here, after = boxes.tolist()
-    height = min(last[3] - last[1], here[3] - here[1])
-    level = min(last[3], here[3]) - max(last[1], here[1]) > _SAME_LINE * height
+    height = min(last[1] - last[3], here[1] - here[3])
+    level = min(last[1], here[1]) - max(last[3], here[3]) > _SAME_LINE * height
     # text upside down runs to the left everywhere
     rightwards = last[0] > before[0] and after[0] > here[0]
     return bool(level and rightwards and last[2] - here[0] > back * height)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
-from nemo_retriever_dagster.extract.geometry import PageGeometry, Ruling
-from nemo_retriever_dagster.extract.pdf_words import Frame, bounded, held, page_frame, read_words
+from nemo_retriever_dagster.extract.geometry import PageGeometry, Ruling, boxes_of
+from nemo_retriever_dagster.extract.pdf_words import bounded, held, read_words
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nemo_retriever_dagster.extract.pdf_words import PageWords
+    from nemo_retriever_dagster.extract.pdf_words import Frame, PageWords
 
     Floats = NDArray[np.float32]
     Matrix = tuple[float, ...]
@@ -67,7 +67,7 @@ def read_geometry(page: Any, *, text_page: Any = None) -> PageGeometry:
     finally:
         if text_page is None:
             opened.close()
-    return geometry(words, read_drawings(page))
+    return geometry(words, read_drawings(page, words.frame))
 
 
 def geometry(words: PageWords, drawings: Drawings) -> PageGeometry:
@@ -82,9 +82,9 @@ def geometry(words: PageWords, drawings: Drawings) -> PageGeometry:
     )
 
 
-def read_drawings(page: Any) -> Drawings:
+def read_drawings(page: Any, frame: Frame) -> Drawings:
     """Read what is drawn on a pypdfium2 page besides text, form XObjects included."""
-    reader = _Reader(frame=page_frame(page))
+    reader = _Reader(frame=frame)
     reader.read(pdf_raw.page_children(page.raw), None, 0)
     return reader.found
 
@@ -110,8 +110,8 @@ class _Reader:
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
             shown, boxes = [shown[i] for i in kept.tolist()], boxes[kept]
-        for index, box in zip(shown, boxes.tolist(), strict=True):
-            self._object(objects[index], kinds[index], Box(*box), matrix, depth)
+        for index, box in zip(shown, boxes_of(boxes), strict=True):
+            self._object(objects[index], kinds[index], box, matrix, depth)
 
     def _object(self, item: int, kind: int, box: Box, matrix: Matrix | None, depth: int) -> None:
         if kind == pdf_raw.PATH:
@@ -141,8 +141,8 @@ class _Reader:
 
     @staticmethod
     def _is_white(item: int) -> bool:
-        ((red, green, blue, alpha),) = pdf_raw.fill_colours([item])
-        return alpha == 0 or min(red, green, blue) >= _WHITE
+        ((red, green, blue, alpha),) = pdf_raw.fill_colours([item]).tolist()
+        return bool(alpha == 0 or min(red, green, blue) >= _WHITE)
 
     def _shape(self, item: int, box: Box, matrix: Matrix | None, *, filled: bool, stroked: bool) -> None:
         lines, curved, rectangles = self._outline(item, matrix)
@@ -227,5 +227,5 @@ def _transformed(bounds: Floats, matrix: Matrix) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         corners_x = np.stack([bounds[:, i] * a + bounds[:, j] * c + e for i in (0, 2) for j in (1, 3)])
         corners_y = np.stack([bounds[:, i] * b + bounds[:, j] * d + f for i in (0, 2) for j in (1, 3)])
-        sides = (corners_x.min(axis=0), corners_y.min(axis=0), corners_x.max(axis=0), corners_y.max(axis=0))
+        sides = (corners_x.min(axis=0), corners_y.max(axis=0), corners_x.max(axis=0), corners_y.min(axis=0))
         return bounded(np.stack(sides, axis=1))

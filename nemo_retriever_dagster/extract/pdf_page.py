@@ -13,6 +13,7 @@ from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
+from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.pdf_document import (
     PARSE_DPI,
     SCAN_DPI,
@@ -35,7 +36,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
     simple_pictures,
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
-from nemo_retriever_dagster.extract.pdf_words import SOFT_HYPHEN, has_invisible_line, page_frame, read_text, read_words
+from nemo_retriever_dagster.extract.pdf_words import has_invisible_line, page_frame, read_text, read_words
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word
@@ -78,8 +79,8 @@ class DocumentReader:
         finally:
             text_page.close()
         self._spend(words.text, number)
-        reader = PageReader(document=self, page=page, number=number, words=words, drawings=read_drawings(page))
-        return reader.read()
+        drawings = read_drawings(page, words.frame)
+        return PageReader(document=self, page=page, number=number, words=words, drawings=drawings).read()
 
     def _plain(self, page: Any, read: PageText, number: int) -> Page:
         """Return the page's text as one element, in the order it was written in.
@@ -150,9 +151,13 @@ class PageReader:
         words = self.words
         if not words.words:
             return []
-        styles = [(style.size, style.bold, style.italic) for style in words.styles]
-        size, bold, italic = np.array(styles, dtype=np.float32)[words.style].T
-        looks = Looks(size=size, bold=bold > 0, italic=italic > 0, hidden=words.hidden(self.drawings))
+        styles, of_word = words.styles, words.style
+        looks = Looks(
+            size=np.array([style.size for style in styles], dtype=np.float32)[of_word],
+            bold=np.array([style.bold for style in styles], dtype=np.bool_)[of_word],
+            italic=np.array([style.italic for style in styles], dtype=np.bool_)[of_word],
+            hidden=words.hidden(self.drawings),
+        )
         return lines_of(words.words, words.boxes, looks)
 
     def _tables(self, lines: list[Line]) -> list[Area]:

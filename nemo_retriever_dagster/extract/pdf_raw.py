@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_void_p
+from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_size_t, c_void_p
 from itertools import repeat
 from math import hypot
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+    Units = NDArray[np.uint16]
 
 TEXT, PATH, IMAGE, SHADING, FORM = 1, 2, 3, 4, 5
 
@@ -37,18 +38,22 @@ def _bind(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
 
 # called without declared arguments: the text page is a `c_void_p`, an index an int, an answer's place one of a `_Room`
 _loose_box = _bind("FPDFText_GetLooseCharBox", c_int)
-_text_object = _bind("FPDFText_GetTextObject", c_void_p)
+_text_object = _bind("FPDFText_GetTextObject", c_size_t)
 _char_matrix = _bind("FPDFText_GetMatrix", c_int)
 _font_size = _bind("FPDFText_GetFontSize", c_double)
+_char_index = _bind("FPDFText_GetCharIndexFromTextIndex", c_int)
 _get_text = _bind("FPDFText_GetText", c_int)
 _count_chars = _bind("FPDFText_CountChars", c_int)
 
 _render_mode = _bind("FPDFTextObj_GetTextRenderMode", c_int, c_void_p)
-_object_font = _bind("FPDFTextObj_GetFont", c_void_p, c_void_p)
+_object_font = _bind("FPDFTextObj_GetFont", c_size_t, c_void_p)
 _fill_colour = _bind("FPDFPageObj_GetFillColor", c_int)
 _object_type = _bind("FPDFPageObj_GetType", c_int, c_void_p)
 _bounds = _bind("FPDFPageObj_GetBounds", c_int)
 _object_matrix = _bind("FPDFPageObj_GetMatrix", c_int, c_void_p, c_void_p)
+_page_box = _bind("FPDF_GetPageBoundingBox", c_int)
+_page_rotation = _bind("FPDFPage_GetRotation", c_int, c_void_p)
+_page_count = _bind("FPDFPage_CountObjects", c_int)
 _page_object = _bind("FPDFPage_GetObject", c_void_p)
 _form_object = _bind("FPDFFormObj_GetObject", c_void_p)
 _form_count = _bind("FPDFFormObj_CountObjects", c_int, c_void_p)
@@ -60,41 +65,43 @@ _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
 _font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
-_font_base_name = _bind("FPDFFont_GetBaseFontName", ctypes.c_size_t, c_void_p, c_void_p, ctypes.c_size_t)
+_font_base_name = _bind("FPDFFont_GetBaseFontName", c_size_t, c_void_p, c_void_p, c_size_t)
 
-_AT_ONCE = 512
+_AT_ONCE = 2048
 
 
 class _Room:
     """Where PDFium writes many answers of a few numbers each. One thread a process reads PDF, PDFium allows no more."""
 
-    def __init__(self, width: int, kind: type[np.float32 | np.uint32]) -> None:
+    def __init__(self, unknown: Sequence[float], kind: type[np.float32 | np.uint32]) -> None:
+        width, rows = len(unknown), range(_AT_ONCE)
+        self.unknown = np.array(unknown, dtype=kind)
         self.values: NDArray[Any] = np.zeros((_AT_ONCE, width), dtype=kind)
-        start, rows = self.values.ctypes.data, range(_AT_ONCE)
+        start = self.values.ctypes.data
         self.places = [[c_void_p(start + 4 * (row * width + column)) for row in rows] for column in range(width)]
 
     def filled(self, ask: Callable[[Sequence[Any]], Iterable[object]], items: Sequence[Any]) -> NDArray[Any]:
-        """Return an (n, width) array, a row for each of ``items``: what ``ask`` has PDFium write; zero where nothing.
+        """Return a row for each of ``items``: what ``ask`` has PDFium write there, ``unknown`` where it writes nothing.
 
         ``ask`` is given some items at a time and returns an iterable of calls that write to the rows of ``places``.
         """
-        rows = np.zeros((len(items), self.values.shape[1]), dtype=self.values.dtype)
-        for at in range(0, len(items), _AT_ONCE):
-            some = items[at : at + _AT_ONCE]
-            self.values[: len(some)] = 0
-            deque(ask(some), 0)
-            rows[at : at + len(some)] = self.values[: len(some)]
-        return rows
+        if len(items) > _AT_ONCE:
+            parts = [self.filled(ask, items[at : at + _AT_ONCE]) for at in range(0, len(items), _AT_ONCE)]
+            return np.concatenate(parts)
+        rows = self.values[: len(items)]
+        rows[:] = self.unknown
+        deque(ask(items), 0)
+        return rows.copy()
 
 
-_POINTS, _RECTANGLES, _MATRICES = _Room(2, np.float32), _Room(4, np.float32), _Room(6, np.float32)
-_COLOURS = _Room(4, np.uint32)
+_POINTS, _RECTANGLES, _MATRICES = (_Room([0.0] * width, np.float32) for width in (2, 4, 6))
+_COLOURS = _Room((0, 0, 0, 255), np.uint32)
 _NAME = ctypes.create_string_buffer(128)
 
 
 def address_of(pointer: Any) -> int:
-    """Return the address a typed PDFium pointer holds."""
-    return ctypes.cast(pointer, c_void_p).value or 0
+    """Return the address a typed PDFium pointer, not null, holds."""
+    return ctypes.addressof(pointer.contents)
 
 
 def handle_of(text_page: Any) -> c_void_p:
@@ -102,31 +109,35 @@ def handle_of(text_page: Any) -> c_void_p:
     return c_void_p(address_of(text_page.raw))
 
 
-def text_of(text_page: c_void_p) -> tuple[str, bool]:
-    """Return the text of a text page as PDFium gives it, and whether each character has the place PDFium counts it at.
+def text_of(text_page: c_void_p) -> tuple[str, Units, bool]:
+    """Return the text of a text page as PDFium gives it, its UTF-16 units, and whether places in it are PDFium's.
 
-    It has not where PDFium's list holds characters without a text, or the text some beyond the first 65,536.
+    They are not where PDFium's list holds characters without a text, or the text some beyond the first 65,536.
     """
     count = _count_chars(text_page)
     if count <= 0:
-        return "", True
+        return "", np.empty(0, dtype=np.uint16), True
     units = np.empty(count + 1, dtype=np.uint16)
     written = max(_get_text(text_page, 0, count, c_void_p(units.ctypes.data)) - 1, 0)
-    text = units[:written].tobytes().decode("utf-16-le", "replace")
-    return text, len(text) == count == written
+    units = units[:written]
+    text = units.tobytes().decode("utf-16-le", "replace")
+    return text, units, len(text) == count == written
+
+
+def char_indices(text_page: c_void_p, places: Iterable[int]) -> list[int]:
+    """Return which of PDFium's characters stand at places of the text, counted in UTF-16 units; 0 where none does."""
+    return [max(index, 0) for index in map(_char_index, repeat(text_page), places)]
 
 
 def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:
-    """Return an (n, 4) array of left, bottom, right, top of the characters, as high as their font's line."""
-    (places, *_) = _RECTANGLES.places
-    # FS_RECTF is left, top, right, bottom
-    return _RECTANGLES.filled(lambda some: map(_loose_box, repeat(text_page), some, places), indices)[:, (0, 3, 2, 1)]
+    """Return an (n, 4) array of left, top, right, bottom of the characters, as high as their font's line."""
+    (places, *_) = _RECTANGLES.places  # FS_RECTF: left, top, right, bottom
+    return _RECTANGLES.filled(lambda some: map(_loose_box, repeat(text_page), some, places), indices)
 
 
-def text_objects(text_page: c_void_p, indices: Sequence[int]) -> list[int]:
+def text_objects(text_page: c_void_p, indices: Iterable[int]) -> list[int]:
     """Return the address of the text object of each character (0 for a character PDFium made up)."""
-    objects = list(map(_text_object, repeat(text_page), indices))
-    return [pointer or 0 for pointer in objects] if None in objects else objects
+    return list(map(_text_object, repeat(text_page), indices))
 
 
 def char_sizes(text_page: c_void_p, indices: Sequence[int]) -> list[float]:
@@ -149,16 +160,12 @@ def render_modes(objects: Sequence[int]) -> list[int]:
 
 def fonts(objects: Sequence[int]) -> list[int]:
     """Return the address of each text object's font."""
-    return [pointer or 0 for pointer in map(_object_font, objects)]
+    return list(map(_object_font, objects))
 
 
-def fill_colours(objects: Sequence[int]) -> list[tuple[int, int, int, int]]:
+def fill_colours(objects: Sequence[int]) -> NDArray[np.uint32]:
     """Return red, green, blue, alpha (0..255) of each object's fill; opaque black when PDFium does not know."""
-    known: list[int] = []
-    rows = _COLOURS.filled(
-        lambda some: map(known.append, map(_fill_colour, map(c_void_p, some), *_COLOURS.places)), objects
-    )
-    return [tuple(row) if ok else (0, 0, 0, 255) for ok, row in zip(known, rows.tolist(), strict=True)]
+    return _COLOURS.filled(lambda some: map(_fill_colour, map(c_void_p, some), *_COLOURS.places), objects)
 
 
 def font_name(font: int) -> str:
@@ -187,12 +194,23 @@ def font_flags(font: int) -> int:
     return int(_font_flags(font))
 
 
+def page_box(page: Any) -> list[float]:
+    """Return left, bottom, right, top of the part of a page that is shown."""
+    (place, *_) = _RECTANGLES.places
+    (row,) = _RECTANGLES.filled(lambda _: (_page_box(c_void_p(address_of(page)), place[0]),), (page,)).tolist()
+    left, top, right, bottom = row
+    return [left, bottom, right, top]
+
+
+def page_turns(page: Any) -> int:
+    """Return the quarter turns to the right at which a page is shown, 0 to 3."""
+    return max(int(_page_rotation(address_of(page))), 0) % 4
+
+
 def page_children(page: Any) -> list[int]:
     """Return the addresses of the page's own objects."""
     handle = c_void_p(address_of(page))
-    return [
-        pointer for pointer in map(_page_object, repeat(handle), range(pdfium.FPDFPage_CountObjects(page))) if pointer
-    ]
+    return [pointer for pointer in map(_page_object, repeat(handle), range(_page_count(handle))) if pointer]
 
 
 def form_children(form: int) -> list[int]:
@@ -207,8 +225,9 @@ def object_types(objects: Sequence[int]) -> list[int]:
 
 
 def object_bounds(objects: Sequence[int]) -> Floats:
-    """Return an (n, 4) array of left, bottom, right, top in the space the objects stand in."""
-    return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), *_RECTANGLES.places), objects)
+    """Return an (n, 4) array of left, top, right, bottom in the space the objects stand in."""
+    left, top, right, bottom = _RECTANGLES.places
+    return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), left, bottom, right, top), objects)
 
 
 def object_matrix(item: int) -> tuple[float, ...]:

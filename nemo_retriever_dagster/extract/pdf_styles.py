@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float32]
+
 _BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
 _ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
 _FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
@@ -24,6 +27,7 @@ INVISIBLE_MODES = (3, 7)
 _STROKED_TOO = 2
 _HEAVY = 700
 _PALE = 250  # every channel at least this: white
+_PALE_INK, _NO_INK = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,40 +43,58 @@ class Style:
     """White or nearly so: hidden, unless there is something under it."""
 
 
-def read_styles(handle: c_void_p, firsts: list[int], heights: NDArray[Any]) -> tuple[NDArray[np.intp], list[Style]]:
+def read_styles(handle: c_void_p, firsts: list[int], heights: Floats) -> tuple[NDArray[np.intp], list[Style]]:
     """Return the styles of a page and which of them each word has; text of one object is set in one style.
 
     ``firsts`` are the indices of the words' first characters, ``heights`` the heights of their boxes.
     """
     objects = pdf_raw.text_objects(handle, firsts)
-    first_word = dict(zip(reversed(objects), range(len(objects) - 1, -1, -1), strict=True))
+    addresses = np.array(objects, dtype=np.uint64)
+    starts = [0, *((addresses[1:] != addresses[:-1]).nonzero()[0] + 1).tolist()]
+    runs = [objects[start] for start in starts]
+    first_word = dict(zip(reversed(runs), reversed(starts), strict=True))
     first_word.pop(0, None)
-    unique, words = list(first_word), list(first_word.values())
-    faces = pdf_raw.fonts(unique)
+    of_object, styles = _styles_of(handle, first_word, firsts, heights)
+    of_object[0] = len(styles)  # characters PDFium made up
+    lengths = [end - start for start, end in pairwise([*starts, len(firsts)])]
+    return np.array([of_object[item] for item in runs], dtype=np.intp).repeat(lengths), [*styles, Style()]
+
+
+def _styles_of(
+    handle: c_void_p, first_word: dict[int, int], firsts: list[int], heights: Floats
+) -> tuple[dict[int, int], list[Style]]:
+    """Return which style each text object has, and the styles; ``first_word`` is by object."""
+    objects, words = list(first_word), list(first_word.values())
+    faces = pdf_raw.fonts(objects)
     # a font's line is as high as its size says: characters as high as each other need one look
-    sets = list(zip(faces, np.round(heights[words], 3).tolist(), strict=True))
+    sets = list(zip(faces, heights[words].round(3).tolist(), strict=True))
     first_of = dict(zip(reversed(sets), reversed(words), strict=True))
     sizes = dict(zip(first_of, pdf_raw.char_sizes(handle, [firsts[word] for word in first_of.values()]), strict=True))
-    modes, colours = pdf_raw.render_modes(unique), pdf_raw.fill_colours(unique)
-    looks = list(zip(faces, modes, map(sizes.__getitem__, sets), colours, strict=True))
+    looks = list(zip(faces, pdf_raw.render_modes(objects), map(sizes.__getitem__, sets), _inks(objects), strict=True))
     numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
-    of_object = dict(zip(unique, map(numbers.__getitem__, looks), strict=True))
     # kept for one page only: PDFium frees a page's fonts with it, and another may come to stand at the same address
     fonts = {face: _read_face(face) for face in set(faces)}
-    styles = [_drawn(fonts[face], mode, size, colour) for face, mode, size, colour in numbers]
-    of_object[0] = len(styles)  # characters PDFium made up
-    return np.array(list(map(of_object.__getitem__, objects)), dtype=np.intp), [*styles, Style()]
+    styles = [_drawn(fonts[face], mode, size, ink) for face, mode, size, ink in numbers]
+    return dict(zip(objects, map(numbers.__getitem__, looks), strict=True)), styles
+
+
+def _inks(objects: list[int]) -> list[int]:
+    """Return what matters of the colour of each text object: `_PALE_INK` and `_NO_INK`, or 0."""
+    colours = pdf_raw.fill_colours(objects)
+    pale, clear = colours[:, :3].min(axis=1) >= _PALE, colours[:, 3] == 0
+    inks: list[int] = (_PALE_INK * pale + _NO_INK * clear).tolist()
+    return inks
 
 
 @lru_cache(maxsize=4096)
-def _drawn(face: Style, mode: int, size: float, colour: tuple[int, int, int, int]) -> Style:
+def _drawn(face: Style, mode: int, size: float, ink: int) -> Style:
     return Style(
         size=round(size, 2),
         bold=face.bold or mode == _STROKED_TOO,
         italic=face.italic,
         font=face.font,
-        invisible=mode in INVISIBLE_MODES or colour[3] == 0,
-        pale=min(colour[:3]) >= _PALE,
+        invisible=mode in INVISIBLE_MODES or bool(ink & _NO_INK),
+        pale=bool(ink & _PALE_INK),
     )
 
 

@@ -6,21 +6,19 @@ Boxes are in points, origin top-left of the page as it is shown: rotation and cr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import accumulate, starmap
+from itertools import accumulate
 from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pypdfium2.raw as pdfium
 
 from nemo_retriever_dagster.extract import pdf_raw
-from nemo_retriever_dagster.extract.geometry import Glyphs
+from nemo_retriever_dagster.extract.geometry import Glyphs, boxes_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
-from nemo_retriever_dagster.extract.pdf_codes import BROKEN, kinds_of, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
-from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
     from ctypes import c_void_p
@@ -31,12 +29,21 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SOFT_HYPHEN = "\u00ad"
-"""Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
-
-_SOFT = str.maketrans({"\ufffe": SOFT_HYPHEN, "\x02": SOFT_HYPHEN})
 _TINY = 1.0  # points; nobody reads type of this size
+_CORNERS = ((0, 1, 0, 1), (3, 0, 3, 0), (2, 3, 2, 3), (1, 2, 1, 2))
+"""By quarter turns: the sides of the page (-left, top, right, -bottom) that x0, y0, x1, y1 are counted from."""
+_SIDES = tuple(
+    (order, np.array(signs, dtype=np.float32))
+    for order, signs in (
+        ((0, 1, 2, 3), (1, -1, 1, -1)),
+        ((3, 0, 1, 2), (1, 1, 1, 1)),
+        ((2, 3, 0, 1), (-1, 1, -1, 1)),
+        ((1, 2, 3, 0), (-1, -1, -1, -1)),
+    )
+)
+"""By quarter turns: which of left, top, right, bottom each of x0, y0, x1, y1 is, and whether it grows with it."""
 _FAR = 1e7  # points
+_LAST_OF_ONE_UNIT = 0xFFFF  # characters beyond are two units in UTF-16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +93,19 @@ class Frame:
         return self.top - y, self.right - x
 
     def show(self, boxes: Floats) -> Floats:
-        """Turn an (n, 4) array of left, bottom, right, top into x0, y0, x1, y1."""
-        left, bottom, right, top = boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3]
-        columns = {
-            0: (left - self.left, self.top - top, right - self.left, self.top - bottom),
-            1: (bottom - self.bottom, left - self.left, top - self.bottom, right - self.left),
-            2: (self.right - right, bottom - self.bottom, self.right - left, top - self.bottom),
-            3: (self.top - top, self.right - right, self.top - bottom, self.right - left),
-        }[self.turns]
-        return np.stack(columns, axis=1)
+        """Turn an (n, 4) array of left, top, right, bottom into x0, y0, x1, y1."""
+        order, signs = _SIDES[self.turns]
+        sides = (-self.left, self.top, self.right, -self.bottom)
+        shift = np.array([sides[corner] for corner in _CORNERS[self.turns]], dtype=np.float32)
+        turned = boxes[:, order] if self.turns else boxes
+        shown: Floats = turned * signs + shift
+        return shown
 
 
 def bounded(boxes: NDArray[Any]) -> Floats:
     """Return coordinates as float32, those of a damaged file held within what no page reaches."""
+    if len(boxes) and boxes.min() >= -_FAR and boxes.max() <= _FAR:  # neither is so with a NaN among them
+        return boxes.astype(np.float32, copy=False)
     kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32)
     kept[np.isnan(kept)] = 0.0
     return kept
@@ -111,12 +118,8 @@ def held(coordinate: float) -> float:
 
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
-    bounds = pdfium.FS_RECTF()
-    pdfium.FPDF_GetPageBoundingBox(page.raw, bounds)
-    turns = max(pdfium.FPDFPage_GetRotation(page.raw), 0) % 4
-    sides = (bounds.left, bounds.bottom, bounds.right, bounds.top)
-    left, bottom, right, top = map(held, sides)
-    return Frame(left=left, bottom=bottom, right=right, top=top, turns=turns)
+    left, bottom, right, top = map(held, pdf_raw.page_box(page.raw))
+    return Frame(left=left, bottom=bottom, right=right, top=top, turns=pdf_raw.page_turns(page.raw))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +137,17 @@ class PageWords:
         """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
         width, height = self.frame.size
         boxes = self.boxes
-        off_page = (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)
-        unseen = np.array([style.invisible or 0 < style.size < _TINY for style in self.styles], dtype=np.bool_)
-        pale = np.array([style.pale for style in self.styles], dtype=np.bool_)
-        found: NDArray[np.bool_] = off_page | unseen[self.style]
-        if pale.any():
-            found |= pale[self.style] & ~self._on_something(drawings.covers, pale[self.style])
+        found: NDArray[np.bool_] = boxes[:, 2] <= 0
+        found |= boxes[:, 3] <= 0
+        found |= boxes[:, 0] >= width
+        found |= boxes[:, 1] >= height
+        unseen = [style.invisible or 0 < style.size < _TINY for style in self.styles]
+        if any(unseen):
+            found |= np.array(unseen, dtype=np.bool_)[self.style]
+        pale = [style.pale for style in self.styles]
+        if any(pale):
+            asked = np.array(pale, dtype=np.bool_)[self.style]
+            found |= asked & ~self._on_something(drawings.covers, asked)
         return found
 
     def _on_something(self, covers: Floats, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -154,7 +162,7 @@ class PageWords:
         """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
         looks = [(style.size, style.bold, style.italic, style.font) for style in self.styles]
         hidden: list[bool] = self.hidden(drawings).tolist()
-        rows = zip(self.words, starmap(Box, self.boxes.tolist()), self.style.tolist(), hidden, strict=True)
+        rows = zip(self.words, boxes_of(self.boxes), self.style.tolist(), hidden, strict=True)
         return tuple(
             Glyphs(
                 text=word.replace(SOFT_HYPHEN, "-"),
@@ -180,8 +188,8 @@ def has_invisible_line(page: PageText) -> bool:
 def read_text(text_page: Any) -> PageText:
     """Read the text of a pypdfium2 text page."""
     handle = pdf_raw.handle_of(text_page)
-    text, aligned = pdf_raw.text_of(handle)
-    return PageText(handle=handle, text=text, kinds=kinds_of(text), aligned=aligned)
+    text, units, aligned = pdf_raw.text_of(handle)
+    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned)
 
 
 def read_words(page: Any, text_page: Any) -> PageWords:
@@ -190,61 +198,50 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     first, last = word_ends(read.kinds)
     if not len(first):
         return PageWords(frame=frame, text=read.text)
-    words = words_of(read.text, read.kinds)
-    cuts = cell_cuts(read.handle, read.text, read.kinds) if read.aligned else []
-    if cuts:
-        first, last, words = _parted(read.text, first, last, cuts)
-    firsts, lasts = (
-        (first.tolist(), last.tolist()) if read.aligned else _char_indices(text_page, read.text, first, last)
-    )
+    if read.aligned and (cuts := cell_cuts(read.handle, read.text, read.kinds)):
+        first, last = _parted(first, last, cuts)
+    firsts, lasts = (first.tolist(), last.tolist()) if read.aligned else _char_indices(read, first, last)
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
     half = len(firsts)
-    low, high = np.minimum(boxes[:half, :2], boxes[half:, :2]), np.maximum(boxes[:half, 2:], boxes[half:, 2:])
-    style, styles = read_styles(read.handle, firsts, boxes[:half, 3] - boxes[:half, 1])
+    style, styles = read_styles(read.handle, firsts, boxes[:half, 1] - boxes[:half, 3])
+    shown = frame.show(boxes)
     return PageWords(
         frame=frame,
         text=read.text,
-        words=_repaired(words, read.text, first, last, misread_ligatures(read)),
-        boxes=frame.show(np.concatenate((low, high), axis=1)),
+        words=_words(read, first, last),
+        boxes=_hulls(shown[:half], shown[half:]),
         style=style,
         styles=styles,
     )
 
 
-def _parted(text: str, first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places, list[str]]:
-    """Return the ends of the words, and the words, parted where cells start inside them."""
+def _hulls(ones: Floats, others: Floats) -> Floats:
+    hulls = np.empty_like(ones)
+    np.minimum(ones[:, :2], others[:, :2], out=hulls[:, :2])
+    np.maximum(ones[:, 2:], others[:, 2:], out=hulls[:, 2:])
+    return hulls
+
+
+def _parted(first: Places, last: Places, cuts: list[int]) -> tuple[Places, Places]:
+    """Return the ends of the words parted where cells start inside them."""
     at = np.array(cuts, dtype=first.dtype)
-    first, last = np.sort(np.concatenate((first, at))), np.sort(np.concatenate((last, at - 1)))
-    ends = [end + 2 if text[end + 1 : end + 2] in {*BROKEN} else end + 1 for end in last.tolist()]
-    return first, last, [text[start:end] for start, end in zip(first.tolist(), ends, strict=True)]
+    return np.sort(np.concatenate((first, at))), np.sort(np.concatenate((last, at - 1)))
 
 
-def _repaired(words: list[str], text: str, first: Places, last: Places, letters: dict[int, str]) -> list[str]:
+def _words(read: PageText, first: Places, last: Places) -> list[str]:
+    """Return the words with these ends, ligatures and accents spelt out."""
+    words = words_of(read.text, read.kinds, first, last)
+    letters = misread_ligatures(read)
     if letters:
         words = [
             with_letters(word, {at - start: value for at, value in letters.items() if start <= at <= end})
             for word, start, end in zip(words, first.tolist(), last.tolist(), strict=True)
         ]
-    if "\x02" in text or "\ufffe" in text:
-        words = [word.translate(_SOFT) if word[-1] in BROKEN else word for word in words]
-    return words if is_composed(text) else [composed(word) for word in words]
+    return words if is_composed(read.text) else [composed(word) for word in words]
 
 
-def _char_indices(text_page: Any, text: str, *places: Places) -> tuple[list[int], ...]:
+def _char_indices(read: PageText, *places: Places) -> tuple[list[int], ...]:
     """Return the indices in PDFium's list of the characters at the given places of the text."""
-    units = _utf16_offsets(text)
-    look_up = pdfium.FPDFText_GetCharIndexFromTextIndex
-    return tuple(
-        [max(look_up(text_page.raw, units[at] if units else at), 0) for at in some.tolist()] for some in places
-    )
-
-
-def _utf16_offsets(text: str) -> list[int] | None:
-    """Return where each character starts in UTF-16, or None where that is the same as in the string."""
-    if max(text) <= "\uffff":
-        return None
-    offsets, at = [], 0
-    for character in text:
-        offsets.append(at)
-        at += 2 if character > "\uffff" else 1
-    return offsets
+    wide = np.frombuffer(read.text.encode("utf-32-le", "replace"), dtype=np.uint32) > _LAST_OF_ONE_UNIT
+    units = np.arange(len(wide)) + wide.cumsum() - wide
+    return tuple(pdf_raw.char_indices(read.handle, units[some].tolist()) for some in places)

@@ -16,7 +16,7 @@ def line(text: str, top: float, *, x0: float = 50, size: float = 10, bold: bool 
 
 
 def blocks(*lines: Line) -> list[Block]:
-    (found,) = blocks_of([Run(list(lines))])
+    (found,) = blocks_of([Run(list(lines))], body_size(lines))
     return found
 
 
@@ -64,7 +64,7 @@ def test_a_heading_over_two_lines_is_one():
 
 def test_a_running_head_is_no_heading():
     runs = [Run([line("Chapter One", 20, size=14)], furniture=True), Run([line("Body text " * 8, 100)])]
-    assert [[block.heading for block in run] for run in blocks_of(runs)] == [[0], [0]]
+    assert [[block.heading for block in run] for run in blocks_of(runs, 10)] == [[0], [0]]
 
 
 def test_bullets_make_one_list():

@@ -14,6 +14,7 @@ from nemo_retriever_dagster.errors import (
 )
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.pdf import PdfExtractor
+from nemo_retriever_dagster.extract.pdf_document import load_page, load_text, open_pdf, render
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Kind
 
@@ -249,6 +250,22 @@ def test_files_at_fault_say_how(tmp_path, data, error):
     path.write_bytes(data)
     with pytest.raises(error):
         list(PdfExtractor().extract(path, ExtractOptions(format="pdf"), Budget(Limits())))
+
+
+def test_a_loaded_page_is_rendered_and_closed_once(tmp_path):
+    path = tmp_path / "good.pdf"
+    path.write_bytes(pdf_bytes(PdfPage(lines(PROSE, 72, 700))))
+    with open_pdf(path, None, Budget(Limits())) as document:
+        page = load_page(document, 0)
+        text = load_text(page, 1)
+        made = render(page, (612.0, 792.0), 0.5, Limits())
+        assert made is not None
+        assert made.image.size == (306, 396)
+        for loaded in (text, text, page, page):
+            loaded.close()
+            assert loaded.raw is None
+        with pytest.raises(CorruptFileError, match="Page 2"):
+            load_page(document, 1)
 
 
 def test_an_unknown_method_is_named(tmp_path):

@@ -53,6 +53,8 @@ def mostly_in(box: Box, area: Box) -> bool:
     """Tell whether more than half of a box lies in an area."""
     x0, y0, x1, y1 = box
     left, top, right, bottom = area
+    if x1 <= left or x0 >= right or y1 <= top or y0 >= bottom:  # asked of every word and drawing: most are apart
+        return False
     width, height = min(x1, right) - max(x0, left), min(y1, bottom) - max(y0, top)
     return width > 0 and height > 0 and width * height > MOSTLY * (x1 - x0) * (y1 - y0)
 
