@@ -1,8 +1,11 @@
 """Reading order, joining and boxes of recognised lines: no engine needed."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 
-from nemo_retriever_dagster.engines.local.ocr import turned_back, word_boxes
+from nemo_retriever_dagster.engines.local.ocr import _lines, turned_back, word_boxes
 from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, merged
 from nemo_retriever_dagster.engines.local.tesseract import parse_tsv
 from nemo_retriever_dagster.model import Box, Word
@@ -147,3 +150,18 @@ def test_tesseract_output():
     assert [word.text for word in parse_tsv(TSV)] == ["Hello", '"quoted', "below", "apart"]
     assert [word.text for word in parse_tsv(TSV, "sentence")] == ['Hello "quoted', "below", "apart"]
     assert [word.text for word in parse_tsv(TSV, "paragraph")] == ['Hello "quoted below', "apart"]
+
+
+def test_lines_of_a_leaning_page_are_ordered_as_if_it_stood_upright():
+    lean = math.tan(math.radians(2))
+
+    def corners(x, y):
+        return [(px, py - px * lean) for px, py in ((x, y), (760, y), (760, y + 12), (x, y + 12))]
+
+    result = SimpleNamespace(
+        txts=[f"line{row} and more words that fill it" for row in range(8)],
+        boxes=[corners(90 if row % 2 else 60, 100 + 16 * row) for row in (range(8))],
+        scores=[0.9] * 8,
+        word_results=None,
+    )
+    assert [line.words[0].text for line in in_reading_order(_lines(result))] == [f"line{row}" for row in range(8)]

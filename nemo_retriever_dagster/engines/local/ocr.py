@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import math
 import threading
 import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, merged
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _UPRIGHT = 1.5  # a line so much taller than wide is written upwards or downwards
 _VOTES = 5  # lines asked whether the page stands on its head
+_LONG = 5  # line heights: the slope of a shorter line is that of its letters
 _CLASSIFIED = 6  # line heights: a longer line would be squeezed to be classified
 _SHORT_SIDE = 736  # pixels; below this the engine enlarges
 
@@ -201,9 +204,10 @@ def _box(points: Any) -> Box:
 
 
 def _lines(result: Any) -> list[Line]:
-    """Return the engine's lines in its own order, from the top down."""
+    """Return the engine's lines in its own order, from the top down; their boxes are those of the page set upright."""
     if result.txts is None:
         return []
+    tilt = _tilt(result.boxes)
     found = result.word_results or ()
     pieces = found if len(found) == len(result.txts) else [()] * len(result.txts)
     lines = []
@@ -211,8 +215,20 @@ def _lines(result: Any) -> list[Line]:
         places = [(part[0], _box(part[2])) for part in parts if part[2] is not None]
         words = word_boxes(text, _box(points), places, float(score))
         if words:
-            lines.append(Line(box=_box(points), words=tuple(words)))
+            lines.append(Line(box=_box(_turned(points, -tilt)), words=tuple(words)))
     return lines
+
+
+def _tilt(boxes: Any) -> float:
+    """Return the slope of the long lines in radians, 0 where there are none."""
+    edges = [(box[1][0] - box[0][0], box[1][1] - box[0][1], box[3][1] - box[0][1]) for box in boxes]
+    slopes = [math.atan2(rise, run) for run, rise, height in edges if run > _LONG * abs(height)]
+    return median(slopes) if slopes else 0.0
+
+
+def _turned(points: Any, angle: float) -> list[tuple[float, float]]:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return [(float(x) * cosine - float(y) * sine, float(x) * sine + float(y) * cosine) for x, y in points]
 
 
 def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
