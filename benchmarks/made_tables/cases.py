@@ -289,7 +289,8 @@ def formulas(rng: Random) -> list[Block]:
 def references(rng: Random) -> list[Block]:
     def entry() -> str:
         title = f"{phrase(rng, 3)} and {phrase(rng, 2).lower()}"
-        return f"{value(rng, 'name')}, {title}, {rng.randint(1980, 2024)}, pp. {rng.randint(1, 90)}-{rng.randint(91, 200)}."
+        pages = f"{rng.randint(1, 90)}-{rng.randint(91, 200)}"
+        return f"{value(rng, 'name')}, {title}, {rng.randint(1980, 2024)}, pp. {pages}."
 
     return [
         {"kind": "heading", "t": "References"},

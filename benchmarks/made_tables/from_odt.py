@@ -184,6 +184,8 @@ def libreoffice(cases: list[tuple[dict[str, Any], Path]]) -> None:
             source = Path(scratch) / f"{i}.fodt"
             source.write_text(text, encoding="utf-8")
             made.append((source, out))
+        if not made:  # without a file to convert it would wait for one
+            return
         command = ["soffice", f"-env:UserInstallation=file://{scratch}/profile", "--headless", "--convert-to", "pdf"]
         command += ["--outdir", scratch, *(str(source) for source, _ in made)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)

@@ -28,6 +28,7 @@ NUMBERED_LINES, SPARSE = 8, 0.7
 SIGNS = 2  # cells of nothing but the signs of formulas
 SHAPES = 3
 LARGE_SHAPE, LARGE_PICTURE = 0.5, 0.8  # shares of the page: backgrounds, not figures
+_PAGE = re.compile(r"(?:page|seite|pagina|p\u00e1gina|s|p|pp|pg|no)\.?", re.IGNORECASE)  # over the numbers of pages
 _WORD = re.compile(r"[^\W\d_]{2}|^[A-Z✓✗]$")
 _SIGNS = re.compile(r"[=∈≤≥∑∏∫≈≡+|\u2212]+")
 
@@ -58,9 +59,13 @@ def _terse(body: Sequence[str], width: int) -> bool:
 
 
 def _contents(table: Table) -> bool:
-    """Tell a table of contents: the last column counts pages upwards."""
+    """Tell a table of contents: the last column, under no other heading than that, counts pages upwards."""
     height, width = table.shape
-    pages = [int(row[-1]) for row in table.rows() if is_page(row[-1])]
+    rows = table.rows()
+    head = rows[0][-1]
+    if head and not is_page(head) and not _PAGE.fullmatch(head):
+        return False
+    pages = [int(row[-1]) for row in rows if is_page(row[-1])]
     rising = sum(a <= b for a, b in pairwise(pages))
     enough = len(pages) >= CONTENTS_ROWS and 2 * len(pages) >= height
     return width <= CONTENTS_COLUMNS and enough and rising >= 0.9 * (len(pages) - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.accept import acceptable, in_pictures
-from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
+from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, at_common_blanks, column_spans
 from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
 from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
@@ -72,6 +72,7 @@ def cuts_of(box: Box, across: Iterable[Stroke], fills: Iterable[Box]) -> list[fl
 
 
 def _stream_table(run: Sequence[Line], across: Iterable[Stroke], cuts: Sequence[float], scale: Scale) -> Table | None:
+    run = at_common_blanks(run, scale)
     columns = column_spans(run, scale)
     if len(columns) < FEWEST:
         return None
