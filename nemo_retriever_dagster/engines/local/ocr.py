@@ -78,11 +78,26 @@ class RapidOcr:
         image = pixels(picture)
         result = _run(engine, image)
         turns = _turns(engine, image, result)
-        if turns:
-            result = _run(engine, np.ascontiguousarray(np.rot90(image, turns)))
-        words = merged(in_reading_order(_lines(result)), merge)
         height, width = image.shape[:2]
+        if turns:
+            image = np.ascontiguousarray(np.rot90(image, turns))
+            result = _run(engine, image)
+        lines = [self._as_read(engine, image, line) for line in _lines(result)]
+        words = merged(in_reading_order(lines), merge)
         return [replace(word, box=turned_back(word.box, turns, width, height)) for word in words]
+
+    @staticmethod
+    def _as_read(engine: Any, image: np.ndarray, line: Line) -> Line:
+        """Return a line with its words where they are: the engine puts those of an upright line from the top down."""
+        upright = line.box.height > _UPRIGHT * line.box.width
+        if not upright or len(line.words) == 1 or not _is_on_head(engine, image, line.box, lying=True)[0]:
+            return line
+        return replace(line, words=tuple(replace(word, box=upwards(word.box, line.box)) for word in line.words))
+
+
+def upwards(box: Box, line: Box) -> Box:
+    """Return where a word of an upright line lies if that reads from the bottom up, not from the top down."""
+    return box._replace(y0=line.y0 + line.y1 - box.y1, y1=line.y0 + line.y1 - box.y0)
 
 
 def pixels(picture: Picture) -> np.ndarray:
@@ -220,8 +235,6 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
 
     The engine reads lines of any direction, but their order is that of the page as it lies.
     """
-    import numpy as np
-
     if result.txts is None:
         return 0
     boxes = [_box(points) for points, text in zip(result.boxes, result.txts, strict=True) if len(text) > 3]  # noqa: PLR2004
@@ -230,10 +243,18 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
     longest = sorted(tall if lying else boxes, key=lambda box: -max(box.width, box.height))[:_VOTES]
     on_head, surest = 0, 0.0
     for box in longest:
-        crop = image[int(max(box.y0, 0)) : int(box.y1) + 1, int(max(box.x0, 0)) : int(box.x1) + 1]
-        crop = np.ascontiguousarray(np.rot90(crop, int(lying)))
-        label, score = engine(crop, use_det=False, use_cls=True, use_rec=False).cls_res[0]
-        if label == "180":
-            on_head, surest = on_head + 1, max(surest, float(score))
+        turned, score = _is_on_head(engine, image, box, lying=lying)
+        if turned:
+            on_head, surest = on_head + 1, max(surest, score)
     needed = _VOTES // 2 + 1 if len(longest) == _VOTES else len(longest)  # few lines must agree
     return int(lying) + (2 if on_head >= needed and surest > _SURE else 0)
+
+
+def _is_on_head(engine: Any, image: np.ndarray, box: Box, *, lying: bool) -> tuple[bool, float]:
+    """Tell whether the line in ``box``, turned left where it is ``lying``, is upside down, and how sure that is."""
+    import numpy as np
+
+    crop = image[int(max(box.y0, 0)) : int(box.y1) + 1, int(max(box.x0, 0)) : int(box.x1) + 1]
+    crop = np.ascontiguousarray(np.rot90(crop, int(lying)))
+    label, score = engine(crop, use_det=False, use_cls=True, use_rec=False).cls_res[0]
+    return label == "180", float(score)
