@@ -330,3 +330,29 @@ def test_amounts_that_happen_to_rise_under_a_heading_are_no_contents():
     (found,) = find_tables(page(rows([50, -300], lines)))
     assert found.table.rows() == lines
     assert not find_tables(page(rows([50, -300], [["Chapter", "Page"], *lines[1:]])))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([["Name:", "Town:"], ["Street:", "Telephone:"], ["Employer:", "Place:"]], id="a form"),
+        pytest.param([["1", "Valve"], ["2", "The seal"], ["3", "Ring"], ["4", "Cover"]], id="a counted list"),
+    ],
+)
+def test_forms_and_counted_lists_are_no_tables(lines):
+    assert find_tables(page(rows([50, 300], lines))) == []
+
+
+def test_addresses_side_by_side_are_no_table_unless_they_are_set_as_one():
+    lines = [
+        ["Ines Silva", "Emil Rossi"],
+        ["The Mill", "Canal House"],
+        ["West Street", "East Street"],
+        ["Hull", "Bath"],
+    ]
+    words = rows([50, 300], lines, pitch=12)
+    assert find_tables(page(words)) == []
+    assert len(find_tables(page(rows([50, 300], lines, pitch=18)))) == 1
+    assert len(find_tables(page(words, [across(111, 50, 360)]))) == 1
+    heads = [replace(word, bold=True) if word.box.y0 == 100 else word for word in words]
+    assert len(find_tables(page(heads))) == 1

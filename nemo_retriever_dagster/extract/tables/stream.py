@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.accept import acceptable, in_pictures
+from nemo_retriever_dagster.extract.tables.accept import acceptable, beside_each_other, in_pictures
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, at_common_blanks, column_spans
 from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
@@ -43,8 +43,11 @@ def stream_tables(
     ]
     for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
         box = around(line.box for line in run)
-        table = _stream_table(run, across, cuts_of(box, across, geometry.fills), scale)
-        if table is not None and acceptable(table, run) and not in_pictures(run, geometry):
+        cuts = cuts_of(box, across, geometry.fills)
+        table = _stream_table(run, across, cuts, scale)
+        if table is None or not acceptable(table, run) or in_pictures(run, geometry):
+            continue
+        if any(box.y0 - height < cut < box.y1 + height for cut in cuts) or not beside_each_other(table, run):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
     return found
 
