@@ -356,3 +356,12 @@ def test_addresses_side_by_side_are_no_table_unless_they_are_set_as_one():
     assert len(find_tables(page(words, [across(111, 50, 360)]))) == 1
     heads = [replace(word, bold=True) if word.box.y0 == 100 else word for word in words]
     assert len(find_tables(page(heads))) == 1
+
+
+def test_two_tables_side_by_side_are_two_where_one_is_written_after_the_other():
+    left = [["Pump", "Sites"], ["Old", "12"], ["New", "36"], ["Spare", "90"]]
+    right = [["Valve", "Price"], ["Ball", "4.50"], ["Gate", "8.20"], ["Check", "7.00"]]
+    words = [*rows([50, -180], left), *rows([300, -430], right)]
+    assert [table.table.rows() for table in find_tables(page(words))] == [left, right]
+    both = [[*a, *b] for a, b in zip(left, right, strict=True)]
+    assert only(page(rows([50, -180, 300, -430], both))) == both

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.accept import acceptable, beside_each_other, in_pictures
+from nemo_retriever_dagster.extract.tables.beside import side_by_side, written_places
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, at_common_blanks, column_spans
 from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
@@ -41,7 +42,9 @@ def stream_tables(
         for segment in line.segments
         if any(mostly_in(segment.box, table.box) for table in found)
     ]
-    for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
+    places = written_places(words)
+    whole = runs(without(lines, [*paragraphs, *taken]), barriers, scale)
+    for run in (part for lines_of_all in whole for part in side_by_side(lines_of_all, places, scale)):
         box = around(line.box for line in run)
         cuts = cuts_of(box, across, geometry.fills)
         table = _stream_table(run, across, cuts, scale)
