@@ -365,3 +365,18 @@ def test_two_tables_side_by_side_are_two_where_one_is_written_after_the_other():
     assert [table.table.rows() for table in find_tables(page(words))] == [left, right]
     both = [[*a, *b] for a, b in zip(left, right, strict=True)]
     assert only(page(rows([50, -180, 300, -430], both))) == both
+
+
+def test_headings_over_even_groups_of_columns_span_them():
+    lower = [
+        ["", "2023", "2024", "2023", "2024"],
+        ["Oak", "1.5", "2.5", "3.5", "4.5"],
+        ["Elm", "5.5", "6.5", "7.5", "8.5"],
+    ]
+    columns = [50, -180, -260, -340, -420]
+    upper = [*text(50, 86, "Wood"), *text(175, 86, "Sales"), *text(332, 86, "Stock")]
+    (found,) = find_tables(page([*upper, *rows(columns, lower)]))
+    assert [(cell.column, cell.column_span) for cell in found.table.cells if cell.text in {"Sales", "Stock"}] == [
+        (1, 2),
+        (3, 2),
+    ]
