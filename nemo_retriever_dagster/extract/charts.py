@@ -318,11 +318,18 @@ def _text(axes: _Axes, labels: list[_Label]) -> str:
     parts = [
         " ".join(label.text for label in title),
         " - ".join(label.text for label in axes.across),
-        " ".join(label.text for label in sorted(beside, key=lambda label: -label.y)),
+        " ".join(label.text for label in _as_read(beside)),
         " - ".join(label.text for label in axes.up),
         " - ".join(label.text for label in [*legend, *inside]),
     ]
     return " ".join(part for part in parts if part)
+
+
+def _as_read(beside: list[_Label]) -> list[_Label]:
+    """Order the labels beside an axis from the bottom up, as upright titles read, unless their words came downwards."""
+    upright = [label for label in beside if _upright(label)]
+    downwards = len(upright) > 1 and upright[0].y < upright[-1].y
+    return sorted(beside, key=lambda label: label.y if downwards else -label.y)
 
 
 def _pie(labels: list[_Label]) -> str | None:

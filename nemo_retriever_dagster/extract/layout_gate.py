@@ -36,6 +36,10 @@ _LONG = 36.0  # points
 _SLACK = 3.0  # points: edges of one column differ less
 _WORTH = re.compile(r"[^\W_]")
 _MARK = re.compile(r"\(\d+\)|\(?\w{1,2}[.)]")  # the number of an equation, of an item
+_BLANK = 0.6  # of a word's height: a wider blank may part two cells
+_EXACT = 1.5  # points: edges of neighbouring cells differ less
+_NEAR, _FAR = 0.8, 3.5  # heights of a word: how far apart two rows of a small table are
+_MANY = 400  # pieces behind wide blanks: no prose
 
 
 def may_hold_table(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
@@ -58,6 +62,47 @@ def may_hold_table(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:
             return True
         numbers += aligned
     return _ruled(rulings) and (numbers > 0 or len(cells) >= _PIECES or _grid(lines, rulings))
+
+
+def may_hold_cells(words: Sequence[str], boxes: Floats) -> bool:
+    """Tell whether words of two rows or more, one close below another, stand behind wide blanks at one edge.
+
+    ``boxes`` is (n, 4), in the order of the words. Sees the small tables between paragraphs, whose cells are set too
+    close to be lines of their own.
+    """
+    if len(words) <= _ROWS:
+        return False
+    first, behind = _pieces(boxes)
+    starts = first[behind]
+    if not _ROWS <= len(starts) <= _MANY:
+        return len(starts) > _MANY
+    before = first[behind - 1]
+    ends = np.append(first[1:], len(words))[behind] - 1
+    left, right, top, bottom = boxes[starts, 0], boxes[ends, 2], boxes[starts, 1], boxes[starts, 3]
+    height, down = bottom - top, np.abs(top - top[:, None])
+    near = (down > _NEAR * height) & (down < _FAR * height)
+    edges = (left, right, (left + right) / 2)
+    near &= np.logical_or.reduce([np.abs(edge - edge[:, None]) < _EXACT for edge in edges])
+    alone = starts - before == 1
+    kept = [i for i in np.flatnonzero(near.any(axis=1)) if not (alone[i] and _is_mark(words[before[i]]))]
+    return bool(near[np.ix_(kept, kept)].any())
+
+
+def _pieces(boxes: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the words that start a piece of a line, and which of these pieces stand behind a wide blank."""
+    left, top, right, bottom = boxes.T
+    height = bottom - top
+    lower = np.minimum(height[1:], height[:-1])
+    level = np.minimum(bottom[1:], bottom[:-1]) - np.maximum(top[1:], top[:-1]) > 0.5 * lower
+    gap = left[1:] - right[:-1]
+    wide = level & (gap > _BLANK * lower)
+    starts = ~level | wide | (gap < -lower)
+    first = np.concatenate(([0], np.flatnonzero(starts) + 1))
+    return first, np.flatnonzero(wide[first[1:] - 1]) + 1
+
+
+def _is_mark(word: str) -> bool:
+    return not _WORTH.search(word) or _MARK.fullmatch(word) is not None or len(word) == 1
 
 
 def _ruled(rulings: Sequence[Ruling]) -> bool:

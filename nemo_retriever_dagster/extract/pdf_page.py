@@ -10,7 +10,7 @@ import numpy as np
 from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
-from nemo_retriever_dagster.extract.layout_gate import may_hold_table
+from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN
@@ -161,7 +161,8 @@ class PageReader:
         return lines_of(words.words, words.boxes, looks)
 
     def _tables(self, lines: list[Line]) -> list[Area]:
-        if not may_hold_table(lines, self.drawings.rulings):
+        words = self.words
+        if not may_hold_table(lines, self.drawings.rulings) and not may_hold_cells(words.words, words.boxes):
             return []
         found = geometry(self.words, self.drawings)
         table_format = self.document.options.table_format

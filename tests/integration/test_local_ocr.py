@@ -89,6 +89,16 @@ def test_a_turned_page_is_read_upright(engines, turn):
     assert first.y0 - 30 < y < first.y1 + 30
 
 
+@pytest.mark.parametrize("turn", [90, 270])
+def test_the_words_of_an_upright_line_are_where_they_stand(engines, turn):
+    page = drawn()
+    page.paste(drawn(["seven wizards watch"]).crop((40, 40, 480, 110)).rotate(turn, expand=True), (690, 0))
+    words = read(engines["rapidocr"], page)[0]
+    title = [word for word in words if word.box.x0 > 680]
+    upwards = sorted(title, key=lambda word: -word.box.y0)
+    assert [word.text for word in (upwards if turn == 90 else upwards[::-1])] == ["seven", "wizards", "watch"]
+
+
 def test_few_lines_on_their_head_are_turned_too(engines):
     (words,) = read(engines["rapidocr"], drawn(SENTENCES[:2], turn=180))
     assert [word.text for word in words] == TEXT[:10]

@@ -42,6 +42,14 @@ def test_an_upright_axis_title_stands_before_its_labels():
     assert "Figs Dollars $- - $50" in (chart_from_words(words, SIZE) or "")
 
 
+@pytest.mark.parametrize("upwards", [True, False])
+def test_words_of_an_upright_axis_title_come_in_reading_direction(upwards):
+    places = [(200, 250), (150, 190), (90, 140)] if upwards else [(90, 140), (150, 190), (200, 250)]
+    pairs = zip(["Hertz", "(log", "scale)"], places, strict=True)
+    title = [Word(text=text, box=Box(5, y0, 17, y1)) for text, (y0, y1) in pairs]
+    assert "Figs Hertz (log scale) $- - $50" in (chart_from_words([*BARS, *title], SIZE) or "")
+
+
 def test_one_misread_label_does_not_hide_the_chart():
     misread = [Word(text="$10O0", box=w.box) if w.text == "$100" else w for w in BARS]
     assert "Apples - Pears" in (chart_from_words(misread, SIZE) or "")

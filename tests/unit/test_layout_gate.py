@@ -1,10 +1,11 @@
 """A cheap look at a page: a table is looked for where lines draw a grid or rows have cells, nowhere else."""
 
+import numpy as np
 import pytest
 
 from nemo_retriever_dagster.extract.geometry import Ruling
 from nemo_retriever_dagster.extract.layout import Line
-from nemo_retriever_dagster.extract.layout_gate import may_hold_table
+from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
 from nemo_retriever_dagster.model import Box
 
 
@@ -50,3 +51,34 @@ RULES = [level(60), level(400), level(740)]
 )
 def test_where_a_table_is_looked_for(lines, rulings, expected):
     assert may_hold_table(lines, rulings) is expected
+
+
+def cells(*places: tuple[float, float, float]) -> tuple[list[str], np.ndarray]:
+    boxes = [(x0, top, x1, top + 12) for x0, x1, top in places]
+    return ["word"] * len(boxes), np.array(boxes, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        pytest.param((60, 90, 120), True, id="the next row"),
+        pytest.param((62, 90, 120), True, id="at the right edge alone"),
+        pytest.param((64, 99, 120), False, id="at no common edge"),
+        pytest.param((60, 90, 200), False, id="far below"),
+    ],
+)
+def test_cells_closer_than_lines_are_seen(second, expected):
+    rows = [(10, 50, 100), (60, 90, 100), (10, second[0] - 10, second[2]), second]
+    assert may_hold_cells(*cells(*rows)) is expected
+
+
+def test_items_behind_their_bullets_are_no_cells():
+    words, boxes = cells((10, 16, 100), (60, 90, 100), (10, 16, 120), (60, 90, 120))
+    assert may_hold_cells(words, boxes)
+    assert not may_hold_cells(["1.", "item", "2.", "item"], boxes)
+    assert not may_hold_cells(["\u2022", "item", "\u2022", "item"], boxes)
+
+
+def test_few_or_no_words_are_no_cells():
+    assert not may_hold_cells(*cells((10, 50, 100), (60, 90, 100)))
+    assert not may_hold_cells([], np.zeros((0, 4), dtype=np.float32))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nemo_retriever_dagster.engines.local.ocr import _lines, turned_back, word_boxes
+from nemo_retriever_dagster.engines.local.ocr import _lines, turned_back, upwards, word_boxes
 from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, merged
 from nemo_retriever_dagster.engines.local.tesseract import parse_tsv
 from nemo_retriever_dagster.model import Box, Word
@@ -120,6 +120,12 @@ def test_a_line_without_matching_pieces_is_shared_out(pieces):
 def test_an_upright_line_is_shared_out_downwards():
     first, second = word_boxes("up down", Box(0, 0, 10, 70), (), 1)
     assert (first.box.y1, second.box.y0) == (20, 30)
+
+
+def test_the_words_of_a_line_that_reads_upwards_start_at_its_foot():
+    line = Box(0, 100, 10, 170)
+    first, second = (upwards(word.box, line) for word in word_boxes("up down", line, (), 1))
+    assert (first.y0, first.y1, second.y1) == (150, 170, 140)
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

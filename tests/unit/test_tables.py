@@ -55,96 +55,12 @@ def grid(x: list[float], y: list[float]) -> list[Ruling]:
     return [across(at, x[0], x[-1]) for at in y] + [upright(at, y[0], y[-1]) for at in x]
 
 
-PROSE = [
-    "the",
-    "licence",
-    "of",
-    "a",
-    "work",
-    "does",
-    "not",
-    "end",
-    "when",
-    "its",
-    "owner",
-    "dies",
-    "and",
-    "the",
-    "heirs",
-    "may",
-    "go",
-    "on",
-    "to",
-    "grant",
-    "it",
-    "to",
-    "others",
-    "for",
-    "as",
-    "long",
-    "as",
-    "the",
-    "law",
-    "of",
-    "the",
-    "land",
-    "protects",
-    "it",
-    "from",
-    "copies",
-    "made",
-    "without",
-    "their",
-    "leave",
-    "which",
-    "is",
-    "why",
-    "most",
-    "publishers",
-    "ask",
-    "for",
-    "rights",
-    "in",
-    "writing",
-    "and",
-    "keep",
-    "the",
-    "letters",
-    "in",
-    "a",
-    "safe",
-    "until",
-    "long",
-    "after",
-    "the",
-    "last",
-    "edition",
-    "of",
-    "the",
-    "book",
-    "has",
-    "been",
-    "sold",
-    "and",
-    "even",
-    "then",
-    "few",
-    "of",
-    "them",
-    "will",
-    "throw",
-    "away",
-    "a",
-    "paper",
-    "that",
-    "could",
-    "matter",
-    "in",
-    "a",
-    "court",
-    "of",
-    "law",
-]
+PROSE = """
+the licence of a work does not end when its owner dies and the heirs may go on to grant it to others for as
+long as the law of the land protects it from copies made without their leave which is why most publishers ask
+for rights in writing and keep the letters in a safe until long after the last edition of the book has been
+sold and even then few of them will throw away a paper that could matter in a court of law
+""".split()  # noqa: SIM905 - one word a line would fill a page
 
 
 def paragraph(x: float, top: float, letters: int, lines: int) -> list[Glyphs]:
@@ -382,3 +298,85 @@ def test_the_gate_lets_tables_through_and_stops_prose():
     assert may_have_tables(page(text(105, 104, "a"), grid([100, 250], [100, 120])))
     assert not may_have_tables(page(paragraph(50, 100, 90, 40)))
     assert not may_have_tables(page([]))
+
+
+def test_amounts_and_the_words_right_behind_them_are_two_columns():
+    lines = [
+        ["Part", "Weight", "Colour"],
+        ["Valve", "31.50", "Grey"],
+        ["Long spindle", "4.25", "Pale blue"],
+        ["Ring", "12.00", "Red"],
+        ["Seal", "7.80", "Black"],
+    ]
+    words = [*rows([50, -200, 205], lines), *paragraph(50, 300, 90, 4)]  # five points apart; a blank has two and a half
+    (found,) = find_tables(page(words))
+    assert found.table.rows() == lines
+
+
+def test_a_table_right_below_a_paragraph_and_right_above_another_keeps_its_labels():
+    lines = [
+        ["Site", "Opened", "Share"],
+        ["Old harbour", "1950", "31%"],
+        ["Canal", "1962", "4%"],
+        ["Mill", "1975", "9%"],
+    ]
+    words = [*paragraph(50, 100, 90, 6), *rows([50, -330, -430], lines, top=175), *paragraph(50, 233, 90, 6)]
+    (found,) = find_tables(page(words))
+    assert found.table.rows() == lines
+
+
+def test_amounts_that_happen_to_rise_under_a_heading_are_no_contents():
+    lines = [["Town", "Sites"], ["Salem", "12"], ["Dover", "36"], ["Leeds", "90"], ["Bath", "95"]]
+    (found,) = find_tables(page(rows([50, -300], lines)))
+    assert found.table.rows() == lines
+    assert not find_tables(page(rows([50, -300], [["Chapter", "Page"], *lines[1:]])))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([["Name:", "Town:"], ["Street:", "Telephone:"], ["Employer:", "Place:"]], id="a form"),
+        pytest.param([["1", "Valve"], ["2", "The seal"], ["3", "Ring"], ["4", "Cover"]], id="a counted list"),
+    ],
+)
+def test_forms_and_counted_lists_are_no_tables(lines):
+    assert find_tables(page(rows([50, 300], lines))) == []
+
+
+def test_addresses_side_by_side_are_no_table_unless_they_are_set_as_one():
+    lines = [
+        ["Ines Silva", "Emil Rossi"],
+        ["The Mill", "Canal House"],
+        ["West Street", "East Street"],
+        ["Hull", "Bath"],
+    ]
+    words = rows([50, 300], lines, pitch=12)
+    assert find_tables(page(words)) == []
+    assert len(find_tables(page(rows([50, 300], lines, pitch=18)))) == 1
+    assert len(find_tables(page(words, [across(111, 50, 360)]))) == 1
+    heads = [replace(word, bold=True) if word.box.y0 == 100 else word for word in words]
+    assert len(find_tables(page(heads))) == 1
+
+
+def test_two_tables_side_by_side_are_two_where_one_is_written_after_the_other():
+    left = [["Pump", "Sites"], ["Old", "12"], ["New", "36"], ["Spare", "90"]]
+    right = [["Valve", "Price"], ["Ball", "4.50"], ["Gate", "8.20"], ["Check", "7.00"]]
+    words = [*rows([50, -180], left), *rows([300, -430], right)]
+    assert [table.table.rows() for table in find_tables(page(words))] == [left, right]
+    both = [[*a, *b] for a, b in zip(left, right, strict=True)]
+    assert only(page(rows([50, -180, 300, -430], both))) == both
+
+
+def test_headings_over_even_groups_of_columns_span_them():
+    lower = [
+        ["", "2023", "2024", "2023", "2024"],
+        ["Oak", "1.5", "2.5", "3.5", "4.5"],
+        ["Elm", "5.5", "6.5", "7.5", "8.5"],
+    ]
+    columns = [50, -180, -260, -340, -420]
+    upper = [*text(50, 86, "Wood"), *text(175, 86, "Sales"), *text(332, 86, "Stock")]
+    (found,) = find_tables(page([*upper, *rows(columns, lower)]))
+    assert [(cell.column, cell.column_span) for cell in found.table.cells if cell.text in {"Sales", "Stock"}] == [
+        (1, 2),
+        (3, 2),
+    ]

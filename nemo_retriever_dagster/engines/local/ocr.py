@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, merged
+from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, joined, merged
 from nemo_retriever_dagster.engines.local.worker import INSTALL_LOCAL, Worker, available_cores
 from nemo_retriever_dagster.engines.usage import record
 from nemo_retriever_dagster.errors import MissingDependencyError, RejectedInputError
@@ -81,11 +81,27 @@ class RapidOcr:
         image = pixels(picture)
         result = _run(engine, image)
         turns = _turns(engine, image, result)
-        if turns:
-            result = _run(engine, np.ascontiguousarray(np.rot90(image, turns)))
-        words = merged(in_reading_order(_lines(result)), merge)
         height, width = image.shape[:2]
+        if turns:
+            image = np.ascontiguousarray(np.rot90(image, turns))
+            result = _run(engine, image)
+        lines = [self._as_read(engine, image, line) for line in _lines(result)]
+        words = merged(in_reading_order(lines), merge)
         return [replace(word, box=turned_back(word.box, turns, width, height)) for word in words]
+
+    @staticmethod
+    def _as_read(engine: Any, image: np.ndarray, line: Line) -> Line:
+        """Return a line with its words where they are: the engine puts those of an upright line from the top down."""
+        place = joined(line.words).box
+        upright = place.height > _UPRIGHT * place.width
+        if not upright or len(line.words) == 1 or not _on_head(engine, [_turned_left(_crop(image, place))]):
+            return line
+        return replace(line, words=tuple(replace(word, box=upwards(word.box, place)) for word in line.words))
+
+
+def upwards(box: Box, line: Box) -> Box:
+    """Return where a word of an upright line lies if that reads from the bottom up, not from the top down."""
+    return box._replace(y0=line.y0 + line.y1 - box.y1, y1=line.y0 + line.y1 - box.y0)
 
 
 def pixels(picture: Picture) -> np.ndarray:
@@ -215,7 +231,7 @@ def _lines(result: Any) -> list[Line]:
         places = [(part[0], _box(part[2])) for part in parts if part[2] is not None]
         words = word_boxes(text, _box(points), places, float(score))
         if words:
-            lines.append(Line(box=_box(_turned(points, -tilt)), words=tuple(words)))
+            lines.append(Line(box=_box(_leaned(points, -tilt)), words=tuple(words)))
     return lines
 
 
@@ -226,7 +242,7 @@ def _tilt(boxes: Any) -> float:
     return median(slopes) if slopes else 0.0
 
 
-def _turned(points: Any, angle: float) -> list[tuple[float, float]]:
+def _leaned(points: Any, angle: float) -> list[tuple[float, float]]:
     sine, cosine = math.sin(angle), math.cos(angle)
     return [(float(x) * cosine - float(y) * sine, float(x) * sine + float(y) * cosine) for x, y in points]
 
@@ -236,16 +252,20 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
 
     The engine reads lines of any direction, but their order is that of the page as it lies.
     """
-    import numpy as np
-
     if result.txts is None:
         return 0
     boxes = [_box(points) for points, text in zip(result.boxes, result.txts, strict=True) if len(text) > 3]  # noqa: PLR2004
     tall = [box for box in boxes if box.height > _UPRIGHT * box.width]
     lying = len(tall) > len(boxes) / 2
     longest = sorted(tall if lying else boxes, key=lambda box: -max(box.width, box.height))[:_VOTES]
-    crops = [np.ascontiguousarray(np.rot90(_crop(image, box), int(lying))) for box in longest]
-    return int(lying) + 2 * int(_on_head(engine, crops))
+    crops = [_crop(image, box) for box in longest]
+    return int(lying) + 2 * int(_on_head(engine, [_turned_left(crop) for crop in crops] if lying else crops))
+
+
+def _turned_left(image: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.ascontiguousarray(np.rot90(image))
 
 
 def _crop(image: np.ndarray, box: Box) -> np.ndarray:

@@ -27,7 +27,9 @@ CONTENTS_COLUMNS, CONTENTS_ROWS = 4, 3
 NUMBERED_LINES, SPARSE = 8, 0.7
 SIGNS = 2  # cells of nothing but the signs of formulas
 SHAPES = 3
+ADDRESS_LINES, ADDRESS_PITCH = 6, 1.4  # at most; sizes of type from line to line
 LARGE_SHAPE, LARGE_PICTURE = 0.5, 0.8  # shares of the page: backgrounds, not figures
+_PAGE = re.compile(r"(?:page|seite|pagina|p\u00e1gina|s|p|pp|pg|no)\.?", re.IGNORECASE)  # over the numbers of pages
 _WORD = re.compile(r"[^\W\d_]{2}|^[A-Z✓✗]$")
 _SIGNS = re.compile(r"[=∈≤≥∑∏∫≈≡+|\u2212]+")
 
@@ -39,7 +41,7 @@ def acceptable(table: Table, run: Sequence[Line]) -> bool:
     body = [cell.text for cell in texts if cell.column and cell.row]
     if height < FEWEST or width < FEWEST or not body:
         return False
-    if _contents(table) or _listed(texts) or (width == FEWEST and _marked(run)):
+    if _contents(table) or _listed(texts) or _form(texts) or (width == FEWEST and (_marked(run) or _counted(table))):
         return False
     filled = sum(cell.column_span for cell in texts) / (height * width)
     weak = sum(not _WORD.search(cell.text) and not is_value(cell.text) for cell in texts)
@@ -58,9 +60,13 @@ def _terse(body: Sequence[str], width: int) -> bool:
 
 
 def _contents(table: Table) -> bool:
-    """Tell a table of contents: the last column counts pages upwards."""
+    """Tell a table of contents: the last column, under no other heading than that, counts pages upwards."""
     height, width = table.shape
-    pages = [int(row[-1]) for row in table.rows() if is_page(row[-1])]
+    rows = table.rows()
+    head = rows[0][-1]
+    if head and not is_page(head) and not _PAGE.fullmatch(head):
+        return False
+    pages = [int(row[-1]) for row in rows if is_page(row[-1])]
     rising = sum(a <= b for a, b in pairwise(pages))
     enough = len(pages) >= CONTENTS_ROWS and 2 * len(pages) >= height
     return width <= CONTENTS_COLUMNS and enough and rising >= 0.9 * (len(pages) - 1)
@@ -79,6 +85,33 @@ def _numbered_lines(table: Table) -> bool:
 def _listed(texts: Sequence[Cell]) -> bool:
     """Tell whether most cells start with a bullet: a list set in columns."""
     return sum(is_mark(cell.text.split()[0]) and not cell.text[0].isalnum() for cell in texts) > MOSTLY * len(texts)
+
+
+def _form(texts: Sequence[Cell]) -> bool:
+    """Tell a form: most texts are names of fields, with a colon before the place to write in."""
+    return sum(cell.text.endswith(":") for cell in texts) > MOSTLY * len(texts)
+
+
+def _counted(table: Table) -> bool:
+    """Tell a list whose items are counted from the first on, without amounts: what heads a table is no number."""
+    firsts, others = zip(*table.rows(), strict=True)
+    numbers = [int(text) for text in firsts if is_page(text)]
+    in_order = is_page(firsts[0]) and all(b - a == 1 for a, b in pairwise(numbers))
+    return in_order and 2 * len(numbers) > len(firsts) and not any(map(is_value, others))
+
+
+def beside_each_other(table: Table, run: Sequence[Line]) -> bool:
+    """Tell two blocks of lines, as addresses are set: few close lines, no amounts, nothing in the first set apart."""
+    height, width = table.shape
+    words = [{word.bold for word in line.words()} for line in run]
+    headed = words[0] == {True} and any(False in bold for bold in words[1:])
+    if width > FEWEST or height > ADDRESS_LINES or headed or any(is_value(cell.text) for cell in table.cells):
+        return False
+    return all(below.box.y1 - above.box.y1 < ADDRESS_PITCH * _size(below) for above, below in pairwise(run))
+
+
+def _size(line: Line) -> float:
+    return max(word.size for word in line.words()) or line.box.height
 
 
 def _marked(lines: Sequence[Line]) -> bool:

@@ -13,6 +13,7 @@ from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
 
@@ -24,6 +25,7 @@ WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
 AT_ONCE = 256  # segments compared in one matrix: bounds its memory
 MANY_LINES = 7
+FEWEST_ALIKE, COMMON_BLANK = 4, 0.6  # lines, and their share, that have a narrow blank between columns in common
 OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
 
@@ -193,6 +195,30 @@ def _usual(places: Sequence[float], slack: float) -> float:
     counts = [(sum(abs(other - place) <= slack for other in places), place) for place in places]
     best = max(counts, default=(0, FAR))
     return best[1] if best[0] >= max(2, 0.4 * len(places)) else FAR
+
+
+def at_common_blanks(lines: Sequence[Line], scale: Scale) -> list[Line]:
+    """Split segments at a blank that has the same two edges in most lines, however narrow: amounts, then words."""
+    blanks = [
+        (left.box.x1, right.box.x0)
+        for line in lines
+        for segment in line.segments
+        for left, right in pairwise(segment.words)
+        if right.box.x0 - left.box.x1 > scale.blank
+    ]
+    enough, slack = max(FEWEST_ALIKE, COMMON_BLANK * len(lines)), 0.15 * scale.height
+    if len(blanks) < enough:
+        return list(lines)
+    edges = np.array(blanks)
+    alike = (np.abs(edges[:, None] - edges[None]) <= slack).all(axis=2).sum(axis=1) >= enough
+    shared = {blank for blank, often in zip(blanks, alike.tolist(), strict=True) if often}
+    return [line_of(part for s in line.segments for part in _cut_at(s, shared)) for line in lines]
+
+
+def _cut_at(segment: Segment, blanks: AbstractSet[Span]) -> list[Segment]:
+    words = segment.words
+    cuts = [i for i, (a, b) in enumerate(pairwise(words), start=1) if (a.box.x1, b.box.x0) in blanks]
+    return [segment_of(words[a:b]) for a, b in pairwise([0, *cuts, len(words)])] if cuts else [segment]
 
 
 def _parted(

@@ -14,9 +14,11 @@ from nemo_retriever_dagster.model import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.tables.columns import Span
     from nemo_retriever_dagster.extract.tables.rows import Place, Row
     from nemo_retriever_dagster.extract.tables.ruled import Stroke
+    from nemo_retriever_dagster.model import Box
 
 MOST_HEADER_ROWS = 5
 UNDERLINED = 0.6  # share of a column's width that the line under its heading must cover
@@ -39,6 +41,7 @@ def spread(heads: Sequence[Row], columns: Sequence[Span], across: Iterable[Strok
     """Stretch the headings over all columns that a line under them covers, or that they are set in the middle of."""
     strokes = list(across)
     for row, below in pairwise(heads):
+        groups = _even_groups(row, below, height)
         for place in sorted(row.cells):
             box = around(word.box for word in row.cells[place])
             lines = [
@@ -46,10 +49,42 @@ def spread(heads: Sequence[Row], columns: Sequence[Span], across: Iterable[Strok
                 for s in strokes
                 if row.y1 - 0.4 * height <= s.at <= below.y0 + 0.4 * height and s.start < box.x1 and s.end > box.x0
             ]
-            wider = _underlined(lines, columns) if lines else _centred(place, (box.x0, box.x1), row, columns, height)
+            if lines:
+                wider = _underlined(lines, columns)
+            else:
+                wider = groups.get(place) or _centred(place, (box.x0, box.x1), row, columns, height)
             if wider is not None and _free(wider, place, row):
                 words = row.cells.pop(place)
                 row.cells[min(place[0], wider[0]), max(place[1], wider[1])] = words
+
+
+def _even_groups(row: Row, below: Row, height: float) -> dict[Place, Place]:
+    """Return the columns each heading stands over where every one has as many headings below, and is over none of them.
+
+    Columns set to the left or right have their text far from the middle of the heading that spans them.
+    """
+    headings, lower = ([place for place in sorted(part.cells) if place[0]] for part in (row, below))
+    each, rest = divmod(len(lower), max(1, len(headings)))
+    if len(headings) < FEWEST or each < FEWEST or rest or any(b - a > 1 for a, b in lower):
+        return {}
+    groups = {place: lower[i * each : (i + 1) * each] for i, place in enumerate(headings)}
+    if not all(_between(row.cells[place], [below.cells[p] for p in group], height) for place, group in groups.items()):
+        return {}
+    return {place: (group[0][0], group[-1][1]) for place, group in groups.items()}
+
+
+def _between(heading: Iterable[Glyphs], below: Sequence[Iterable[Glyphs]], height: float) -> bool:
+    """Tell whether a heading's middle is between the first and the last below it, and it is set as none of the two."""
+    own = around(word.box for word in heading)
+    first, last = (around(word.box for word in words) for words in (below[0], below[-1]))
+    inside = (first.x0 + first.x1) / 2 < (own.x0 + own.x1) / 2 < (last.x0 + last.x1) / 2
+    return inside and all(_set_apart(own, other, height) for other in (first, last))
+
+
+def _set_apart(one: Box, other: Box, height: float) -> bool:
+    """Tell whether two boxes agree neither in their left nor in their right edges nor in their middles."""
+    edges = (one.x0 - other.x0, one.x1 - other.x1, (one.x0 + one.x1 - other.x0 - other.x1) / 2)
+    return all(abs(edge) > 0.4 * height for edge in edges)
 
 
 def _underlined(lines: Sequence[Stroke], columns: Sequence[Span]) -> Place | None:

@@ -30,7 +30,9 @@ LONE_PROSE_WORDS = 12
 FIRST_LINE_INDENT = 5.0  # heights of a line
 FARTHEST = 5.0  # heights of a line that a table's rows may stand apart
 SHORT_PARAGRAPH = 4
+LEADING_SLACK = 0.15  # heights of a line: a paragraph's lines are more evenly set
 FEW_WORDS = 8
+FEW_CELL_WORDS = 3
 MOST_HEADS = 6
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
@@ -102,16 +104,34 @@ def _has_columns(stack: Sequence[Segment], blanks: Mapping[int, list[Span]], sca
 def _stacks(lines: Sequence[Line], height: float) -> list[list[Segment]]:
     stacks: list[list[Segment]] = []
     growing: list[list[Segment]] = []
+    labels: set[int] = set()
     for line in lines:
         growing = [stack for stack in growing if line.box.y0 - stack[-1].box.y1 < height]
+        labels |= {id(label) for label, beside in pairwise(line.segments) if _like_cells(beside)}
         for segment in line.segments:
             stack = next((s for s in reversed(growing) if _stacked(s[-1], segment, height)), None)
-            if stack is None:
+            if stack is None or _changes(stack, segment, labels, height):
                 stacks.append([segment])
                 growing.append(stacks[-1])
             else:
                 stack.append(segment)
     return stacks
+
+
+def _like_cells(segment: Segment) -> bool:
+    return len(segment.words) <= FEW_CELL_WORDS or all(is_value(word.text) for word in segment.words)
+
+
+def _changes(stack: Sequence[Segment], segment: Segment, labels: AbstractSet[int], height: float) -> bool:
+    """Tell whether a table starts right below a paragraph, or a paragraph right below a table.
+
+    One of two lines has a short cell to its right and the other has not, and the blank between them is wider than the
+    one above.
+    """
+    if len(stack) < FEWEST or (id(segment) in labels) == (id(stack[-1]) in labels):
+        return False
+    above, last = stack[-2:]
+    return segment.box.y0 - last.box.y1 > last.box.y0 - above.box.y1 + LEADING_SLACK * height
 
 
 def _stacked(above: Segment, below: Segment, height: float) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.tables.accept import acceptable, in_pictures
-from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, column_spans
+from nemo_retriever_dagster.extract.tables.accept import acceptable, beside_each_other, in_pictures
+from nemo_retriever_dagster.extract.tables.beside import side_by_side, written_places
+from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, at_common_blanks, column_spans
 from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
 from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
@@ -41,10 +42,15 @@ def stream_tables(
         for segment in line.segments
         if any(mostly_in(segment.box, table.box) for table in found)
     ]
-    for run in runs(without(lines, [*paragraphs, *taken]), barriers, scale):
+    places = written_places(words)
+    whole = runs(without(lines, [*paragraphs, *taken]), barriers, scale)
+    for run in (part for lines_of_all in whole for part in side_by_side(lines_of_all, places, scale)):
         box = around(line.box for line in run)
-        table = _stream_table(run, across, cuts_of(box, across, geometry.fills), scale)
-        if table is not None and acceptable(table, run) and not in_pictures(run, geometry):
+        cuts = cuts_of(box, across, geometry.fills)
+        table = _stream_table(run, across, cuts, scale)
+        if table is None or not acceptable(table, run) or in_pictures(run, geometry):
+            continue
+        if any(box.y0 - height < cut < box.y1 + height for cut in cuts) or not beside_each_other(table, run):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))
     return found
 
@@ -72,6 +78,7 @@ def cuts_of(box: Box, across: Iterable[Stroke], fills: Iterable[Box]) -> list[fl
 
 
 def _stream_table(run: Sequence[Line], across: Iterable[Stroke], cuts: Sequence[float], scale: Scale) -> Table | None:
+    run = at_common_blanks(run, scale)
     columns = column_spans(run, scale)
     if len(columns) < FEWEST:
         return None
