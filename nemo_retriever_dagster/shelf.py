@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Element
 
 _KEPT_IN_MEMORY = 16
+_NOTES_ONLY = (f"{Stage.CAPTION}/", f"{Stage.STORE_IMAGES}/")
+"""What these stages made is in their notes."""
 _Value = TypeVar("_Value")
 
 
@@ -55,6 +57,15 @@ class Shelf:
     def finish(self, place: str, note: Mapping[str, Any]) -> None:
         """Mark the stage as finished."""
         self._artifacts.put(_address(place, "done"), json.dumps(note, sort_keys=True).encode())
+
+    def has(self, place: str) -> bool:
+        """Whether the stage has finished and its result can still be read; what is damaged shows when it is read."""
+        noted = self._artifacts.exists(_address(place, "done"))
+        return noted and (place.startswith(_NOTES_ONLY) or self._artifacts.exists(_address(place, "data")))
+
+    def forget(self, place: str) -> None:
+        """Take the stage for unfinished, so that the next run makes its result again."""
+        self._artifacts.delete(_address(place, "done"))
 
     def put_elements(self, place: str, elements: Sequence[Element]) -> None:
         """Keep the elements of an extraction; equal pictures are kept once."""
@@ -102,12 +113,12 @@ class Shelf:
                 return value
         data = self._artifacts.get(_address(place, "data"))
         if data is None:
-            self._artifacts.delete(_address(place, "done"))
+            self.forget(place)
             raise ResultGoneError(f"The result {place} is gone from the artifacts or damaged.")
         try:
             value = decode(data)
         except ResultGoneError:  # a part of it: the whole is made anew
-            self._artifacts.delete(_address(place, "done"))
+            self.forget(place)
             raise
         self._remember(place, value)
         return value
