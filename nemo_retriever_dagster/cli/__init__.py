@@ -1,6 +1,6 @@
-"""``nrd``: plan, ingest, verify and the other commands of a corpus, from a terminal.
+"""``nrd``: plan, ingest, verify, preview and the other commands of a corpus, from a terminal.
 
-Commands that only read (status, failures, query) do not import Dagster. Every error is at most four lines:
+Commands that only read (status, failures, query, preview) do not import Dagster. Every error is at most four lines:
 what, why, what next; ``-v`` adds the traceback.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
+from nemo_retriever_dagster.cli.previewing import preview
 from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
 from nemo_retriever_dagster.cli.verifying import verify
 from nemo_retriever_dagster.errors import RetrieverError
@@ -42,5 +43,5 @@ def main(*, verbose: bool) -> None:
     del verbose
 
 
-for _command in (plan, ingest, status, failures, retry, verify, reindex, query, doctor):
+for _command in (preview, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
     main.add_command(_command)

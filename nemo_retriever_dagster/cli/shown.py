@@ -36,10 +36,15 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     console.print(table)
     for outcome in bad:
         facts = outcome.metadata
-        console.print(f"[red]failed[/] {short(outcome.uri)} at stage {facts.get('stage')}", highlight=False)
-        console.print(f"  why:  {facts.get('cause')}\n  next: {facts.get('hint')}", highlight=False, markup=False)
+        show_failed(short(outcome.uri), facts.get("stage"), facts.get("cause"), facts.get("hint"))
     chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
     console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
+
+
+def show_failed(name: str, stage: object, cause: object, hint: object) -> None:
+    """Print that a document failed: where, why, what next."""
+    console.print("[red]failed[/] ", end="")
+    console.print(f"{name} at stage {stage}\n  why:  {cause}\n  next: {hint}", highlight=False, markup=False)
 
 
 def show_hits(question: str, hits: Sequence[Hit]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from click.testing import CliRunner, Result
 from nemo_retriever_dagster.cli import main
 
 DEFINITIONS = """
+import os
+import subprocess
+import sys
 from pathlib import Path
 from nemo_retriever_dagster import DocumentCorpus, Ingestor
 
@@ -82,3 +88,38 @@ def test_the_doctor_names_every_part(nrd) -> None:
     assert done.exit_code == 0, done.output
     for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "soffice"):
         assert part in done.output
+
+
+def test_a_preview_is_written_without_dagster_and_as_the_corpus_would_cut(nrd, tmp_path: Path) -> None:
+    program = (
+        "import sys; from nemo_retriever_dagster.cli import main\n"
+        "try: main(['preview', 'docs/bolts.txt'])\n"
+        "except SystemExit as end: sys.exit(end.code or ('dagster' in sys.modules and 'dagster was imported'))"
+    )
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=here)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("bolts.txt.preview.html: ")
+    assert "newton metres" in (tmp_path / "bolts.txt.preview.html").read_text()
+
+    cut = nrd("preview", "docs/bolts.txt", "-f", "definitions.py", "--compare", "chunk_size=5", "-o", "cut.html")
+    assert cut.exit_code == 0, cut.output
+    assert "Chunks, as it is" in (tmp_path / "cut.html").read_text()
+
+
+def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> None:
+    bad = nrd("preview", "docs/broken.pdf")
+    assert bad.exit_code == 1
+    said = bad.output.splitlines()
+    assert said[0] == "failed docs/broken.pdf at stage extract"
+    assert said[1:] == nrd("ingest").output.splitlines()[-3:-1], "in the same words"
+    assert not (tmp_path / "broken.pdf.preview.html").exists()
+    for words in (
+        ["nowhere.pdf"],
+        ["docs"],
+        ["docs/bolts.txt", "--pages", "0"],
+        ["docs/bolts.txt", "--compare", "x=1"],
+    ):
+        wrong = nrd("preview", *words)
+        assert wrong.exit_code == 2, words
+        assert len(wrong.output.strip().splitlines()) <= 4
