@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster import portal, stages
@@ -192,13 +195,15 @@ def _stretches(chunk: Chunk, unit: Unit | None) -> tuple[Stretch, ...]:
     """Return what a chunk has of elements: its text is found in its unit, at or behind the element it begins in."""
     if unit is None:
         return (Stretch(element=chunk.element),)
-    begins = next((start for start, _, position in unit.pieces if position == chunk.begins), 0)
+    first = bisect_left(unit.pieces, chunk.begins, key=itemgetter(2))  # elements stand in their order
+    begins = unit.pieces[first][0]
     start = max(unit.text.find(chunk.text, begins), begins)
     end = start + len(chunk.text)
+    touched = takewhile(lambda piece: piece[0] < end, islice(unit.pieces, first, None))
     return tuple(
         Stretch(
             element=position, begin=max(start - low, 0) / (high - low), end=min(end - low, high - low) / (high - low)
         )
-        for low, high, position in unit.pieces
-        if low < end and high > start
+        for low, high, position in touched
+        if high > start
     )

@@ -154,7 +154,9 @@ def _sizes(cut: Cut, *, compared: bool) -> Html:
     return tag("figure", drawing, tag("figcaption", tag("b", cut.label) if compared else None, " ", words))
 
 
-def _legend(look: Look) -> Html:
+def _legend(look: Look) -> Html | None:
+    if not any(element.box for element in look.elements):
+        return None
     counts = {kind: sum(one.kind is kind and i in look.kept for i, one in enumerate(look.elements)) for kind in Kind}
     boxes = [
         tag("label", tag("input", type="checkbox", id=f"show-{kind}", checked=True), tag("span", kind, class_="kind"),
