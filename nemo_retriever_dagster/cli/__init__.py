@@ -13,6 +13,7 @@ import click
 from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
 from nemo_retriever_dagster.cli.previewing import preview
 from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
+from nemo_retriever_dagster.cli.shown import harmless
 from nemo_retriever_dagster.cli.verifying import verify
 from nemo_retriever_dagster.errors import RetrieverError
 
@@ -26,7 +27,7 @@ class _Commands(click.Group):
         except RetrieverError as error:
             if context.params.get("verbose"):
                 raise
-            click.echo(f"{error.message}\n{error.hint}".strip(), err=True)
+            click.echo(harmless(f"{error.message}\n{error.hint}".strip()), err=True)
             context.exit(2)
 
     def list_commands(self, context: click.Context) -> list[str]:

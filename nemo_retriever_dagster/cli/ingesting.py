@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from nemo_retriever_dagster.cli.corpora import corpus_option, definitions_option, instance, load_corpus, materialize
 from nemo_retriever_dagster.cli.reading import failures_of
-from nemo_retriever_dagster.cli.shown import console, show_hits, summary
+from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def plan(definitions: Path, corpus: str | None) -> None:
     table = Table("document", "what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
-            table.add_row(document.uri, word)
+            table.add_row(Text(short(document.uri)), word)
     for key in found.vanished:
         table.add_row(key, "vanished")
     console.print(table)

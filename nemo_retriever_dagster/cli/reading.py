@@ -12,6 +12,7 @@ from nemo_retriever_dagster.cli.shown import console, show_failure, show_hits
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Failure
+    from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
 @click.command()
@@ -45,13 +46,25 @@ def failures(corpus: str) -> None:
 @click.option("--collection", default="nv_ingest_collection", show_default=True)
 @click.option("--milvus-uri", default=None, help="Path ending .db, or URL of a server.")
 @click.option("--top-k", default=5, show_default=True)
-def query(question: str, collection: str, milvus_uri: str | None, top_k: int) -> None:
+@click.option(
+    "--mode",
+    type=click.Choice(["dense", "sparse", "hybrid"]),
+    default="dense",
+    show_default=True,
+    help="By meaning, by words, or both.",
+)
+@click.option("--explain", is_flag=True, help="Say of each hit its ranks, place, source version and run.")  # fmt: skip
+def query(
+    question: str, *, collection: str, milvus_uri: str | None, top_k: int, mode: SearchMode, explain: bool
+) -> None:
     """Search a collection and show the hits with their sources."""
+    from nemo_retriever_dagster.cli.explaining import reasons
     from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.settings import Settings
 
     with Retriever(collection, milvus_uri=milvus_uri or Settings().milvus_uri) as retriever:
-        show_hits(question, retriever.query(question, top_k=top_k))
+        hits = retriever.query(question, top_k=top_k, mode=mode)
+        show_hits(question, hits, reasons(retriever, question, hits) if explain and hits else ())
 
 
 @click.command()

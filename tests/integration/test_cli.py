@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nemo_retriever_dagster.cli import main
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.settings import Settings
 
 DEFINITIONS = """
 import os
@@ -123,3 +125,44 @@ def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> Non
         wrong = nrd("preview", *words)
         assert wrong.exit_code == 2, words
         assert len(wrong.output.strip().splitlines()) <= 4
+
+
+def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Path) -> None:
+    nrd("ingest", "--allow-failures")
+    words = (
+        "query",
+        "How tight is the saddle's bolt?",
+        "--collection",
+        "notes",
+        "--milvus-uri",
+        "notes.db",
+        "--explain",
+    )
+    dense = nrd(*words)
+    assert dense.exit_code == 0, dense.output
+    said = dense.output.splitlines()
+    assert said[2].startswith("1. docs/bolts.txt")
+    assert said[4].strip() == "dense rank 1; the collection has no full-text index"
+    with Ledger(Settings().ledger) as ledger:
+        (receipt,) = (one for one in ledger.receipts("notes") if one.uri.endswith("bolts.txt"))
+    assert f"source version {receipt.sha256[:12]}, run {receipt.run_id}, chunk " in said[6]
+    refused = nrd(*words, "--mode", "sparse")
+    assert refused.exit_code == 2
+
+    definitions = tmp_path / "definitions.py"
+    definitions.write_text(
+        definitions.read_text().replace('collection_name="notes"', 'collection_name="both", sparse=True')
+    )
+    nrd("ingest", "--allow-failures")
+    hybrid = nrd(*words[:3], "both", *words[4:], "--mode", "hybrid", "--top-k", "1").output
+    assert "dense rank 1, sparse rank 1, fused score 0.0328" in hybrid
+    assert "(score 0.033," in hybrid
+
+
+def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) -> None:
+    name = "[red]\x1b[2J\u202efdp.txt"
+    (tmp_path / "docs" / name).write_text("The bolt [bold]\x1b]0;taken\x07 of the saddle.")
+    (tmp_path / "docs/[blue]\x1b[1Jbad.pdf").write_bytes(b"%PDF-1.7\nnothing")
+    for said in (nrd("plan"), nrd("ingest", "--query", "bolt"), nrd("failures", "-c", "notes"), nrd("verify")):
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.output), said.output
+    assert "The bolt [bold]" in nrd("query", "bolt", "--collection", "notes", "--milvus-uri", "notes.db").output
