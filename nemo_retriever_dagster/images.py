@@ -72,11 +72,12 @@ class ImageStore:
         return StoredImage(sha256=sha256, uri=uri, url=f"{self._public}/{name}" if self._public else uri, path=path)
 
     def missing(self, digests: Collection[str]) -> set[str]:
-        """Return those of ``digests`` under which no picture is stored; many are looked for in one listing."""
+        """Return those of ``digests`` under which no picture is stored; for many, folders are listed instead."""
         if len(digests) <= _ASKED_ONE_BY_ONE:
             return {digest for digest in digests if not any(self._has(digest, suffix) for suffix in _SUFFIXES)}
-        stored = {name.rpartition("/")[2].partition(".")[0] for name in self._storage.list() if _ASIDE not in name}
-        return {*digests} - stored
+        folders = sorted({digest[:2] for digest in digests})
+        stored = {name for folder in folders for name in self._storage.list(folder)}
+        return {one for one in digests if not any(_name(one, suffix) in stored for suffix in _SUFFIXES)}
 
     def _has(self, sha256: str, suffix: str) -> bool:
         return self._storage.size(_name(sha256, suffix)) is not None

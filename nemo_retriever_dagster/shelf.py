@@ -17,7 +17,7 @@ from nemo_retriever_dagster.errors import InfrastructureError, Stage
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Element
 
 _KEPT_IN_MEMORY = 16
+_ASKED_ONE_BY_ONE = 64
 _NOTES_ONLY = (f"{Stage.CAPTION}/", f"{Stage.STORE_IMAGES}/")
 """What these stages made is in their notes."""
 _Value = TypeVar("_Value")
@@ -38,6 +39,12 @@ def place_of(stage: Stage, sha256: str, fingerprint: str) -> str:
 def _address(place: str, suffix: str) -> str:
     stage, _, digest = place.partition("/")
     return names.address(stage, digest, suffix)
+
+
+def _addresses(place: str) -> list[str]:
+    """Return what a finished stage has left at ``place``."""
+    suffixes = ("done",) if place.startswith(_NOTES_ONLY) else ("done", "data")
+    return [_address(place, suffix) for suffix in suffixes]
 
 
 class Shelf:
@@ -58,10 +65,16 @@ class Shelf:
         """Mark the stage as finished."""
         self._artifacts.put(_address(place, "done"), json.dumps(note, sort_keys=True).encode())
 
-    def has(self, place: str) -> bool:
-        """Whether the stage has finished and its result can still be read; what is damaged shows when it is read."""
-        noted = self._artifacts.exists(_address(place, "done"))
-        return noted and (place.startswith(_NOTES_ONLY) or self._artifacts.exists(_address(place, "data")))
+    def lacking(self, places: Collection[str]) -> set[str]:
+        """Return those of ``places`` that have no finished result to be read; what is damaged shows when it is read.
+
+        Many are looked for in one listing a stage.
+        """
+        if len(places) <= _ASKED_ONE_BY_ONE:
+            return {place for place in places if not all(map(self._artifacts.exists, _addresses(place)))}
+        stages = sorted({place.partition("/")[0] for place in places})
+        there = {name for stage in stages for name in self._artifacts.list(stage)}
+        return {place for place in places if not there.issuperset(_addresses(place))}
 
     def forget(self, place: str) -> None:
         """Take the stage for unfinished, so that the next run makes its result again."""

@@ -120,7 +120,7 @@ def verify(
         pictures=len({digest for receipt in chosen for digest in receipt.images}) if images is not None else 0,
         problems=tuple(problem for problem in seen if problem.what),
         writing=tuple(sorted(writing)),
-        remade=tuple(receipt.uri for receipt in chosen if shelf is not None and _lacks_results(receipt, shelf)),
+        remade=tuple(_remade(chosen, shelf)) if shelf is not None else (),
     )
 
 
@@ -173,9 +173,14 @@ def _compared(
     )
 
 
-def _lacks_results(receipt: Receipt, shelf: Shelf) -> bool:
-    made = ((stage, receipt.fingerprints.get(stage)) for stage in _KEPT)
-    return any(mark and not shelf.has(place_of(stage, receipt.sha256, mark)) for stage, mark in made)
+def _remade(receipts: Sequence[Receipt], shelf: Shelf) -> Iterable[str]:
+    """Yield the documents of which results are gone."""
+    places = {
+        receipt.uri: {place_of(s, receipt.sha256, mark) for s in _KEPT if (mark := receipt.fingerprints.get(s))}
+        for receipt in receipts
+    }
+    gone = shelf.lacking(set().union(*places.values()))
+    return (uri for uri, of_document in places.items() if of_document & gone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

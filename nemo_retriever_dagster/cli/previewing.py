@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,6 @@ from nemo_retriever_dagster.cli.shown import console, short, show_failed
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.pipeline import Pipeline
 
 _RANGE = re.compile(r"([1-9]\d{0,6})(?:-([1-9]\d{0,6}))?")
@@ -51,10 +50,10 @@ def preview(
     from nemo_retriever_dagster.preview.variants import variants
 
     shown = _pages(pages)
-    pipeline, limits = _pipeline(definitions, corpus)
+    pipeline, surroundings = _pipeline(definitions, corpus)
     compared = variants(pipeline, compare) if compare else None
     try:
-        made = preview_html(file, pipeline, compare=compared, pages=shown, limits=limits)
+        made = preview_html(file, pipeline, compare=compared, pages=shown, **surroundings)
     except PreviewError as error:
         failure = error.failure
         show_failed(short(failure.uri), failure.stage, failure.cause, failure.hint)
@@ -71,11 +70,11 @@ def _pages(given: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def _pipeline(definitions: Path | None, corpus: str | None) -> tuple[Pipeline, Limits | None]:
-    """Return the pipeline and limits of a corpus, the defaults without one."""
+def _pipeline(definitions: Path | None, corpus: str | None) -> tuple[Pipeline, dict[str, Any]]:
+    """Return the pipeline of a corpus, its limits and storage options; the defaults without one."""
     from nemo_retriever_dagster.preview import DEFAULT
 
     if definitions is None and corpus is None:
-        return DEFAULT, None
+        return DEFAULT, {}
     chosen = load_corpus(definitions or Path("definitions.py"), corpus)
-    return chosen.pipeline, chosen.plant.limits
+    return chosen.pipeline, {"limits": chosen.plant.limits, "storage_options": chosen.plant.storage_options}

@@ -15,7 +15,6 @@ from nemo_retriever_dagster.errors import InvalidOptionError, RetrieverError, St
 from nemo_retriever_dagster.model import Failure, Kind
 from nemo_retriever_dagster.preview.pictures import page_pictures
 from nemo_retriever_dagster.runner import Runner
-from nemo_retriever_dagster.source import Source
 from nemo_retriever_dagster.work import Work
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.runner import Equipment
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.shape import Made
+    from nemo_retriever_dagster.source import Source
     from nemo_retriever_dagster.stages import Captions, Unit
 
 _STAGES = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION)
@@ -99,7 +99,7 @@ class Look:
 
 
 def look(
-    path: str,
+    source: Source,
     pipelines: Mapping[str, Pipeline],
     *,
     pages: tuple[int, int],
@@ -107,14 +107,15 @@ def look(
     limits: Limits,
     engines: Engines | None = None,
 ) -> Look:
-    """Take the document at ``path`` through the first stages of each pipeline, by its label.
+    """Take the one document of ``source`` through the first stages of each pipeline, by its label.
 
-    Raises `PreviewError` where an ingest would record a failure, `InvalidOptionError` if ``path`` is not one document.
+    Raises `PreviewError` where an ingest would record a failure, `InvalidOptionError` if there is not one document.
     """
-    source = Source(path, limits=limits)
     documents = source.list()
     if len(documents) != 1:
-        raise InvalidOptionError(f"{path} is {len(documents)} documents.", hint="A preview is of one: name its file.")
+        raise InvalidOptionError(
+            f"{source.specs[0]} is {len(documents)} documents.", hint="A preview is of one: name its file."
+        )
     plain = {label: replace(one, upload=None, store=None) for label, one in pipelines.items()}
     return portal.run(_look(source, documents[0], plain, pages, settings, limits, engines))
 
