@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 _CARDS = 400
 """Of elements, and of chunks, on one page at most."""
-_BARS = 160
+_BARS, _FEW = 160, 3
+"""Chunks whose sizes are drawn at most, and so few that there is nothing to see."""
 _PAGES_NAMED = 12
-_PAGE_WORDS = {"pptx": "Slide", "xlsx": "Sheet", "eml": "Part"}
+_PAGE_WORDS = {"pptx": "Slide", "xlsx": "Sheet", "epub": "Chapter"}
 _READ_BY = {Origin.OCR: "Text was read by OCR", Origin.PARSE: "Text was read by a page parser",
             Origin.SPEECH: "Speech was recognised"}  # fmt: skip
 
@@ -65,8 +66,13 @@ def _hash(text: str) -> str:
 def _numbers(look: Look) -> list[int]:
     """Return the pages that are shown; 0 is what belongs to the whole document."""
     first, last = look.pages
-    whole = any(element.page == 0 for element in look.elements) or not look.page_count
-    return [*([0] if whole else []), *range(first or 1, last + 1)]
+    whole = not _paged(look) or any(element.page == 0 for element in look.elements)
+    return [*([0] if whole else []), *(range(first, last + 1) if _paged(look) else ())]
+
+
+def _paged(look: Look) -> bool:
+    """Whether anything is known by its page: a book of chapters, say, is one text."""
+    return bool(look.pictures) or any(element.page for element in look.elements)
 
 
 # --- the head ---
@@ -99,7 +105,7 @@ def _header(look: Look) -> Html:
 
 def _limited(look: Look) -> Html | None:
     first, last = look.pages
-    if not look.page_count or (first == 1 and last == look.page_count):
+    if not _paged(look) or (first == 1 and last == look.page_count):
         return None
     shown = f"Page {first:,} of {look.page_count:,} is shown"
     if first < last:
@@ -136,7 +142,15 @@ def _named(pages: set[int]) -> str:
 
 def _sizes(cut: Cut, *, compared: bool) -> Html:
     """Return the chunks' sizes in tokens as bars, with the embedder's limit where it is known."""
-    sizes = [piece.chunk.tokens for piece in cut.pieces][:_BARS]
+    every = [piece.chunk.tokens for piece in cut.pieces]
+    mean = sum(every) / max(len(every), 1)
+    words = f"{len(every):,} chunks, {mean:,.0f} tokens on average, {max(every, default=0):,} at most"
+    words += f"; the embedder reads {cut.longest:,}" if cut.longest else ""
+    drawing = _bars(cut, every[:_BARS], words) if len(every) > _FEW else None
+    return tag("figure", drawing, tag("figcaption", tag("b", cut.label) if compared else None, " ", words))
+
+
+def _bars(cut: Cut, sizes: Sequence[int], words: str) -> Html:
     most = max([*sizes, cut.longest, 1])
     step = max(3.0, 640 / max(len(sizes), 1)) if len(sizes) > 40 else 16.0  # noqa: PLR2004 - from there on bars get thin
     bars = [
@@ -147,11 +161,7 @@ def _sizes(cut: Cut, *, compared: bool) -> Html:
     width = max(len(sizes) * step, 120.0)
     limit = 60 - 60 * cut.longest / most
     line = tag("line", x1="0", x2=f"{width:.1f}", y1=f"{limit:.1f}", y2=f"{limit:.1f}") if cut.longest else None
-    mean = sum(sizes) / len(sizes) if sizes else 0
-    words = f"{len(cut.pieces):,} chunks, {mean:,.0f} tokens on average, {max(sizes, default=0):,} at most"
-    words += f"; the embedder reads {cut.longest:,}" if cut.longest else ""
-    drawing = tag("svg", *bars, line, viewBox=f"0 -2 {width:.1f} 64", role="img", aria_label=words)
-    return tag("figure", drawing, tag("figcaption", tag("b", cut.label) if compared else None, " ", words))
+    return tag("svg", *bars, line, viewBox=f"0 -2 {width:.1f} 64", role="img", aria_label=words)
 
 
 def _legend(look: Look) -> Html | None:
