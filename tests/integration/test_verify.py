@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nemo_retriever_dagster.cli import main
+from nemo_retriever_dagster.cli.shown import console
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Record
 from nemo_retriever_dagster.settings import Settings
@@ -78,7 +79,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("NRD_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
     return Scene(tmp_path)
 
 
