@@ -41,9 +41,10 @@ _RANGE = re.compile(r"([1-9]\d{0,6})(?:-([1-9]\d{0,6}))?")
 def preview(
     file: str, *, definitions: Path | None, corpus: str | None, pages: str, compare: str | None, output: Path | None
 ) -> None:
-    """Write an HTML page that shows what is read from FILE, how it is cut and what it is embedded under.
+    """Show how FILE is read and cut, as an HTML page.
 
-    Nothing is embedded or uploaded. Exits with 1 where an ingest of the document would fail.
+    It has what is read from each page, the chunks, and what they are embedded under. Nothing is embedded or
+    uploaded. Exits with 1 where an ingest of the document would fail.
     """
     from nemo_retriever_dagster.preview import PreviewError
     from nemo_retriever_dagster.preview import preview as preview_html
@@ -59,7 +60,11 @@ def preview(
         show_failed(short(failure.uri), failure.stage, failure.cause, failure.hint)
         sys.exit(1)
     target = output or Path(f"{Path(file).name}.preview.html")
-    target.write_text(made, encoding="utf-8")
+    try:
+        target.write_text(made, encoding="utf-8")
+    except OSError as error:
+        message = f"{target} cannot be written: {error.strerror}."
+        raise InvalidOptionError(message, hint="Name another place with --output.") from error
     console.print(f"{target}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False)
 
 

@@ -26,9 +26,10 @@ _SHOWN = 5
 @click.argument("corpora", metavar="[CORPUS]...", nargs=-1)
 @click.option("--repair", is_flag=True, help="Carry the repair plan out, then verify again.")
 def verify(definitions: Path, corpora: tuple[str, ...], *, repair: bool) -> None:
-    """Hold receipts against rows, stored pictures and artifacts; exit with 1 if anything differs.
+    """Hold receipts against what is in the store.
 
-    Without a CORPUS, all corpora of the file are verified.
+    Receipts, rows, stored pictures and artifacts are compared, and what would set them right is said; the exit code is
+    1 if anything differs. Without a CORPUS, all corpora of the file are verified.
     """
     differing = [corpus for corpus in load_corpora(definitions, corpora) if not _sound(corpus, repair=repair)]
     sys.exit(1 if differing else 0)

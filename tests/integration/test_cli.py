@@ -122,6 +122,7 @@ def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> Non
         ["docs"],
         ["docs/bolts.txt", "--pages", "0"],
         ["docs/bolts.txt", "--compare", "x=1"],
+        ["docs/bolts.txt", "-o", "nowhere/out.html"],
     ):
         wrong = nrd("preview", *words)
         assert wrong.exit_code == 2, words
