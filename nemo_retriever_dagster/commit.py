@@ -17,7 +17,7 @@ from nemo_retriever_dagster.errors import InfrastructureError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Document, Receipt, Record
@@ -175,11 +175,14 @@ class Committer:
             message = f"{collection} holds {found} rows of {document.uri} where {expected} were written."
             raise VerificationError(message, hint="Run again: the document is written anew and counted again.")
 
-    def clear(self, key: str) -> Receipt | None:
-        """Delete the document's rows and prove it; return its last receipt, which `forget` then ends."""
+    def clear(self, key: str, *, collections: Iterable[str] = ()) -> Receipt | None:
+        """Delete the document's rows and prove it; return its last receipt, which `forget` then ends.
+
+        ``collections`` are looked through beside those that the ledger names, for rows that it knows nothing of.
+        """
         receipt = self.ledger.receipt(self.corpus, key)
         with self._claimed(key):
-            for name in self._collections(key):
+            for name in sorted({*self._collections(key), *collections}):
                 if not self.store.exists(name):
                     continue
                 self.store.delete(name, key)

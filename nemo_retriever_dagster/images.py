@@ -12,12 +12,13 @@ from nemo_retriever_dagster.storage import Storage, protocol_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from nemo_retriever_dagster.model import Picture
 
 _SUFFIXES = ("png", "jpeg")
 _ASIDE = ".removed"
+_ASKED_ONE_BY_ONE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,17 @@ class ImageStore:
         path = str(folder / name) if folder else ""
         uri = (folder / name).as_uri() if folder else f"{self._storage.uri}/{name}"
         return StoredImage(sha256=sha256, uri=uri, url=f"{self._public}/{name}" if self._public else uri, path=path)
+
+    def missing(self, digests: Collection[str]) -> set[str]:
+        """Return those of ``digests`` under which no picture is stored; for many, folders are listed instead."""
+        if len(digests) <= _ASKED_ONE_BY_ONE:
+            return {digest for digest in digests if not any(self._has(digest, suffix) for suffix in _SUFFIXES)}
+        folders = sorted({digest[:2] for digest in digests})
+        stored = {name for folder in folders for name in self._storage.list(folder)}
+        return {one for one in digests if not any(_name(one, suffix) in stored for suffix in _SUFFIXES)}
+
+    def _has(self, sha256: str, suffix: str) -> bool:
+        return self._storage.size(_name(sha256, suffix)) is not None
 
     def set_aside(self, sha256: str) -> None:
         """Take the picture of this hash from its place, to be brought back by `restore` or deleted by `discard`."""

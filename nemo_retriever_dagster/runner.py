@@ -257,14 +257,15 @@ class Runner:
         assert self.pipeline.embed is not None
         chunks, elements = await self._chunks(work), await self._elements(work)
         captions, embedder = await self._captions(work), self.equipment.engines.embedder
-        contexts = await self._call(self._contexts, work.document, elements, chunks, captions)
+        contexts = await self._call(self.contexts, work.document, elements, chunks, captions)
         vectors = await stages.embed(chunks, elements, captions, self.pipeline.embed, embedder, contexts=contexts)
         await self._call(self.equipment.shelf.put_vectors, place, vectors)
         return {"embedded": int(np.isfinite(vectors).all(axis=1).sum())}
 
-    def _contexts(
+    def contexts(
         self, document: Document, elements: Sequence[Element], chunks: Sequence[Chunk], captions: Captions
     ) -> Sequence[str]:
+        """Return what each chunk is embedded under; nothing where the pipeline embeds without context."""
         if self.pipeline.embed is None or not self.pipeline.embed.context:
             return ()
         passages = [stages.passage(chunk, elements[chunk.element], captions) for chunk in chunks]

@@ -17,7 +17,7 @@ from nemo_retriever_dagster.errors import InfrastructureError, Stage
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Element
 
 _KEPT_IN_MEMORY = 16
+_ASKED_ONE_BY_ONE = 64
+_NOTES_ONLY = (f"{Stage.CAPTION}/", f"{Stage.STORE_IMAGES}/")
+"""What these stages made is in their notes."""
 _Value = TypeVar("_Value")
 
 
@@ -36,6 +39,12 @@ def place_of(stage: Stage, sha256: str, fingerprint: str) -> str:
 def _address(place: str, suffix: str) -> str:
     stage, _, digest = place.partition("/")
     return names.address(stage, digest, suffix)
+
+
+def _addresses(place: str) -> list[str]:
+    """Return what a finished stage has left at ``place``."""
+    suffixes = ("done",) if place.startswith(_NOTES_ONLY) else ("done", "data")
+    return [_address(place, suffix) for suffix in suffixes]
 
 
 class Shelf:
@@ -55,6 +64,21 @@ class Shelf:
     def finish(self, place: str, note: Mapping[str, Any]) -> None:
         """Mark the stage as finished."""
         self._artifacts.put(_address(place, "done"), json.dumps(note, sort_keys=True).encode())
+
+    def lacking(self, places: Collection[str]) -> set[str]:
+        """Return those of ``places`` that have no finished result to be read; what is damaged shows when it is read.
+
+        Many are looked for in one listing a stage.
+        """
+        if len(places) <= _ASKED_ONE_BY_ONE:
+            return {place for place in places if not all(map(self._artifacts.exists, _addresses(place)))}
+        stages = sorted({place.partition("/")[0] for place in places})
+        there = {name for stage in stages for name in self._artifacts.list(stage)}
+        return {place for place in places if not there.issuperset(_addresses(place))}
+
+    def forget(self, place: str) -> None:
+        """Take the stage for unfinished, so that the next run makes its result again."""
+        self._artifacts.delete(_address(place, "done"))
 
     def put_elements(self, place: str, elements: Sequence[Element]) -> None:
         """Keep the elements of an extraction; equal pictures are kept once."""
@@ -102,12 +126,12 @@ class Shelf:
                 return value
         data = self._artifacts.get(_address(place, "data"))
         if data is None:
-            self._artifacts.delete(_address(place, "done"))
+            self.forget(place)
             raise ResultGoneError(f"The result {place} is gone from the artifacts or damaged.")
         try:
             value = decode(data)
         except ResultGoneError:  # a part of it: the whole is made anew
-            self._artifacts.delete(_address(place, "done"))
+            self.forget(place)
             raise
         self._remember(place, value)
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -80,9 +81,13 @@ def shown(uri: str) -> str:
 
 
 def printable_path(path: str) -> str:
-    """Return ``path``, or a percent-encoded ``file://`` URI where it holds control characters or undecodable bytes."""
+    """Return ``path``, or a percent-encoded ``file://`` URI where it holds control characters or undecodable bytes.
+
+    A URI is absolute: read back, the first part of a relative path would be its host.
+    """
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in path):
-        return "file://" + quote_from_bytes(path.encode("utf-8", "surrogateescape"))
+        whole = os.path.abspath(path)  # noqa: PTH100 (a path that a file has, of which nothing may be resolved)
+        return "file://" + quote_from_bytes(whole.encode("utf-8", "surrogateescape"))
     return path
 
 

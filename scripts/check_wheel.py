@@ -16,8 +16,9 @@ def main(wheel: str) -> None:
     foreign = {top for top in tops if top != "nemo_retriever_dagster" and not top.endswith(".dist-info")}
     if foreign:
         sys.exit(f"the wheel holds more than the package: {sorted(foreign)}")
-    if "nemo_retriever_dagster/py.typed" not in names:
-        sys.exit("the wheel lacks py.typed")
+    for name in ("py.typed", "preview/preview.css", "preview/preview.js"):
+        if f"nemo_retriever_dagster/{name}" not in names:
+            sys.exit(f"the wheel lacks {name}")
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
         subprocess.run([*pip, str(Path(wheel).absolute())], check=True)  # noqa: S603 - our own wheel

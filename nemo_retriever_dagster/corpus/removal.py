@@ -9,13 +9,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.artifacts import Artifacts, address
+from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.errors import Stage
-from nemo_retriever_dagster.shelf import place_of
+from nemo_retriever_dagster.shelf import Shelf, place_of
+from nemo_retriever_dagster.stages import collections
+from nemo_retriever_dagster.verification import foreign_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,12 +38,13 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
     gone = [key for key in keys if key not in there]
     with ledger_of(context) as ledger, _committer(corpus, context, ledger) as committer:
         pictures = Pictures(corpus, context, ledger)
+        others, names = foreign_documents(ledger, corpus.name), list(collections(corpus.pipeline.upload))
         for start in range(0, len(gone), _AT_ONCE):
             some = gone[start : start + _AT_ONCE]
             receipts = [receipt for key in some if (receipt := ledger.receipt(corpus.name, key)) is not None]
             if committer is not None:
                 for key in some:
-                    committer.clear(key)
+                    committer.clear(key, collections=() if key in others else names)
             pictures.release(receipts)
             for key in some:
                 ledger.forget(corpus.name, key)
@@ -76,7 +79,7 @@ class Pictures:
         settings = settings_of(context)
         task = corpus.pipeline.store
         self._store: ImageStore | None = image_store(task, settings) if task is not None else None
-        self._artifacts = Artifacts(settings.artifacts, settings.artifacts_options)
+        self._shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
         self._corpus, self._ledger = corpus.name, ledger
 
     def release(self, receipts: Sequence[Receipt]) -> None:
@@ -111,5 +114,4 @@ class Pictures:
         """Forget that the pictures were stored, or the same document, back again, would link to nothing."""
         made_by = receipt.fingerprints.get(Stage.STORE_IMAGES)
         if made_by:
-            stage, _, digest = place_of(Stage.STORE_IMAGES, receipt.sha256, made_by).partition("/")
-            self._artifacts.delete(address(stage, digest, "done"))
+            self._shelf.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, made_by))

@@ -39,6 +39,8 @@ class ExtractOptions:
     password: str | None = field(default=None, repr=False)
     render_pages: bool = False
     """Hand over a render of every page: an engine (page elements, page parser) will look at it."""
+    pages: tuple[int, int] | None = None
+    """First and last page that is wanted, where the format can pass others over; None for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

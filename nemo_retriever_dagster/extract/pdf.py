@@ -39,7 +39,8 @@ class PdfExtractor:
             raise InvalidOptionError(f"extract_method {method!r} does not read PDF.", hint=hint)
         with open_pdf(path, options.password, budget) as document:
             reader = DocumentReader(options=replace(options, method=method), budget=budget, total=len(document))
-            for index in range(len(document)):
+            first, last = options.pages or (1, len(document))
+            for index in range(first - 1, min(last, len(document))):
                 page = load_page(document, index)
                 try:
                     yield reader.read(page, index + 1)

@@ -2,7 +2,7 @@
 
 from nemo_retriever_dagster.stages.caption import Captions, caption
 from nemo_retriever_dagster.stages.context import contexts, outline, spare_tokens
-from nemo_retriever_dagster.stages.embed import embed, passage
+from nemo_retriever_dagster.stages.embed import embed, embeddable, passage
 from nemo_retriever_dagster.stages.pictures import keep_pictures, store_pictures
 from nemo_retriever_dagster.stages.split import Unit, counts, split, units
 from nemo_retriever_dagster.stages.tidy import tidy
@@ -17,6 +17,7 @@ __all__ = [
     "contexts",
     "counts",
     "embed",
+    "embeddable",
     "keep_pictures",
     "outline",
     "passage",

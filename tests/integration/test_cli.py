@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from nemo_retriever_dagster.cli import main
+from nemo_retriever_dagster.cli.shown import console
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.settings import Settings
 
 DEFINITIONS = """
+import os
+import subprocess
+import sys
 from pathlib import Path
 from nemo_retriever_dagster import DocumentCorpus, Ingestor
 
@@ -31,7 +40,7 @@ def nrd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "definitions.py").write_text(DEFINITIONS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(main, words)
@@ -82,3 +91,80 @@ def test_the_doctor_names_every_part(nrd) -> None:
     assert done.exit_code == 0, done.output
     for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "soffice"):
         assert part in done.output
+
+
+def test_a_preview_is_written_without_dagster_and_as_the_corpus_would_cut(nrd, tmp_path: Path) -> None:
+    program = (
+        "import sys; from nemo_retriever_dagster.cli import main\n"
+        "try: main(['preview', 'docs/bolts.txt'])\n"
+        "except SystemExit as end: sys.exit(end.code or ('dagster' in sys.modules and 'dagster was imported'))"
+    )
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=here)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("bolts.txt.preview.html: ")
+    assert "newton metres" in (tmp_path / "bolts.txt.preview.html").read_text()
+
+    cut = nrd("preview", "docs/bolts.txt", "-f", "definitions.py", "--compare", "chunk_size=5", "-o", "cut.html")
+    assert cut.exit_code == 0, cut.output
+    assert "Chunks, as it is" in (tmp_path / "cut.html").read_text()
+
+
+def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> None:
+    bad = nrd("preview", "docs/broken.pdf")
+    assert bad.exit_code == 1
+    said = " ".join(bad.output.split())
+    assert said.startswith("failed docs/broken.pdf at stage extract why: ")
+    assert said in " ".join(nrd("ingest").output.split()), "in the same words"
+    assert not (tmp_path / "broken.pdf.preview.html").exists()
+    for words in (
+        ["nowhere.pdf"],
+        ["docs"],
+        ["docs/bolts.txt", "--pages", "0"],
+        ["docs/bolts.txt", "--compare", "x=1"],
+        ["docs/bolts.txt", "-o", "nowhere/out.html"],
+    ):
+        wrong = nrd("preview", *words)
+        assert wrong.exit_code == 2, words
+        assert len(wrong.output.strip().splitlines()) <= 4
+
+
+def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Path) -> None:
+    nrd("ingest", "--allow-failures")
+    words = (
+        "query",
+        "How tight is the saddle's bolt?",
+        "--collection",
+        "notes",
+        "--milvus-uri",
+        "notes.db",
+        "--explain",
+    )
+    dense = nrd(*words)
+    assert dense.exit_code == 0, dense.output
+    said = dense.output.splitlines()
+    assert said[2].startswith("1. docs/bolts.txt")
+    assert said[4].strip() == "dense rank 1; the collection has no full-text index"
+    with Ledger(Settings().ledger) as ledger:
+        (receipt,) = (one for one in ledger.receipts("notes") if one.uri.endswith("bolts.txt"))
+    assert f"source version {receipt.sha256[:12]}, run {receipt.run_id}, chunk " in said[6]
+    refused = nrd(*words, "--mode", "sparse")
+    assert refused.exit_code == 2
+
+    definitions = tmp_path / "definitions.py"
+    definitions.write_text(
+        definitions.read_text().replace('collection_name="notes"', 'collection_name="both", sparse=True')
+    )
+    nrd("ingest", "--allow-failures")
+    hybrid = nrd(*words[:3], "both", *words[4:], "--mode", "hybrid", "--top-k", "1").output
+    assert "dense rank 1, sparse rank 1, fused score 0.0328" in hybrid
+    assert "(score 0.033," in hybrid
+
+
+def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) -> None:
+    name = "[red]\x1b[2J\u202efdp.txt"
+    (tmp_path / "docs" / name).write_text("The bolt [bold]\x1b]0;taken\x07 of the saddle.")
+    (tmp_path / "docs/[blue]\x1b[1Jbad.pdf").write_bytes(b"%PDF-1.7\nnothing")
+    for said in (nrd("plan"), nrd("ingest", "--query", "bolt"), nrd("failures", "-c", "notes"), nrd("verify")):
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.output), said.output
+    assert "The bolt [bold]" in nrd("query", "bolt", "--collection", "notes", "--milvus-uri", "notes.db").output

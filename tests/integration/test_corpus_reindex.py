@@ -10,10 +10,10 @@ from corpus_place import Place
 
 from nemo_retriever_dagster import DocumentCorpus, Ingestor
 from nemo_retriever_dagster.cli import main
-from nemo_retriever_dagster.corpus.checks import compare_rows
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.planning import MassDeletionError
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
+from nemo_retriever_dagster.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,8 @@ def test_new_options_are_built_beside_and_switched_to(tmp_path: Path) -> None:
     with MilvusStore(str(tmp_path / "milvus.db")) as store, place.ledger() as ledger:
         assert store.alias_target("notes") == "notes_v2"
         assert set(store.census("notes")) == set(place.keys("a", "late"))
-        checked, problems = compare_rows(finer, ledger, store, place.keys("a", "late"))
-        assert (checked, problems) == (2, [])
+        found = verify("notes", finer.pipeline, ledger, store, only=place.keys("a", "late"))
+        assert (found.documents, found.problems) == (2, ())
         assert ledger.corpora() == ["notes"]
     outcomes = place.run("a", "late", corpus=finer)
     assert all(outcome.succeeded for outcome in outcomes.values())

@@ -191,3 +191,13 @@ def test_a_receipt_that_still_holds_is_confirmed_for_the_version_at_hand(committ
     assert committer.holds(touched, ("one",), generation_of(touched, "f")) is not None
     assert ledger.versions("c")[key].status == "current"
     assert ledger.failures("c") == []
+
+
+def test_unknown_rows_go_where_their_collection_is_named(committer: Committer, store: MortalStore) -> None:
+    made = document(1)
+    commit(committer, made, 2)
+    committer.forget(made.key)
+    committer.clear(made.key)
+    assert store.count("one", made.key) == 2
+    committer.clear(made.key, collections=["one", "nowhere"])
+    assert store.count("one", made.key) == 0

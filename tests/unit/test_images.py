@@ -72,3 +72,13 @@ def test_remote_store():
 def test_only_hashes_are_names(tmp_path: Path, sha256: str, suffix: str):
     with pytest.raises(InvalidOptionError):
         ImageStore(tmp_path).locate(sha256, suffix)
+
+
+@pytest.mark.parametrize("others", [0, 100])
+def test_missing_pictures_are_told_one_by_one_and_in_one_listing(tmp_path: Path, others: int):
+    store = ImageStore(tmp_path)
+    store.put(JPEG)
+    store.put(PNG)
+    store.set_aside(PNG.sha256)
+    gone = {f"{n:064x}" for n in range(others)} | {PNG.sha256}
+    assert store.missing(gone | {JPEG.sha256}) == gone

@@ -527,3 +527,14 @@ def test_redirect_to_an_internal_address_is_refused(monkeypatch: pytest.MonkeyPa
 )
 def test_which_addresses_are_public(address: str, public: bool):
     assert _public(address) is public
+
+
+def test_a_relative_path_with_control_characters_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a\x1b[2J.txt").write_text("text")
+    source = Source("docs")
+    (document,) = source.list()
+    assert document.uri.isprintable()
+    with source.fetch(document) as fetched:
+        assert fetched.path.read_text() == "text"

@@ -1,0 +1,48 @@
+"""``nrd``: plan, ingest, verify, preview and the other commands of a corpus, from a terminal.
+
+Commands that only read (status, failures, query, preview) do not import Dagster. Every error is at most four lines:
+what, why, what next; ``-v`` adds the traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
+from nemo_retriever_dagster.cli.previewing import preview
+from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
+from nemo_retriever_dagster.cli.shown import harmless
+from nemo_retriever_dagster.cli.verifying import verify
+from nemo_retriever_dagster.errors import RetrieverError
+
+
+class _Commands(click.Group):
+    """Turns our errors into a few lines and an exit code: 1 for a failed document, 2 for a wrong call."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except RetrieverError as error:
+            if context.params.get("verbose"):
+                raise
+            click.echo(harmless(f"{error.message}\n{error.hint}".strip()), err=True)
+            context.exit(2)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands in the order in which they are needed, not by the alphabet."""
+        del context
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="nemo-retriever-dagster")
+def main(*, verbose: bool) -> None:
+    """Keep a Milvus RAG index true to a changing pile of documents."""
+    del verbose
+
+
+for _command in (preview, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
+    main.add_command(_command)

@@ -1,0 +1,109 @@
+"""Commands that change a corpus: plan what an ingest would do, ingest, retry, reindex."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from nemo_retriever_dagster.cli.corpora import corpus_option, definitions_option, instance, load_corpus, materialize
+from nemo_retriever_dagster.cli.reading import failures_of
+from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nemo_retriever_dagster.corpus import DocumentCorpus
+
+
+@click.command()
+@definitions_option
+@corpus_option
+def plan(definitions: Path, corpus: str | None) -> None:
+    """Say what an ingest would do: new, changed, unchanged, vanished documents."""
+    from nemo_retriever_dagster.corpus.discovery import look
+    from nemo_retriever_dagster.equip import engines_for
+    from nemo_retriever_dagster.ledger import Ledger
+    from nemo_retriever_dagster.settings import Settings
+
+    chosen = load_corpus(definitions, corpus)
+    settings = Settings()
+    with Ledger(settings.ledger) as ledger:
+        found = look(chosen, ledger, engines_for(chosen.pipeline, settings))
+    table = Table("document", "what", box=None)
+    for word in ("new", "changed", "unfinished", "outdated", "failed"):
+        for document in getattr(found, word):
+            table.add_row(Text(short(document.uri)), word)
+    for key in found.vanished:
+        table.add_row(key, "vanished")
+    console.print(table)
+    console.print(", ".join(f"{number} {word}" for word, number in found.counts().items()))
+
+
+@click.command()
+@definitions_option
+@corpus_option
+@click.option("--query", "question", help="Ask this afterwards and show the hits.")
+@click.option("--top-k", default=3, show_default=True)
+@click.option("--allow-failures", is_flag=True, help="Exit with 0 although documents failed.")
+def ingest(definitions: Path, corpus: str | None, question: str | None, *, top_k: int, allow_failures: bool) -> None:
+    """Materialize every document of a corpus, and print what became of them."""
+    chosen = load_corpus(definitions, corpus)
+    outcomes = materialize(chosen, None)
+    summary(chosen.name, outcomes)
+    if question:
+        _ask(chosen, question, top_k)
+    failed = sum(not outcome.succeeded for outcome in outcomes.values())
+    sys.exit(1 if failed and not allow_failures else 0)
+
+
+@click.command()
+@definitions_option
+@corpus_option
+@click.option("--stage", help="Only documents that failed at this stage.")
+@click.option("--category", help="Only failures of this category: data, transient, infrastructure, misuse.")
+def retry(definitions: Path, corpus: str | None, stage: str | None, category: str | None) -> None:
+    """Materialize only the documents that failed."""
+    chosen = load_corpus(definitions, corpus)
+    keys = [
+        failure.document
+        for failure in failures_of(chosen.name)
+        if stage in {None, failure.stage} and category in {None, failure.category}
+    ]
+    if not keys:
+        console.print("No failure matches.")
+        return
+    outcomes = materialize(chosen, keys)
+    summary(chosen.name, outcomes)
+    sys.exit(1 if any(not outcome.succeeded for outcome in outcomes.values()) else 0)
+
+
+@click.command()
+@definitions_option
+@corpus_option
+@click.option("--drop-former", is_flag=True, help="Drop the collections that served before, after the switch.")
+def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None:
+    """Build new collections beside those that serve, for a new embedder or options; switch when they are complete."""
+    chosen = load_corpus(definitions, corpus)
+    config = {
+        "ops": {"reindex": {"config": {"drop_former": drop_former}}},
+        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+    }
+    with instance() as place:
+        job = chosen.definitions().resolve_job_def(f"{chosen.name}_reindex")
+        job.execute_in_process(run_config=config, instance=place)
+    console.print(f"{chosen.name}: the collections that serve are complete and up to date.")
+
+
+def _ask(corpus: DocumentCorpus, question: str, top_k: int) -> None:
+    from nemo_retriever_dagster.retriever import Retriever
+    from nemo_retriever_dagster.settings import Settings
+    from nemo_retriever_dagster.stages import collections
+
+    upload = corpus.pipeline.upload
+    uri = (upload.milvus_uri if upload else None) or Settings().milvus_uri
+    with Retriever(next(iter(collections(upload))), milvus_uri=uri) as retriever:
+        show_hits(question, retriever.query(question, top_k=top_k))

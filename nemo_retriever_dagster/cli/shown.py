@@ -1,0 +1,77 @@
+"""What the commands print: tables, failures, hits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nemo_retriever_dagster.corpus import DocumentOutcome
+    from nemo_retriever_dagster.model import Failure
+    from nemo_retriever_dagster.retriever import Hit
+
+console = Console()
+_SHOWN_TEXT = 240
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""Also the marks that turn the direction of writing, by which one name can pass for another."""
+
+
+def short(uri: str) -> str:
+    """Return a local path as seen from here, any other URI as it is, without what a terminal would act on."""
+    return harmless(uri.removeprefix(f"{Path.cwd()}/"))
+
+
+def harmless(text: str) -> str:
+    """Return text of a document with its control characters replaced: printed, they would act on the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
+    """Print what became of each document."""
+    good = [outcome for outcome in outcomes.values() if outcome.succeeded]
+    bad = [outcome for outcome in outcomes.values() if not outcome.succeeded]
+    table = Table("document", "pages", "chunks", "rows", "seconds", title=f"corpus {name}", title_justify="left")
+    for outcome in good:
+        facts = outcome.metadata
+        numbers = [str(facts.get(field, "")) for field in ("pages", "chunks", "rows")]
+        table.add_row(Text(short(outcome.uri)), *numbers, f"{facts.get('seconds/total', 0):.2f}")
+    console.print(table)
+    for outcome in bad:
+        facts = outcome.metadata
+        show_failed(short(outcome.uri), facts.get("stage"), facts.get("cause"), facts.get("hint"))
+    chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
+    console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
+
+
+def show_failed(name: str, stage: object, cause: object, hint: object) -> None:
+    """Print that a document failed: where, why, what next."""
+    console.print("[red]failed[/] ", end="")
+    said = harmless(f"{name} at stage {stage}\n  why:  {cause}\n  next: {hint}")
+    console.print(said, highlight=False, markup=False)
+
+
+def show_hits(question: str, hits: Sequence[Hit], reasons: Sequence[Sequence[str]] = ()) -> None:
+    """Print the hits of a question with their sources, and below each the lines of its ``reasons``."""
+    console.print(f"\n{question}", style="bold", highlight=False, markup=False)
+    for n, hit in enumerate(hits, start=1):
+        page = f", page {hit.page}" if hit.page and hit.page > 0 else ""
+        line = f"{n}. {short(hit.source)}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})"
+        text = f"   {harmless(' '.join(hit.text.split())[:_SHOWN_TEXT])}"
+        why = [f"   {harmless(reason)}" for reason in (reasons[n - 1] if reasons else ())]
+        console.print("\n".join([line, text, *why]), highlight=False, markup=False)
+    if not hits:
+        console.print("No hits.")
+
+
+def show_failure(failure: Failure) -> None:
+    """Print where a document failed, why and what next."""
+    where = f" {failure.stage} ({failure.category}, {failure.attempts} attempts)"
+    console.print(Text(harmless(failure.uri), style="red").append(where, style="default"))
+    console.print(harmless(f"  {failure.cause}\n  {failure.hint}"), highlight=False, markup=False)

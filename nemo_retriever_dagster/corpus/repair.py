@@ -1,0 +1,88 @@
+"""Carrying out a repair: documents are run again, and those that nobody knows removed, as in any run and removal."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from nemo_retriever_dagster.artifacts import Artifacts
+from nemo_retriever_dagster.commit import Committer
+from nemo_retriever_dagster.corpus.materialize import materialize_documents
+from nemo_retriever_dagster.corpus.resources import STATE, STORE
+from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.planning import check_deletion
+from nemo_retriever_dagster.shelf import Shelf, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import dagster as dg
+
+    from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
+    from nemo_retriever_dagster.corpus.materialize import DocumentOutcome
+    from nemo_retriever_dagster.settings import Settings
+    from nemo_retriever_dagster.verification import Repair
+
+
+def repair_documents(
+    corpus: DocumentCorpus,
+    repair: Repair,
+    *,
+    instance: dg.DagsterInstance,
+    resources: Mapping[str, Any] | None = None,
+    log_level: str = "INFO",
+) -> dict[str, DocumentOutcome]:
+    """Carry out ``repair``; return what became of the documents that were run again.
+
+    Raises `MassDeletionError`, before anything is done, if suspiciously many documents would be removed.
+    """
+    check_deletion(len(repair.removed), repair.known, max_deletions=corpus.max_deletions)
+    given = {**corpus.resources(), **(resources or {})}
+    settings = given[STATE].settings()
+    _forget_pictures(corpus, repair.pictured, settings)
+    if repair.emptied:
+        _empty(corpus, repair.emptied, given, settings)
+    outcomes = {}
+    if repair.again:
+        outcomes = materialize_documents(
+            corpus, repair.again, instance=instance, resources=resources, log_level=log_level
+        )
+    if repair.removed:
+        _remove(corpus, repair.removed, instance, resources, log_level)
+    return outcomes
+
+
+def _forget_pictures(corpus: DocumentCorpus, keys: Sequence[str], settings: Settings) -> None:
+    shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
+    with Ledger(settings.ledger) as ledger:
+        for receipt in (ledger.receipt(corpus.name, key) for key in keys):
+            if receipt is not None and (mark := receipt.fingerprints.get(Stage.STORE_IMAGES)):
+                shelf.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, mark))
+
+
+def _empty(corpus: DocumentCorpus, keys: Sequence[str], given: Mapping[str, Any], settings: Settings) -> None:
+    run_id = uuid.uuid4().hex
+    store = given[STORE].open(corpus.pipeline, settings, what=f"corpus {corpus.name}, repair", run_id=run_id)
+    try:
+        with Ledger(settings.ledger) as ledger:
+            committer = Committer(store=store, ledger=ledger, corpus=corpus.name, run_id=run_id)
+            for key in keys:
+                committer.clear(key)
+    finally:
+        store.close()
+
+
+def _remove(
+    corpus: DocumentCorpus,
+    keys: Sequence[str],
+    instance: dg.DagsterInstance,
+    resources: Mapping[str, Any] | None,
+    log_level: str,
+) -> None:
+    job = corpus.definitions(resources=resources).resolve_job_def(f"{corpus.name}_remove")
+    config = {
+        "ops": {"remove": {"config": {"keys": list(keys)}}},
+        "loggers": {"console": {"config": {"log_level": log_level}}},
+    }
+    job.execute_in_process(run_config=config, instance=instance)
