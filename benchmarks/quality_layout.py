@@ -1,8 +1,8 @@
 """Reading order, tables and headings as Markdown, on 100 redrawn pages, beside other engines, in one run.
 
-    python benchmarks/quality_layout.py [--peers PYTHON] [--keep DIR]
+    python benchmarks/quality_layout.py [--peers VENV] [--keep DIR]
 
-``--peers`` names the Python of an environment of their own that holds the peers to compare with: any of
+``--peers`` is a virtual environment of their own that holds the peers to compare with: any of
 markitdown[pdf], kreuzberg, opendataloader-pdf (needs Java); a peer that is missing there is named and left out. Each
 engine converts every page in one process, the engines in turn; the benchmark's own ``score.py`` scores the predictions.
 
@@ -64,9 +64,10 @@ def ours(pdfs: Path, out: Path) -> float:
     return (time.perf_counter() - began) / len(files)
 
 
-def theirs(python: str, script: str, pdfs: Path, out: Path) -> float | str:
+def theirs(venv: Path, script: str, pdfs: Path, out: Path) -> float | str:
     """Write a peer's predictions; return the seconds a page took, or why it did not run."""
-    done = subprocess.run([python, "-c", script, str(pdfs), str(out)], capture_output=True, text=True, check=False)
+    python = venv / "bin" / "python"
+    done = subprocess.run([str(python), "-c", script, str(pdfs), str(out)], capture_output=True, text=True, check=False)
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     return float(done.stdout.strip().splitlines()[-1])
@@ -99,7 +100,7 @@ def main() -> None:
         for name in ["this package", *(PEERS if options.peers else ())]:
             out = root / name.replace(" ", "-")
             out.mkdir(parents=True, exist_ok=True)
-            took = ours(pdfs, out) if name not in PEERS else theirs(options.peers, PEERS[name], pdfs, out)
+            took = theirs(options.peers, PEERS[name], pdfs, out) if name in PEERS else ours(pdfs, out)
             if isinstance(took, str):
                 print(f"{name:<22}did not run: {took}")
             else:

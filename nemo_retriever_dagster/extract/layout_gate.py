@@ -36,6 +36,7 @@ _LONG = 36.0  # points
 _SLACK = 3.0  # points: edges of one column differ less
 _WORTH = re.compile(r"[^\W_]")
 _MARK = re.compile(r"\(\d+\)|\(?\w{1,2}[.)]")  # the number of an equation, of an item
+_NOTE = re.compile(r"\d{1,3}")  # the number of a note, where words follow
 _BLANK = 0.6  # of a word's height: a wider blank may part two cells
 _EXACT = 1.5  # points: edges of neighbouring cells differ less
 _NEAR, _FAR = 0.8, 3.5  # heights of a word: how far apart two rows of a small table are
@@ -83,9 +84,19 @@ def may_hold_cells(words: Sequence[str], boxes: Floats) -> bool:
     near = (down > _NEAR * height) & (down < _FAR * height)
     edges = (left, right, (left + right) / 2)
     near &= np.logical_or.reduce([np.abs(edge - edge[:, None]) < _EXACT for edge in edges])
-    alone = starts - before == 1
-    kept = [i for i in np.flatnonzero(near.any(axis=1)) if not (alone[i] and _is_mark(words[before[i]]))]
+    pairs = enumerate(zip(before.tolist(), starts.tolist(), strict=True))
+    seen = near.any(axis=1)
+    kept = [i for i, (first, start) in pairs if seen[i] and _parts_cells(words[first:start], words[start])]
     return bool(near[np.ix_(kept, kept)].any())
+
+
+def _parts_cells(before: Sequence[str], behind: str) -> bool:
+    """Tell whether a wide blank may part two cells: none behind the mark of an item or note, or between sentences."""
+    if not _WORTH.search(behind) or before[-1].endswith((",", ";")):
+        return False
+    if len(before) > 1:
+        return not before[-1].endswith(".")
+    return not (_is_mark(before[0]) or (_NOTE.fullmatch(before[0]) and behind[0].isalpha()))
 
 
 def _pieces(boxes: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
