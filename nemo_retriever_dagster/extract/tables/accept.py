@@ -30,7 +30,7 @@ SHAPES = 3
 ADDRESS_LINES, ADDRESS_PITCH = 6, 1.4  # at most; sizes of type from line to line
 LARGE_SHAPE, LARGE_PICTURE = 0.5, 0.8  # shares of the page: backgrounds, not figures
 _PAGE = re.compile(r"(?:page|seite|pagina|p\u00e1gina|s|p|pp|pg|no)\.?", re.IGNORECASE)  # over the numbers of pages
-_WORD = re.compile(r"[^\W\d_]{2}|^[A-Z✓✗]$")
+_WORD = re.compile(r"[^\W\d_]{2}|^[A-Z✓✗]$|^[A-Z]{1,3}[-./ ]?\d{2,}")  # or the code of a part: K1007, B-258
 _SIGNS = re.compile(r"[=∈≤≥∑∏∫≈≡+|\u2212]+")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Place = tuple[int, int]
 
 MOST_HEADS = 7  # lines that a header may have
+_COUNTED = 0.25  # of the rows have amounts where these tell the header: fewer are codes that look like amounts
 _GO_ON = ("and", "or", "of", "the", "for", "in", "to", "by", "from", "with", "on", "at", "&", ",", "-", "/", "(")
 
 
@@ -89,11 +90,12 @@ def place_of(x0: float, x1: float, columns: Sequence[Span]) -> Place:
 def header_count(rows: Sequence[Row]) -> int:
     """Return how many of the first rows are the header: those above the first amounts that head a column.
 
-    Without any amounts the first row is the header; a row with a label alone belongs to what follows.
+    Where hardly a row has amounts the first row is the header; a row with a label alone belongs to what follows.
     """
-    first = next((i for i, row in enumerate(rows) if row.values()), None)
-    if first is None:
+    counted = [i for i, row in enumerate(rows) if row.values()]
+    if len(counted) < _COUNTED * len(rows):
         return 1 if len(rows) > 1 else 0
+    first = counted[0]
     while first and not rows[first - 1].filled() - {0}:
         first -= 1
     return first if first <= MOST_HEADS else 0
