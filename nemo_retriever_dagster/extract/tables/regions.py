@@ -33,6 +33,7 @@ SHORT_PARAGRAPH = 4
 LEADING_SLACK = 0.15  # heights of a line: a paragraph's lines are more evenly set
 FEW_WORDS = 8
 FEW_CELL_WORDS = 3
+REMARKS = 0.35  # of the lines of a column of remarks begin a row
 MOST_HEADS = 6
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
@@ -59,8 +60,21 @@ def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
 def _paragraphs(lines: Sequence[Line], scale: Scale) -> list[list[Segment]]:
     crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
     labels = {id(line.segments[0]) for line in lines if len(line.segments) > 1 and is_value(line.segments[-1].text)}
+    cells = {id(segment): among for line in lines for segment, among in _among_cells(line)}
     stacks = [stack for stack in _stacks(lines, scale.height) if is_prose(stack, scale.height)]
-    return [stack for stack in stacks if not _is_cell(stack, crowd) and not _are_labels(stack, labels)]
+    return [s for s in stacks if not (_is_cell(s, crowd) or _are_labels(s, labels) or _is_column(s, cells))]
+
+
+def _among_cells(line: Line) -> Iterator[tuple[Segment, bool]]:
+    """Yield the segments of a line, and whether two or more short ones stand beside each."""
+    short = [_like_cells(segment) for segment in line.segments]
+    for segment, own in zip(line.segments, short, strict=True):
+        yield segment, sum(short) - own >= FEWEST
+
+
+def _is_column(stack: Sequence[Segment], cells: Mapping[int, bool]) -> bool:
+    """Tell whether enough lines have short cells beside them: remarks of several lines, a column of a table."""
+    return sum(cells[id(segment)] for segment in stack) >= max(FEWEST, REMARKS * len(stack))
 
 
 def _are_labels(stack: Sequence[Segment], labels: AbstractSet[int]) -> bool:
