@@ -87,7 +87,7 @@ def show(name: str, figures: dict[str, float], seconds: float) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--peers", help="Python of the environment that holds the peers")
+    arguments.add_argument("--peers", type=Path, help="virtual environment that holds the peers")
     arguments.add_argument("--keep", type=Path, help="where to leave the predictions")
     options = arguments.parse_args()
     pdfs = BENCH / "layout-twin" / "pdfs"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nemo_retriever_dagster.extract.layout_blocks import around, stacks
+from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, around, stacks
 from nemo_retriever_dagster.extract.tables.ruled import coordinates, frames, strokes
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _LONG = 36.0  # points
 _SLACK = 3.0  # points: edges of one column differ less
 _WORTH = re.compile(r"[^\W_]")
 _MARK = re.compile(r"\(\d+\)|\(?\w{1,2}[.)]")  # the number of an equation, of an item
+_ENDS_NO_CELL = (",", ";", SOFT_HYPHEN)
 _NOTE = re.compile(r"\d{1,3}")  # the number of a note, where words follow
 _BLANK = 0.6  # of a word's height: a wider blank may part two cells
 _EXACT = 1.5  # points: edges of neighbouring cells differ less
@@ -84,19 +85,19 @@ def may_hold_cells(words: Sequence[str], boxes: Floats) -> bool:
     near = (down > _NEAR * height) & (down < _FAR * height)
     edges = (left, right, (left + right) / 2)
     near &= np.logical_or.reduce([np.abs(edge - edge[:, None]) < _EXACT for edge in edges])
-    pairs = enumerate(zip(before.tolist(), starts.tolist(), strict=True))
+    pieces = enumerate(zip(before.tolist(), starts.tolist(), (ends + 1).tolist(), strict=True))
     seen = near.any(axis=1)
-    kept = [i for i, (first, start) in pairs if seen[i] and _parts_cells(words[first:start], words[start])]
+    kept = [i for i, (first, at, end) in pieces if seen[i] and _parts_cells(words[first:at], words[at:end])]
     return bool(near[np.ix_(kept, kept)].any())
 
 
-def _parts_cells(before: Sequence[str], behind: str) -> bool:
-    """Tell whether a wide blank may part two cells: none behind the mark of an item or note, or between sentences."""
-    if not _WORTH.search(behind) or before[-1].endswith((",", ";")):
+def _parts_cells(before: Sequence[str], behind: Sequence[str]) -> bool:
+    """Tell whether a wide blank may part two cells: none behind the mark of an item or note, or inside of sentences."""
+    if not _WORTH.search(behind[0]) or before[-1].endswith(_ENDS_NO_CELL) or behind[-1].endswith(_ENDS_NO_CELL):
         return False
     if len(before) > 1:
         return not before[-1].endswith(".")
-    return not (_is_mark(before[0]) or (_NOTE.fullmatch(before[0]) and behind[0].isalpha()))
+    return not (_is_mark(before[0]) or (_NOTE.fullmatch(before[0]) and behind[0][0].isalpha()))
 
 
 def _pieces(boxes: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -17,6 +17,7 @@ from nemo_retriever_dagster.extract.geometry import Glyphs, boxes_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
 from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
+from nemo_retriever_dagster.extract.pdf_scattered import is_scattered, rejoined
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
 
@@ -205,7 +206,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     half = len(firsts)
     style, styles = read_styles(read.handle, firsts, boxes[:half, 1] - boxes[:half, 3])
     shown = frame.show(boxes)
-    return PageWords(
+    words = PageWords(
         frame=frame,
         text=read.text,
         words=_words(read, first, last),
@@ -213,6 +214,7 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         style=style,
         styles=styles,
     )
+    return rejoined(words) if is_scattered(words) else words
 
 
 def _hulls(ones: Floats, others: Floats) -> Floats:

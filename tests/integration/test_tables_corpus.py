@@ -137,3 +137,11 @@ def test_a_filing_with_headings_over_columns():
     spans = {cell.text: cell.column_span for cell in found.table.cells if cell.row == 0 and cell.text}
     assert spans == {"U.S. Plans": 2, "Non-U.S. Plans": 2}
     assert found.table.rows()[2] == ["Projected benefit obligation", "$—", "$—", "$162", "$148"]
+
+
+@pytest.mark.parametrize(("page", "last"), [(4, "8,886"), (6, "84.9")])
+def test_a_table_in_a_column_beside_prose(page, last):
+    (table,) = tables(FILES / "multi-column.pdf", page)
+    assert len(table) >= 4
+    assert not any(len(cell.split()) > 8 for row in table for cell in row), "prose of the other column is in it"
+    assert any(last in cell for cell in table[-1])

@@ -82,3 +82,20 @@ def test_items_behind_their_bullets_are_no_cells():
 def test_few_or_no_words_are_no_cells():
     assert not may_hold_cells(*cells((10, 50, 100), (60, 90, 100)))
     assert not may_hold_cells([], np.zeros((0, 4), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["Pump", "Oil", "Filter", "Water"], True),
+        (["2019.", "Reading", "1999,", "2,000"], False),  # the marks of notes, blanks in sentences
+        (["ends,", "then", "again;", "more"], False),
+        (["left", "right,", "left", "right\u00ad"], False),
+        (["14", "May", "15", "Epstein"], False),
+        (["14", "3.5", "15", "4.5"], True),
+        (["x", "=", "y", "="], False),
+    ],
+)
+def test_blanks_in_sentences_and_behind_notes_part_no_cells(words: list[str], expected: bool):
+    _, boxes = cells((10, 16, 100), (60, 90, 100), (10, 16, 120), (60, 90, 120))
+    assert may_hold_cells(words, boxes) is expected

@@ -380,3 +380,36 @@ def test_headings_over_even_groups_of_columns_span_them():
         (1, 2),
         (3, 2),
     ]
+
+
+def test_the_codes_of_parts_are_words_not_formulas():
+    found = only(page(rows([60, 160, 260], [["Part", "Owner", "Code"], *CODES])))
+    assert found == [["Part", "Owner", "Code"], *CODES]
+
+
+CODES = [
+    ["K1000", "Goran Eriksen", "D-1145"],
+    ["K1007", "Hanna Okafor", "R-1554"],
+    ["K1014", "Kofi Brandt", "B-8258"],
+    ["K1021", "Hanna Silva", "B-1651"],
+    ["K1028", "Petra Kowalski", "B-2541"],
+]
+
+
+def test_remarks_of_several_lines_between_short_cells_are_a_column():
+    notes = [
+        ["X-9699", "The joint glacier limits the sample of surveys", "Heavy"],
+        ["K-6157", "The private hospital replaced the hospital in", "Direct"],
+        ["", "every case", ""],
+        ["B-8909", "The quiet region reported the contract where a", "Average"],
+        ["", "station carried its common use", ""],
+        ["C-1240", "The digital mineral reduced the garden in the", "Canal"],
+    ]
+    shown = [[word for word in row if word] for row in notes]
+    words = [
+        one
+        for number, row in enumerate(shown)
+        for place, cell in zip([60, 150, 480] if len(row) == 3 else [150], row, strict=True)
+        for one in text(place, 100 + 14 * number, cell)
+    ]
+    assert [row[0] for row in only(page(words)) if row[0]] == ["X-9699", "K-6157", "B-8909", "C-1240"]

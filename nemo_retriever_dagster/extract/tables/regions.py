@@ -60,20 +60,23 @@ def prose(lines: Sequence[Line], scale: Scale) -> list[Segment]:
 def _paragraphs(lines: Sequence[Line], scale: Scale) -> list[list[Segment]]:
     crowd = {id(segment): len(line.segments) for line in lines for segment in line.segments}
     labels = {id(line.segments[0]) for line in lines if len(line.segments) > 1 and is_value(line.segments[-1].text)}
-    cells = {id(segment): among for line in lines for segment, among in _among_cells(line)}
+    cells = {id(segment): between for line in lines for segment, between in _between_cells(line)}
     stacks = [stack for stack in _stacks(lines, scale.height) if is_prose(stack, scale.height)]
     return [s for s in stacks if not (_is_cell(s, crowd) or _are_labels(s, labels) or _is_column(s, cells))]
 
 
-def _among_cells(line: Line) -> Iterator[tuple[Segment, bool]]:
-    """Yield the segments of a line, and whether two or more short ones stand beside each."""
+def _between_cells(line: Line) -> Iterator[tuple[Segment, bool]]:
+    """Yield the segments of a line, and whether short ones stand left and right of each.
+
+    On one side only they may be those of a table in the next column.
+    """
     short = [_like_cells(segment) for segment in line.segments]
-    for segment, own in zip(line.segments, short, strict=True):
-        yield segment, sum(short) - own >= FEWEST
+    for i, segment in enumerate(line.segments):
+        yield segment, any(short[:i]) and any(short[i + 1 :])
 
 
 def _is_column(stack: Sequence[Segment], cells: Mapping[int, bool]) -> bool:
-    """Tell whether enough lines have short cells beside them: remarks of several lines, a column of a table."""
+    """Tell whether enough lines stand between short cells: remarks of several lines, a column of a table."""
     return sum(cells[id(segment)] for segment in stack) >= max(FEWEST, REMARKS * len(stack))
 
 
