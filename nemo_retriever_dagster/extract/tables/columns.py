@@ -25,6 +25,7 @@ WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
 AT_ONCE = 256  # segments compared in one matrix: bounds its memory
 MANY_LINES = 7
+_AT_ONCE = 256  # blanks compared with all others: a page full of them would take gigabytes
 FEWEST_ALIKE, COMMON_BLANK = 4, 0.6  # lines, and their share, that have a narrow blank between columns in common
 OUTLIERS = 0.1  # share of a table's lines that may cross the blank between two columns
 
@@ -210,8 +211,11 @@ def at_common_blanks(lines: Sequence[Line], scale: Scale) -> list[Line]:
     if len(blanks) < enough:
         return list(lines)
     edges = np.array(blanks)
-    alike = (np.abs(edges[:, None] - edges[None]) <= slack).all(axis=2).sum(axis=1) >= enough
-    shared = {blank for blank, often in zip(blanks, alike.tolist(), strict=True) if often}
+    shared: set[Span] = set()
+    for start in range(0, len(blanks), _AT_ONCE):
+        some = edges[start : start + _AT_ONCE, None]
+        often = (np.abs(some - edges[None]) <= slack).all(axis=2).sum(axis=1) >= enough
+        shared.update(blanks[start + i] for i in np.flatnonzero(often).tolist())
     return [line_of(part for s in line.segments for part in _cut_at(s, shared)) for line in lines]
 
 
