@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BUNDLED = {MODEL, f"sentence-transformers/{MODEL}"}
+_HALF = re.compile(r"[\ud800-\udfff]")
 _PIECE = 500_000  # characters tokenized at once: bounds the memory that a long text takes
 _OFFLINE = (
     f"Leave the tokenizer out: the default, of {MODEL}, works offline. Or give the path of a tokenizer.json, "
@@ -117,7 +118,11 @@ def _from_hub(name: str, token: str | None) -> Tokenizer:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a long text after white space, which no token crosses; yield each piece and where it begins."""
+    """Cut a long text after white space, which no token crosses; yield each piece and where it begins.
+
+    Half a character (a lone surrogate, of a damaged file) is one that nobody can encode: it counts as an unknown one.
+    """
+    text = _HALF.sub("\ufffd", text)
     start = 0
     while len(text) - start > _PIECE:
         blanks = [match.end() for match in re.finditer(r"\s", text[start : start + _PIECE])]

@@ -218,7 +218,8 @@ def test_bad_documents_say_what_to_do(make, tmp_path: Path) -> None:
 def test_page_images_with_text_stand_for_their_pages(make, store: InMemoryStore) -> None:
     ingestor = make(SAMPLE / "travel-policy.pdf").extract(extract_page_as_image=True)
     ingestor.embed(image_elements_modality="text_image").vdb_upload(collection_name="pages").ingest()
-    first, second = store.select("pages", where="", limit=None)
+    rows = store.select("pages", where="", limit=None)
+    first, second = sorted(rows, key=lambda row: str(row.content_metadata["page_number"]))
     assert first.content_metadata["type"] == second.content_metadata["type"] == "image"
     assert "Employees travel by train" in first.text
     assert "In an emergency abroad" in second.text

@@ -120,3 +120,9 @@ def test_threads_share_one_tokenizer():
     for worker in workers:
         worker.join()
     assert [found[i] for i in range(40)] == expected
+
+
+def test_half_a_character_is_a_token_like_an_unknown_one():
+    tokenizer = load_tokenizer()
+    assert tokenizer.spans("ab \ud800 cd") == tokenizer.spans("ab \ufffd cd")
+    assert tokenizer.count("\ud800") == tokenizer.count("\ufffd")
