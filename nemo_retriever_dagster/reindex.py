@@ -19,6 +19,7 @@ from nemo_retriever_dagster.errors import InvalidOptionError, Stage, Verificatio
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import Beside, next_names, serving, switch
+from nemo_retriever_dagster.verification import census
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -74,7 +75,7 @@ class Rebuild:
     def _verify(self) -> None:
         receipts = self.ledger.receipts(self.building)
         expected = {receipt.document: {receipt.generation: receipt.rows} for receipt in receipts if receipt.rows}
-        found = _census(self.store, list(self.store.names))
+        found = census(self.store, list(self.store.names))
         wrong = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
         if wrong:
             told = "; ".join(f"{key}: {found.get(key, {})}, expected {expected.get(key, {})}" for key in wrong[:_SHOWN])
@@ -83,7 +84,7 @@ class Rebuild:
     def _miss_nothing(self, gone: set[str]) -> None:
         there = [alias for alias, name in serving(self.store.store, list(self.store.names)).items() if name]
         done = {receipt.document for receipt in self.ledger.receipts(self.building)}
-        missing = sorted(set(_census(self.store.store, there)) - done - gone)
+        missing = sorted(set(census(self.store.store, there)) - done - gone)
         if missing:
             shown = ", ".join(missing[:_SHOWN])
             raise self._incomplete(f"{len(missing)} documents that are searched now are not in it ({shown})")
@@ -210,14 +211,3 @@ def _abandon(store: AliasStore, ledger: Ledger, building: str, built: Sequence[s
             store.drop(name)
     for key in ledger.versions(building):
         ledger.forget(building, key)
-
-
-def _census(store: VectorStore, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return the rows of every document by generation, over several collections."""
-    total: dict[str, dict[str, int]] = {}
-    for name in names:
-        for document, generations in store.census(name).items():
-            of_document = total.setdefault(document, {})
-            for generation, rows in generations.items():
-                of_document[generation] = of_document.get(generation, 0) + rows
-    return total

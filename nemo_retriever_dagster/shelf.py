@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nemo_retriever_dagster.artifacts import Artifacts
-    from nemo_retriever_dagster.model import Chunk, Element
+    from nemo_retriever_dagster.model import Chunk, Element, Receipt
 
 _KEPT_IN_MEMORY = 16
 _ASKED_ONE_BY_ONE = 64
@@ -79,6 +79,12 @@ class Shelf:
     def forget(self, place: str) -> None:
         """Take the stage for unfinished, so that the next run makes its result again."""
         self._artifacts.delete(_address(place, "done"))
+
+    def forget_stored(self, receipt: Receipt) -> None:
+        """Take the pictures of a document for not stored, so that its next run stores them again."""
+        made_by = receipt.fingerprints.get(Stage.STORE_IMAGES)
+        if made_by:
+            self.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, made_by))
 
     def put_elements(self, place: str, elements: Sequence[Element]) -> None:
         """Keep the elements of an extraction; equal pictures are kept once."""

@@ -140,8 +140,13 @@ def _rows(
     if only is not None:
         counted = ((key, _counted(store, there, receipts.get(key), key)) for key in only)
         return {key: rows for key, rows in counted if rows}
+    return census(store, there)
+
+
+def census(store: VectorStore, names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return the number of rows of every document by generation, over several collections that exist."""
     total: dict[str, dict[str, int]] = {}
-    for name in there:
+    for name in names:
         for document, generations in store.census(name).items():
             of_document = total.setdefault(document, {})
             for generation, rows in generations.items():

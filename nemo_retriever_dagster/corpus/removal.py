@@ -14,8 +14,7 @@ from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
-from nemo_retriever_dagster.errors import Stage
-from nemo_retriever_dagster.shelf import Shelf, place_of
+from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.verification import foreign_documents
 
@@ -93,7 +92,7 @@ class Pictures:
             return
         removed = {receipt.document for receipt in receipts}
         for receipt in receipts:
-            self._forget_stored(receipt)
+            self._shelf.forget_stored(receipt)  # or the document, back again, would link to nothing
         for digest in digests - self._wanted(but=removed):
             self._store.set_aside(digest)
         wanted = self._wanted(but=removed)
@@ -109,9 +108,3 @@ class Pictures:
             intents = (one for one in self._ledger.open_intents(name) if one.document not in own)
             found.update(*(one.details.get("images", ()) for one in intents))
         return found
-
-    def _forget_stored(self, receipt: Receipt) -> None:
-        """Forget that the pictures were stored, or the same document, back again, would link to nothing."""
-        made_by = receipt.fingerprints.get(Stage.STORE_IMAGES)
-        if made_by:
-            self._shelf.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, made_by))

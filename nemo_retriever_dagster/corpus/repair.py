@@ -9,10 +9,9 @@ from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
 from nemo_retriever_dagster.corpus.resources import STATE, STORE
-from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.planning import check_deletion
-from nemo_retriever_dagster.shelf import Shelf, place_of
+from nemo_retriever_dagster.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +56,8 @@ def _forget_pictures(corpus: DocumentCorpus, keys: Sequence[str], settings: Sett
     shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
     with Ledger(settings.ledger) as ledger:
         for receipt in (ledger.receipt(corpus.name, key) for key in keys):
-            if receipt is not None and (mark := receipt.fingerprints.get(Stage.STORE_IMAGES)):
-                shelf.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, mark))
+            if receipt is not None:
+                shelf.forget_stored(receipt)
 
 
 def _empty(corpus: DocumentCorpus, keys: Sequence[str], given: Mapping[str, Any], settings: Settings) -> None:

@@ -54,7 +54,7 @@ def rulings_of(picture: Picture) -> tuple[Ruling, ...]:
     """Return the long thin dark lines of a picture along x and y, in pixels; a slight lean is straightened."""
     with Image.open(io.BytesIO(picture.data)) as opened:
         grey = np.asarray(opened.convert("L"))
-    dark = grey < max(int(np.median(grey)) - _DARKER, 0)
+    dark = dark_pixels(grey)
     side = min(dark.shape)
     length, thick = max(side // _LONG, _SHORTEST), max(side / _THIN, 4.0)
     across = [
@@ -66,6 +66,12 @@ def rulings_of(picture: Picture) -> tuple[Ruling, ...]:
         for line, level in _lines(np.ascontiguousarray(dark.T), length, thick)
     ]
     return (*across, *upright)
+
+
+def dark_pixels(grey: NDArray[np.uint8]) -> Dark:
+    """Return which pixels of a picture are clearly darker than its paper."""
+    found: Dark = grey < max(int(np.median(grey)) - _DARKER, 0)
+    return found
 
 
 def _lines(dark: Dark, length: int, thick: float) -> Iterable[tuple[_Line, float]]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from nemo_retriever_dagster.model import Box, Picture
+from nemo_retriever_dagster.recognise.rulings import dark_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,6 @@ _MOST = 5.0  # degrees to either side
 _COARSE, _FINE = 0.5, 0.05  # degrees from one try to the next
 _LEAST = 0.15  # degrees: less moves the end of a line by less than it is high
 _SIDE = 1000  # pixels of the longer side at which the page is looked at
-_DARKER = 60  # than the paper, of 255
 _CLEARER = 1.15  # than the page as it is
 _SHARPER = 3.0  # than at most angles: photographs and noise have none that stands out
 _FEW, _MANY = 500, 250_000  # dark pixels: next to nothing, or a photograph
@@ -33,8 +33,7 @@ def tilt_of(picture: Picture) -> float:
     with Image.open(io.BytesIO(picture.data)) as opened:
         grey = opened.convert("L")
         grey.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
-    pixels = np.asarray(grey)
-    ys, xs = np.nonzero(pixels < max(int(np.median(pixels)) - _DARKER, 0))
+    ys, xs = np.nonzero(dark_pixels(np.asarray(grey)))
     if not _FEW <= len(ys) <= _MANY:
         return 0.0
     coarse = {angle: _sharpness(ys, xs, angle) for angle in _around(0.0, _MOST, _COARSE)}

@@ -182,11 +182,29 @@ def _kept(root: Path, settings: Settings, store: MortalMilvus) -> dict:
             "states": {k: [s.status, s.version, s.committed_version] for k, s in ledger.versions(NAME).items()},
             "intents": [asdict(intent) for intent in ledger.open_intents(NAME)],
             "failures": [asdict(failure) for failure in ledger.failures(NAME)],
-            "leases": {key: ledger.holder(NAME, key) for key in ledger.versions(NAME)},
             "artifacts": Artifacts(settings.artifacts).list(),
         }
     store.close()
     return json.loads(json.dumps(kept))
+
+
+def _leases(root: Path) -> dict[str, str | None]:
+    """Return who holds the lease on each document; nobody does before there is a ledger."""
+    settings = Settings(state_dir=root / "state")
+    if not settings.state_dir.exists():
+        return {}
+    with Ledger(settings.ledger) as ledger:
+        return {key: ledger.holder(NAME, key) for key in ledger.versions(NAME)}
+
+
+def _leases_left(root: Path, dead: set[str], lease: float) -> dict[str, str | None]:
+    """Return who holds leases when those of the ``dead`` must have run out; a run's own it must have released."""
+    until = time.monotonic() + 2 * lease
+    held = _leases(root)
+    while dead & set(held.values()) and time.monotonic() < until:
+        time.sleep(0.05)
+        held = _leases(root)
+    return held
 
 
 def _unfinished(root: Path) -> int:
@@ -199,11 +217,13 @@ def _act(order: Order) -> None:
     root = Path(order.root)
     tempfile.tempdir = str(root.parent)
     sys.path.append(str(root))  # it is on the command line of the child's parser processes, which are found by it
+    dead = set(_leases(root).values()) - {None}
     points = CrashPoints(root, order.at)
     points.watch()
     MortalMilvus.points = points
     try:
         found = {"ingest": ingest, "materialize": materialize}[order.act](order)
+        found |= {"leases": _leases_left(root, dead, order.lease)}
         found |= {"points": points.names, "unfinished": _unfinished(root), "modules": sorted(sys.modules)}
         Path(order.dump).write_text(json.dumps(found))
     except BaseException:  # noqa: BLE001 - whatever it is, the warm process is to hear of it
