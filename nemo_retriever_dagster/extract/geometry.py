@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nemo_retriever_dagster.model import Box
 
@@ -22,8 +22,7 @@ def boxes_of(rows: NDArray[Any]) -> list[Box]:
     return list(map(_box, rows.tolist()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """A word (no blanks inside) as it is set on the page. ``size`` is the font's height in the page's unit."""
 
     text: str
@@ -34,6 +33,10 @@ class Glyphs:
     font: str = ""
     hidden: bool = False
     """Drawn invisibly (render mode 3, white on white, off the page): kept, and flagged."""
+
+
+glyphs_of = partial(tuple.__new__, Glyphs)
+"""Make `Glyphs` of an iterable with all of its fields, as `boxes_of` makes boxes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ _PARAGRAPH = 3  # lines
 _WIDE = 12  # heights of a line: prose is at least this wide
 _LEVELS, _UPRIGHTS = 3, 2
 _LONG = 36.0  # points
+_TALL = 6.0  # points: a thin frame drawn as one line has shorter ends
 _SLACK = 3.0  # points: edges of one column differ less
 _WORTH = re.compile(r"[^\W_]")
 _MARK = re.compile(r"\(\d+\)|\(?\w{1,2}[.)]")  # the number of an equation, of an item
@@ -118,14 +120,16 @@ def _is_mark(word: str) -> bool:
 
 
 def _ruled(rulings: Sequence[Ruling]) -> bool:
-    levels, uprights = set(), set()
-    for ruling in rulings:
-        box = ruling.box
-        if ruling.horizontal and box.width >= _LONG:
-            levels.add(round(box.y0 / 4))
-        elif not ruling.horizontal:
-            uprights.add(round(box.x0 / 4))
-    return len(levels) >= _LEVELS or (len(levels) >= _ROWS and len(uprights) >= _UPRIGHTS)
+    levels = [ruling.box.y0 for ruling in rulings if ruling.horizontal and ruling.box.width >= _LONG]
+    uprights = [ruling.box.x0 for ruling in rulings if not ruling.horizontal and ruling.box.height >= _TALL]
+    rows = _places(levels)
+    return rows >= _LEVELS or (rows >= _ROWS and _places(uprights) >= _UPRIGHTS)
+
+
+def _places(edges: Sequence[float]) -> int:
+    """Count the places at which lines stand: those drawn close together are the two sides of one."""
+    ordered = sorted(edges)
+    return sum(after - before > _SLACK for before, after in pairwise(ordered)) + bool(ordered)
 
 
 def _grid(lines: Sequence[Line], rulings: Sequence[Ruling]) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
-from nemo_retriever_dagster.extract.geometry import Glyphs, boxes_of
+from nemo_retriever_dagster.extract.geometry import boxes_of, glyphs_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
 from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN, kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.pdf_codes import Kinds, Places
 
     Floats = NDArray[np.float32]
@@ -163,19 +164,9 @@ class PageWords:
         """Return the words as `Glyphs`; a hyphen that PDFium took for a line break's is a plain one there."""
         looks = [(style.size, style.bold, style.italic, style.font) for style in self.styles]
         hidden: list[bool] = self.hidden(drawings).tolist()
-        rows = zip(self.words, boxes_of(self.boxes), self.style.tolist(), hidden, strict=True)
-        return tuple(
-            Glyphs(
-                text=word.replace(SOFT_HYPHEN, "-"),
-                box=box,
-                size=(look := looks[style])[0],
-                bold=look[1],
-                italic=look[2],
-                font=look[3],
-                hidden=unseen,
-            )
-            for word, box, style, unseen in rows
-        )
+        words = [word.replace(SOFT_HYPHEN, "-") for word in self.words]
+        rows = zip(words, boxes_of(self.boxes), self.style.tolist(), hidden, strict=True)
+        return tuple([glyphs_of((word, box, *looks[style], unseen)) for word, box, style, unseen in rows])
 
 
 def has_invisible_line(page: PageText) -> bool:

@@ -42,10 +42,10 @@ class Line(NamedTuple):
 
 def around(boxes: Iterable[Box]) -> Box:
     """Return the smallest box around ``boxes``, of which there is at least one."""
-    first, *others = boxes
-    if not others:
-        return first
-    x0, y0, x1, y1 = zip(first, *others, strict=True)
+    kept = list(boxes)
+    if len(kept) == 1:
+        return kept[0]
+    x0, y0, x1, y1 = zip(*kept, strict=True)
     return Box(min(x0), min(y0), max(x1), max(y1))
 
 
@@ -74,12 +74,14 @@ def line_of(segments: Iterable[Segment]) -> Line:
 def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
     """Return the words by line, top to bottom, each line left to right."""
     # the place in the list decides between equal keys: words have no order of their own
-    ordered = sorted((word.box.y0 + word.box.y1, word.box.x0, i, word) for i, word in enumerate(words))
+    ordered = sorted(
+        [(y0 + y1, x0, i, (y1 - y0) * _CORE, word) for i, word in enumerate(words) for x0, y0, _, y1 in (word.box,)]
+    )
     lines: list[list[tuple[float, int, Glyphs]]] = []
     middle = reach = 0.0
-    for i, (double, x0, _, word) in enumerate(ordered):
-        here, core = double / 2, word.box.height * _CORE
-        if lines and abs(here - middle) <= max(reach, core):
+    for double, x0, i, core, word in ordered:
+        here = double / 2
+        if lines and abs(here - middle) <= (core if core > reach else reach):
             lines[-1].append((x0, i, word))
             if core > reach:
                 middle, reach = here, core

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ _GROUP = re.compile(r"\d{3}(?!\d)")
 _BEFORE_GROUP = re.compile(r"[-+(\u2212]?\d{1,3}")
 _CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
 _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
+_JOINED = _CURRENCY | _TAILS | {""}
 LONGEST_PAGE = 3  # digits
 
 
@@ -66,7 +66,7 @@ def _without_dots(word: Glyphs) -> Glyphs:
     if kept == word.text:
         return word
     box = word.box._replace(x1=word.box.x0 + word.box.width * len(kept) / len(word.text))
-    return replace(word, text=kept, box=box)
+    return word._replace(text=kept, box=box)
 
 
 def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
@@ -75,6 +75,8 @@ def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
     Accounts set the sign at the left edge of the column, far from its number and close to the one before: the box is
     the number's alone. Dots that lead from a label to its amount are left out.
     """
+    if not any(word.text in _JOINED or word.text[-1] in _DOTS for word in line):
+        return list(line)
     joined: list[Glyphs] = []
     for word in map(_without_dots, line):
         if not word.text:
@@ -82,9 +84,9 @@ def joined_amounts(line: Sequence[Glyphs], height: float) -> list[Glyphs]:
         last = joined[-1] if joined else None
         gap = word.box.x0 - last.box.x1 if last else 0.0
         if last and last.text in _CURRENCY and is_value(word.text) and gap < 8 * height:
-            joined[-1] = replace(word, text=last.text + word.text)
+            joined[-1] = word._replace(text=last.text + word.text)
         elif last and word.text in _TAILS and gap < 1.5 * height and is_value(last.text):
-            joined[-1] = replace(last, text=last.text + word.text, box=last.box.union(word.box))
+            joined[-1] = last._replace(text=last.text + word.text, box=last.box.union(word.box))
         else:
             joined.append(word)
     return joined
