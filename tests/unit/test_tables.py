@@ -142,7 +142,7 @@ def test_amounts_in_columns_without_lines():
 
 @pytest.mark.parametrize("scale", [0.1, 1, 20])
 def test_the_unit_does_not_matter(scale):
-    words = [replace(word, box=word.box.scale(scale, scale)) for word in rows([50, -350, -450], ACCOUNTS)]
+    words = [word._replace(box=word.box.scale(scale, scale)) for word in rows([50, -350, -450], ACCOUNTS)]
     assert only(PageGeometry(size=(600 * scale, 800 * scale), words=tuple(words))) == ACCOUNTS
 
 
@@ -277,7 +277,7 @@ def test_labels_in_a_picture_are_no_table():
 
 
 def test_hidden_words_count_only_where_they_are_the_page():
-    hidden = [replace(word, hidden=True) for word in rows([50, -350, -450], ACCOUNTS)]
+    hidden = [word._replace(hidden=True) for word in rows([50, -350, -450], ACCOUNTS)]
     assert only(page(hidden)) == ACCOUNTS
     assert find_tables(page(hidden[:4] + paragraph(50, 300, 90, 10))) == []
 
@@ -354,7 +354,7 @@ def test_addresses_side_by_side_are_no_table_unless_they_are_set_as_one():
     assert find_tables(page(words)) == []
     assert len(find_tables(page(rows([50, 300], lines, pitch=18)))) == 1
     assert len(find_tables(page(words, [across(111, 50, 360)]))) == 1
-    heads = [replace(word, bold=True) if word.box.y0 == 100 else word for word in words]
+    heads = [word._replace(bold=True) if word.box.y0 == 100 else word for word in words]
     assert len(find_tables(page(heads))) == 1
 
 

@@ -81,7 +81,7 @@ def text_lines(words: Iterable[Glyphs]) -> list[list[Glyphs]]:
     middle = reach = 0.0
     for double, x0, i, core, word in ordered:
         here = double / 2
-        if lines and abs(here - middle) <= (core if core > reach else reach):
+        if lines and abs(here - middle) <= max(reach, core):
             lines[-1].append((x0, i, word))
             if core > reach:
                 middle, reach = here, core
