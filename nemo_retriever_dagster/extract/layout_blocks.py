@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -15,24 +18,24 @@ if TYPE_CHECKING:
 
 SOFT_HYPHEN = "\u00ad"
 _HYPHENS = ("-", "\u2010", SOFT_HYPHEN)
-_BULLET = re.compile(
-    r"[\u2022\u2023\u25aa\u25cf\u25cb\u25e6\u25a0\u25a1\u2043\u2219\u00b7\u27a2\u2713\u2714\uf0b7\uf0a7\u2013\u2014*-](?:\s+|$)"
-)
-_NUMBERED = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d+(?:\.\d+)+\.?)(?:\s+|$)")
-_ITEM = re.compile(f"{_BULLET.pattern}|{_NUMBERED.pattern}")
 _SECTION = re.compile(
     r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-Z]\.|(?:chapter|section|part|appendix)\s+\w+)\s+\S", re.IGNORECASE
 )
 _SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002")
 _LEADING = 1.0  # of the type's size: blank between two lines of one paragraph at most
+_OVERLAP = -0.6  # of the type's size: lines set solid reach into each other
 _EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
 _SAME_SIZE = 0.12
 _INDENT = 0.8  # of the type's size
-_LARGER = 1.15  # a heading's size over the body's, where it is not bold
+_LARGER = 1.12  # a heading's size over the body's, where it is not bold
 _BOLD_LEAST = 0.8  # of the body's size
 _HEADING_CHARS, _HEADING_LINES = 220, 3
 _LETTERS = 2
-_SHORT = 0.85  # a line shorter than this share of the column ends its paragraph, when it ends a sentence
+_NEAR = 4  # lines before and behind that tell how wide the column is
+_ALIGNED = 2.5  # of the type's size: lines of a column start nearer to each other
+_BLANK = 0.3  # of the type's size: between two words
+_WIDER = 1  # letters: a word may be this much wider than the letters of its line let expect
+_FEWEST_GAPS = 3
 
 
 class Block(NamedTuple):
@@ -62,7 +65,8 @@ def blocks_of(runs: Sequence[Run], body: float, *, vocabulary: str = "") -> list
     ``body`` is the `body_size` of all lines; ``vocabulary`` is the page's text: a word broken at a hyphen keeps the
     hyphen if the page has it so elsewhere.
     """
-    found = [[_block(group, vocabulary) for group in _paragraphs(_with_markers(run.lines))] for run in runs]
+    leading = _usual_leading(runs)
+    found = [[_block(group, vocabulary) for group in _paragraphs(run.lines, leading)] for run in runs]
     free = [block for run, blocks in zip(runs, found, strict=True) if not run.furniture for block in blocks]
     headings = iter(_headings(free, body))
     return [
@@ -82,7 +86,7 @@ def stacks(lines: Sequence[Line]) -> list[list[Line]]:
         if (
             groups
             and bold == last_bold
-            and -0.6 * size < y0 - bottom < _LEADING * size
+            and _OVERLAP * size < y0 - bottom < _LEADING * size
             and abs(last_size - own) <= _SAME_SIZE * size
             and x0 < right
             and left < x1
@@ -140,47 +144,37 @@ def _joined(before: str, after: str, vocabulary: str) -> str:
     return head + tail
 
 
-def _with_markers(lines: Sequence[Line]) -> list[Line]:
-    """Put a bullet or number that stands apart before the line it belongs to."""
-    result: list[Line] = []
-    if not any(_is_marker(line.text) for line in lines if " " not in line.text):
-        return list(lines)
-    for line in lines:
-        last = result[-1] if result else None
-        if last is not None and _is_marker(last.text) and _beside(last, line):
-            box = last.box.union(line.box)
-            result[-1] = line._replace(text=f"{last.text} {line.text}", box=box, order=last.order)
-        else:
-            result.append(line)
-    return result
+def _usual_leading(runs: Sequence[Run]) -> float:
+    """Return the blank between two lines of a paragraph as most paragraphs have it, in sizes of their type.
+
+    Infinite where there are too few lines to tell.
+    """
+    gaps = sorted(
+        (line.box.y0 - last.box.y1) / line.size
+        for run in runs
+        for last, line in pairwise(run.lines)
+        if last.size == line.size > 0 and last.box.x0 < line.box.x1 and line.box.x0 < last.box.x1
+    )
+    close = [gap for gap in gaps if _OVERLAP < gap < _LEADING]
+    return close[len(close) // 4] if len(close) >= _FEWEST_GAPS else inf
 
 
-def _is_marker(text: str) -> bool:
-    return " " not in text and bool(_BULLET.fullmatch(text) or _NUMBERED.fullmatch(text))
-
-
-def _beside(marker: Line, line: Line) -> bool:
-    shared = min(marker.box.y1, line.box.y1) - max(marker.box.y0, line.box.y0)
-    gap = line.box.x0 - marker.box.x1
-    return shared > 0.5 * min(marker.box.height, line.box.height) and 0 < gap < 5 * line.size
-
-
-def starts_item(text: str) -> bool:
-    """Tell whether a line starts an item of a list."""
-    return _ITEM.match(text) is not None
-
-
-def _paragraphs(lines: Sequence[Line]) -> list[list[Line]]:
+def _paragraphs(lines: Sequence[Line], leading: float) -> list[list[Line]]:
     groups: list[list[Line]] = []
-    for line in lines:
-        if groups and _continues(groups[-1], line):
+    for at, line in enumerate(lines):
+        if (
+            groups
+            and _continues(groups[-1], line, leading)
+            and not _starts_anew(groups[-1], line, lines[max(at - _NEAR, 0) : at + _NEAR])
+        ):
             groups[-1].append(line)
         else:
             groups.append([line])
     return groups
 
 
-def _continues(group: list[Line], line: Line) -> bool:
+def _continues(group: list[Line], line: Line, leading: float) -> bool:
+    """Tell whether a line stands where the next one of a paragraph would."""
     last = group[-1]
     _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, _ = last
     _, (x0, y0, x1, y1), own, bold, _, hidden, _ = line
@@ -190,27 +184,36 @@ def _continues(group: list[Line], line: Line) -> bool:
     if x0 >= right - 0.5 * last_size and min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0):
         return 0 <= x0 - right < 2 * size  # beside it on its row
     gap = y0 - bottom
-    if not -0.6 * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
+    if not _OVERLAP * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
         return False
-    if len(group) > 1 and gap > _EVEN * max(top - group[-2].box.y1, 0.12 * size) + 0.1 * size:
-        return False
-    return not _starts_anew(group, line, size)
+    usual = top - group[-2].box.y1 if len(group) > 1 else leading * size
+    return gap <= _EVEN * max(usual, 0.12 * size) + 0.1 * size
 
 
-def _starts_anew(group: list[Line], line: Line, size: float) -> bool:
+def _starts_anew(group: list[Line], line: Line, near: Sequence[Line]) -> bool:
     """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
     last, first, left = group[-1], group[0], line.box.x0
+    size = max(last.size, line.size) or 1.0
     ended = last.text.endswith(_SENTENCE_END)
-    if _ITEM.match(line.text) and not last.text.endswith(_HYPHENS):
-        return ended or _BULLET.match(line.text) is not None or starts_item(first.text)
+    if starts_item(line.text) and not last.text.endswith(_HYPHENS):
+        return ended or BULLET.match(line.text) is not None or starts_item(first.text)
     if left < first.box.x0 - 0.3 * size and starts_item(first.text):
         return True
     if not ended:
         return False
-    edge, _, right, _ = around(group)
-    if left > edge + _INDENT * size and left > last.box.x0 + 0.5 * size:
+    hangs = len(group) == 1 and starts_item(first.text)
+    if not hangs and left > min([line.box.x0 for line in group]) + _INDENT * size and left > last.box.x0 + 0.5 * size:
         return True
-    return last.box.x1 - edge < _SHORT * (max(right, line.box.x1) - edge) and line.text[:1].isupper()
+    return line.text[:1].isupper() and _had_room(last, line, near)
+
+
+def _had_room(last: Line, line: Line, near: Sequence[Line]) -> bool:
+    """Tell whether the first word of a line would have fitted behind the one before: then the break was meant."""
+    size = max(last.size, line.size) or 1.0
+    right = max(other.box.x1 for other in near if abs(other.box.x0 - last.box.x0) < _ALIGNED * size)
+    word = line.text.split(" ", 1)[0]
+    width = line.box.width * (len(word) + _WIDER) / len(line.text)
+    return last.box.x1 + _BLANK * size + width <= right
 
 
 def _block(group: Sequence[Line], vocabulary: str) -> Block:
@@ -249,7 +252,7 @@ def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
         return False
     if sum(map(str.isalpha, text)) < _LETTERS:
         return False
-    if _BULLET.match(text) or (not large and text.endswith((".", ",", ";"))):
+    if BULLET.match(text) or (not large and text.endswith((".", ",", ";"))):
         return False
     if block.bold:
         return block.size >= _BOLD_LEAST * body and (not block.listed or bool(_SECTION.match(text)))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, Block, Run, around, blocks_of, body_size, stacks
+from nemo_retriever_dagster.extract.layout_marks import with_markers
 from nemo_retriever_dagster.extract.layout_order import reading_order
 from nemo_retriever_dagster.model import Box, Element, Kind, Origin
 
@@ -60,7 +61,7 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
     """Return the page's elements in reading order; ``text`` False leaves the text blocks out."""
     owned = [_Owned(area) for area in areas]
     owners = [item for item in owned if item.area.owns_text]
-    free = [line for line in lines if not _claimed(line, owners)] if owners else lines
+    free = with_markers([line for line in lines if not _claimed(line, owners)] if owners else lines)
     usual = body_size(free)
     runs, placed = _runs(free, owned, paper, usual)
     blocks = blocks_of(runs, usual, vocabulary="\n".join([line.text for line in lines]))

@@ -11,6 +11,7 @@ from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
+from nemo_retriever_dagster.extract.layout_marks import with_drawn_bullets
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN
@@ -145,7 +146,13 @@ class PageReader:
         tables = self._tables(lines) if options.tables else []
         areas = [*tables, *self._figures([area.box for area in tables])]
         paper = Paper(number=self.number, size=self.size)
-        return arrange(lines, areas, paper, text=options.text)
+        return arrange(self._bulleted(lines, areas), areas, paper, text=options.text)
+
+    def _bulleted(self, lines: list[Line], areas: list[Area]) -> list[Line]:
+        """Return the lines, those with a drawn bullet before them with a written one; a chart's legend has none."""
+        shapes = [*self.drawings.drawings, *self.drawings.fills]
+        free = (shape for shape in shapes if not any(shape.covered_by(area.box) > _MORE_IN for area in areas))
+        return with_drawn_bullets(lines, free) if shapes else lines
 
     def _lines(self) -> list[Line]:
         words = self.words

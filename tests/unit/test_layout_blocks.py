@@ -41,6 +41,26 @@ def test_a_sentence_end_on_a_short_line_ends_a_paragraph():
     assert [block.lines for block in found] == [2, 2]
 
 
+def test_a_line_ends_a_paragraph_where_the_next_word_would_have_fitted():
+    first = line("The quick brown fox jumps over the lazy dog again", 100)
+    last = line("and stops well before the edge, here.", 113)
+    assert len(blocks(first, last, line("A new paragraph that goes on to the very end now", 126))) == 2
+    assert len(blocks(first, last, line("Incomprehensibilities are what it has no room for", 126))) == 1
+
+
+def test_the_leading_of_the_page_parts_lines_that_are_paragraphs_of_their_own():
+    letter = [line("25 March 2024", 100), line("Dear Ines,", 120), line("the valve", 140), line("is open", 153)]
+    body = [line("words of a paragraph that goes on", 200 + 13 * i) for i in range(4)]
+    found = [block.text for block in blocks(*letter, *body)]
+    assert found[:3] == ["25 March 2024", "Dear Ines,", "the valve is open"]
+    assert [block.text for block in blocks(*letter[:2])] == ["25 March 2024 Dear Ines,"]  # too few lines to tell
+
+
+def test_an_item_that_hangs_is_one():
+    item = line("1. The tariff limits the harbour now.", 100, x0=38)
+    assert len(blocks(item, line("Incomprehensibilities of it", 113), line("stay as they are", 126))) == 1
+
+
 def test_larger_and_bold_lines_are_headings_by_rank():
     found = blocks(
         line("The Title", 50, size=24),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nemo_retriever_dagster.extract.tables.lines import Line, Segment, line_of, segment_of
-from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
+from nemo_retriever_dagster.extract.tables.tokens import is_typewriter, is_value, same_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +23,7 @@ FAR = 1e9
 WIDE_BLANKS = 2.0  # a blank that many times as wide as usual parts two segments
 WIDE_BEFORE_AMOUNT = 1.5
 WIDE_BETWEEN_AMOUNTS = 1.2
+PITCH = 0.6  # of the type's size: every character of a typewriter face, the blank too, is as wide
 AT_ONCE = 256  # segments compared in one matrix: bounds its memory
 MANY_LINES = 7
 _AT_ONCE = 256  # blanks compared with all others: a page full of them would take gigabytes
@@ -57,6 +58,8 @@ def table_line(words: Sequence[Glyphs], scale: Scale) -> Line:
 def _wide(left: Glyphs, right: Glyphs, scale: Scale) -> float:
     """Return how wide the blank between two words must be to part them."""
     blank = scale.blank * max(1.0, min(left.box.height, right.box.height) / scale.height)
+    if is_typewriter(left.font) and is_typewriter(right.font):
+        blank = max(blank, PITCH * min(left.size, right.size))
     if not is_value(right.text):
         return WIDE_BLANKS * blank
     if not is_value(left.text):

@@ -30,6 +30,7 @@ _BEFORE_GROUP = re.compile(r"[-+(\u2212]?\d{1,3}")
 _CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
 _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
 _JOINED = _CURRENCY | _TAILS | {""}
+_TYPEWRITER = re.compile(r"mono|courier|consol|typewriter|cmtt|menlo|monaco|code", re.IGNORECASE)
 LONGEST_PAGE = 3  # digits
 
 
@@ -37,6 +38,12 @@ LONGEST_PAGE = 3  # digits
 def is_value(text: str) -> bool:
     """Tell whether ``text`` is an amount or the sign for none (a dash, n/a)."""
     return bool(_NUMBER.fullmatch(text) or _NOTHING.fullmatch(text))
+
+
+@lru_cache(maxsize=1024)
+def is_typewriter(font: str) -> bool:
+    """Tell by its name whether all characters of a font are equally wide."""
+    return bool(_TYPEWRITER.search(font))
 
 
 def is_year(text: str) -> bool:
