@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
+from nemo_retriever_dagster.extract.scripts import has_no_blanks, joined
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _HYPHENS = ("-", "\u2010", SOFT_HYPHEN)
 _SECTION = re.compile(
     r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-Z]\.|(?:chapter|section|part|appendix)\s+\w+)\s+\S", re.IGNORECASE
 )
-_SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002")
+_SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002", "\uff01", "\uff1f")
 _LEADING = 1.0  # of the type's size: blank between two lines of one paragraph at most
 _OVERLAP = -0.6  # of the type's size: lines set solid reach into each other
 _EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
@@ -123,14 +124,14 @@ def body_size(lines: Sequence[Line]) -> float:
 def join_lines(texts: Sequence[str], vocabulary: str = "") -> str:
     """Join the lines of a paragraph with blanks, and words broken at a line end without."""
     if not any(text.endswith(_HYPHENS) for text in texts):
-        return " ".join(texts)
+        return joined(texts)
     parts: list[str] = []
     for text in texts:
         if parts and parts[-1].endswith(_HYPHENS):
             parts[-1] = _joined(parts[-1], text, vocabulary)
         else:
             parts.append(text)
-    return " ".join(parts).replace(SOFT_HYPHEN, "-")
+    return joined(parts).replace(SOFT_HYPHEN, "-")
 
 
 def _joined(before: str, after: str, vocabulary: str) -> str:
@@ -204,14 +205,14 @@ def _starts_anew(group: list[Line], line: Line, near: Sequence[Line]) -> bool:
     hangs = len(group) == 1 and starts_item(first.text)
     if not hangs and left > min([line.box.x0 for line in group]) + _INDENT * size and left > last.box.x0 + 0.5 * size:
         return True
-    return line.text[:1].isupper() and _had_room(last, line, near)
+    return (line.text[:1].isupper() or has_no_blanks(line.text)) and _had_room(last, line, near)
 
 
 def _had_room(last: Line, line: Line, near: Sequence[Line]) -> bool:
     """Tell whether the first word of a line would have fitted behind the one before: then the break was meant."""
     size = max(last.size, line.size) or 1.0
     right = max(other.box.x1 for other in near if abs(other.box.x0 - last.box.x0) < _ALIGNED * size)
-    word = line.text.split(" ", 1)[0]
+    word = line.text[:1] if has_no_blanks(line.text) else line.text.split(" ", 1)[0]
     width = line.box.width * (len(word) + _WIDER) / len(line.text)
     return last.box.x1 + _BLANK * size + width <= right
 

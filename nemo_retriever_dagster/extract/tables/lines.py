@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from nemo_retriever_dagster.extract.scripts import joint
 from nemo_retriever_dagster.extract.tables.found import MOSTLY
 from nemo_retriever_dagster.model import Box
 
@@ -124,7 +125,7 @@ def cell_text(words: Iterable[Glyphs]) -> str:
         if text.endswith(SOFT_HYPHEN) or _broken(text, piece):
             text = text[:-1] + piece
         else:
-            text = f"{text} {piece}" if text else piece
+            text = f"{text}{joint(text, piece)}{piece}" if text else piece
     return text.replace(SOFT_HYPHEN, "")
 
 
