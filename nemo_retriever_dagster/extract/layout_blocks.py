@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,13 +60,13 @@ class Run:
     furniture: bool = False
 
 
-def blocks_of(runs: Sequence[Run], body: float, *, vocabulary: str = "") -> list[list[Block]]:
+def blocks_of(runs: Sequence[Run], body: float, *, vocabulary: str = "", exact: bool = True) -> list[list[Block]]:
     """Merge lines, given in reading order, into blocks, one list a run; a block never reaches over two runs.
 
     ``body`` is the `body_size` of all lines; ``vocabulary`` is the page's text: a word broken at a hyphen keeps the
-    hyphen if the page has it so elsewhere.
+    hyphen if the page has it so elsewhere; ``exact`` False tells that the lines' heights are not those of the type.
     """
-    leading = _usual_leading(runs)
+    leading = _usual_leading(runs) if exact else inf
     found = [[_block(group, vocabulary) for group in _paragraphs(run.lines, leading)] for run in runs]
     free = [block for run, blocks in zip(runs, found, strict=True) if not run.furniture for block in blocks]
     headings = iter(_headings(free, body))
@@ -163,32 +163,44 @@ def _usual_leading(runs: Sequence[Run]) -> float:
 def _paragraphs(lines: Sequence[Line], leading: float) -> list[list[Line]]:
     groups: list[list[Line]] = []
     for at, line in enumerate(lines):
-        if (
-            groups
-            and _continues(groups[-1], line, leading)
-            and not _starts_anew(groups[-1], line, lines[max(at - _NEAR, 0) : at + _NEAR])
-        ):
+        near = lines[max(at - _NEAR, 0) : at + _NEAR]
+        if groups and _like(groups[-1][-1], line) and _continues(groups[-1], line, leading, near):
             groups[-1].append(line)
         else:
             groups.append([line])
     return groups
 
 
-def _continues(group: list[Line], line: Line, leading: float) -> bool:
-    """Tell whether a line stands where the next one of a paragraph would."""
-    last = group[-1]
-    _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, _ = last
-    _, (x0, y0, x1, y1), own, bold, _, hidden, _ = line
+def _like(last: Line, line: Line) -> bool:
+    """Tell whether two lines are set alike."""
+    size = max(last.size, line.size) or 1.0
+    return last.bold == line.bold and last.hidden == line.hidden and abs(last.size - line.size) <= _SAME_SIZE * size
+
+
+def _continues(group: list[Line], line: Line, leading: float, near: Sequence[Line]) -> bool:
+    """Tell whether a line goes on with a paragraph: beside its last line, or where the next one would stand."""
+    _, (left, top, right, bottom), last_size, *_ = group[-1]
+    _, (x0, y0, x1, y1), own, *_ = line
     size = max(last_size, own) or 1.0
-    if last_bold != bold or last_hidden != hidden or abs(last_size - own) > _SAME_SIZE * size:
-        return False
     if x0 >= right - 0.5 * last_size and min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0):
-        return 0 <= x0 - right < 2 * size  # beside it on its row
+        return 0 <= x0 - right < 2 * size
+    left, above = _last_row(group)
     gap = y0 - bottom
     if not _OVERLAP * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
         return False
-    usual = top - group[-2].box.y1 if len(group) > 1 else leading * size
-    return gap <= _EVEN * max(usual, 0.12 * size) + 0.1 * size
+    usual = top - above if above is not None else leading * size
+    return gap <= _EVEN * max(usual, 0.12 * size) + 0.1 * size and not _starts_anew(group, line, near)
+
+
+def _last_row(group: Sequence[Line]) -> tuple[float, float | None]:
+    """Return where the last row of a paragraph starts, which wide blanks may part, and where the one above it ends."""
+    _, top, _, bottom = group[-1].box
+    left = group[-1].box.x0
+    for line in islice(reversed(group), 1, None):
+        if line.box.y1 <= (top + bottom) / 2:
+            return left, line.box.y1
+        left = min(left, line.box.x0)
+    return left, None
 
 
 def _starts_anew(group: list[Line], line: Line, near: Sequence[Line]) -> bool:

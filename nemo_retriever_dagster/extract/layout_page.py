@@ -13,7 +13,7 @@ from nemo_retriever_dagster.extract.layout_order import reading_order
 from nemo_retriever_dagster.model import Box, Element, Kind, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nemo_retriever_dagster.extract.layout import Line
 
@@ -64,7 +64,7 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
     free = with_markers([line for line in lines if not _claimed(line, owners)] if owners else lines)
     usual = body_size(free)
     runs, placed = _runs(free, owned, paper, usual)
-    blocks = blocks_of(runs, usual, vocabulary="\n".join([line.text for line in lines]))
+    blocks = blocks_of(runs, usual, vocabulary="\n".join([line.text for line in lines]), exact=paper.written)
     elements: list[Element] = []
     for run, area in zip(blocks, [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True):
         if text:
@@ -145,16 +145,24 @@ def _furniture(lines: Sequence[Line], height: float, usual: float) -> tuple[list
     ]
     if not small:
         return [], list(lines), []
-    head, foot = [line for line in small if line.box.y1 <= top], [line for line in small if line.box.y0 >= bottom]
-    body = _but(lines, small)
-    if not body:
+    if len(small) == len(lines):
         return [], list(lines), []
-    _, first, _, last = around(body)
-    if head and first - max(line.box.y1 for line in head) < _APART * usual:
-        head = []
-    if foot and min(line.box.y0 for line in foot) - last < _APART * usual:
-        foot = []
+    tops = sorted((line for line in small if line.box.y1 <= top), key=lambda line: line.box.y1)
+    feet = sorted((line for line in small if line.box.y0 >= bottom), key=lambda line: -line.box.y0)
+    apart = _APART * usual
+    head = _set_off(tops, lines, lambda some, rest: min(line.box.y0 for line in rest) - some[-1].box.y1 >= apart)
+    foot = _set_off(feet, lines, lambda some, rest: some[-1].box.y0 - max(line.box.y1 for line in rest) >= apart)
     return _by_place(head), _but(lines, [*head, *foot]), _by_place(foot)
+
+
+def _set_off(
+    edge: Sequence[Line], lines: Sequence[Line], is_apart: Callable[[Sequence[Line], Sequence[Line]], bool]
+) -> Sequence[Line]:
+    """Return as many lines from the ``edge`` of the page inwards as a blank sets off from all others."""
+    for count in range(len(edge), 0, -1):
+        if is_apart(edge[:count], _but(lines, edge[:count])):
+            return edge[:count]
+    return []
 
 
 def _but(lines: Sequence[Line], some: Sequence[Line]) -> list[Line]:

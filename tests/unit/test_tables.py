@@ -413,3 +413,23 @@ def test_remarks_of_several_lines_between_short_cells_are_a_column():
         for one in text(place, 100 + 14 * number, cell)
     ]
     assert [row[0] for row in only(page(words)) if row[0]] == ["X-9699", "K-6157", "B-8909", "C-1240"]
+
+
+def test_a_title_in_larger_type_is_no_row():
+    above = [*text(50, 72, "Museum"), *text(500, 72, "2024")]
+    title = [word._replace(box=word.box._replace(y1=word.box.y0 + 2 * HEIGHT)) for word in text(50, 86, "Accounts")]
+    found = find_tables(page([*above, *title, *rows([50, -350, -450], ACCOUNTS, top=112)]))
+    assert [table.table.rows() for table in found] == [ACCOUNTS]
+
+
+@pytest.mark.parametrize(("font", "tables"), [("LiberationMono", 0), ("LiberationSans", 1)])
+def test_a_blank_of_a_typewriter_face_parts_no_cells(font: str, tables: int):
+    lines = [["alpha", "1,058", "815"], ["gamma", "2,400", "625"], ["delta", "3,117", "140"]]
+    code = []
+    for i, words in enumerate(lines):
+        at = 100.0
+        for word in words:
+            box = Box(at, 100 + 14 * i, at + 6 * len(word), 110 + 14 * i)
+            code.append(Glyphs(text=word, box=box, size=10, font=font))
+            at = box.x1 + 6
+    assert len(find_tables(page([*paragraph(50, 200, 60, 12), *code]))) == tables

@@ -35,6 +35,7 @@ FEW_WORDS = 8
 FEW_CELL_WORDS = 3
 REMARKS = 0.35  # of the lines of a column of remarks begin a row
 MOST_HEADS = 6
+TITLE = 1.4  # heights of a line
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
 
@@ -252,7 +253,7 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
     pending: list[Line] = []
     for i in range(start + 1, len(lines)):
         line = lines[i]
-        far = line.box.y0 - lines[i - 1].box.y1 > FARTHEST * scale.height
+        far = line.box.y0 - lines[i - 1].box.y1 > FARTHEST * scale.height or _is_title(line, scale)
         if far or len(pending) > MOST_PENDING or _barred(lines[i - 1].box, line.box, barriers):
             break
         shared = common(gaps, gaps_of(line.segments), WIDE_BETWEEN_AMOUNTS * scale.blank)
@@ -264,6 +265,11 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
         else:
             break
     return run, end
+
+
+def _is_title(line: Line, scale: Scale) -> bool:
+    """Tell whether a line is set in much larger type than the page: no row of a table."""
+    return len(line.segments) == 1 and line.box.height > TITLE * scale.height
 
 
 def _barred(above: Box, below: Box, barriers: Sequence[Box]) -> bool:
