@@ -13,13 +13,9 @@ Seeds 0 to 19 are for tuning, 100 and up are held out. ``--keep`` keeps the PDFs
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import html
 import importlib.util
-import json
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +26,7 @@ from typing import Any
 
 import pypdfium2
 from made_tables.cases import MAKERS, WITHOUT, make_case, tables_of
+from making import run
 
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.pdf import PdfExtractor
@@ -38,8 +35,6 @@ from nemo_retriever_dagster.model import Kind
 
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parents[1] / "shared" / "bench"
-NEEDS = {"chromium": "chromium", "libreoffice": "soffice"}  # programs; the others are modules
-MODULES = {"typst": "typst", "weasyprint": "weasyprint", "reportlab": "reportlab", "fpdf2": "fpdf"}
 MOST_CELLS = 260  # tree edit distance over larger tables takes minutes
 
 Case = dict[str, Any]
@@ -56,38 +51,12 @@ def scorer() -> Any:
     return module
 
 
-def producers(makers: Path | None) -> dict[str, str]:
-    """Return the producers that are there, each with the interpreter to run its writer with."""
-    python = str(makers / "bin" / "python") if makers else sys.executable
-    found = {}
-    for name, program in NEEDS.items():
-        if shutil.which(program):
-            found[name] = python
-        else:
-            print(f"left out: {name} (no program {program})")
-    for name, module in MODULES.items():
-        has = subprocess.run([python, "-c", f"import {module}"], check=False, capture_output=True)
-        if has.returncode == 0:
-            found[name] = python
-        else:
-            print(f"left out: {name} (no module {module} in {python}; give an environment that has it by --makers)")
-    return found
-
-
 def draw(producer: str, python: str, cases: list[Case], folder: Path) -> list[tuple[Case, Path]]:
     """Draw the cases that are not yet there; return those that the producer has the means for."""
-    folder.mkdir(parents=True, exist_ok=True)
     pairs = [(case, folder / f"{case['style'].replace(' ', '-')}-{case['seed']}.pdf") for case in cases]
-    missing = [(case, path) for case, path in pairs if not path.exists()]
-    if missing:
-        listing = folder / "cases.json"
-        listing.write_text(json.dumps([(case, str(path)) for case, path in missing]), encoding="utf-8")
-        done = subprocess.run([python, "-m", "made_tables.draw", producer, str(listing)], cwd=HERE, check=False)
-        if done.returncode:
-            print(f"{producer} stopped early")
-        for case, path in missing:
-            if case["landscape"] and case["seed"] % 2 and path.exists():
-                turn(path)
+    for case, path in run.draw("made_tables", producer, python, pairs):
+        if case["landscape"] and case["seed"] % 2:
+            turn(path)
     return [(case, path) for case, path in pairs if path.exists()]
 
 
@@ -200,21 +169,14 @@ def report(records: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--makers", type=Path, help="virtual environment with typst, weasyprint, reportlab, fpdf2")
-    parser.add_argument("--seeds", default="100-103", help="first and last seed")
-    parser.add_argument("--keep", type=Path, help="folder for the PDFs")
-    parser.add_argument("--only", help="one producer")
-    parser.add_argument("--list", action="store_true", help="name the cases that are not perfect")
-    options = parser.parse_args()
+    options = run.arguments(__doc__, "typst, weasyprint, reportlab, fpdf2", "cases").parse_args()
     if not (BENCH / "score.py").is_file():
         sys.exit(f"skipped: no scorer at {BENCH}")
     score = scorer()
-    first, last = map(int, options.seeds.split("-"))
-    cases = [make_case(style, seed) for style in [*MAKERS, *WITHOUT] for seed in range(first, last + 1)]
+    cases = [make_case(style, seed) for style in [*MAKERS, *WITHOUT] for seed in run.seeds(options.seeds)]
     records, broken = [], 0
     with tempfile.TemporaryDirectory() as scratch:
-        for producer, python in producers(options.makers).items():
+        for producer, python in run.producers(options.makers).items():
             if options.only in {None, producer}:
                 for case, path in draw(producer, python, cases, (options.keep or Path(scratch)) / producer):
                     if (record := judge(score, case, path)) is None:

@@ -5,10 +5,7 @@ The JSON is a list of [case, path]. A case with a block that the producer has no
 
 from __future__ import annotations
 
-import json
-import sys
-from importlib import import_module
-from pathlib import Path
+from making.printing import write
 
 PRODUCERS = {
     "chromium": "from_html",
@@ -20,6 +17,4 @@ PRODUCERS = {
 }
 
 if __name__ == "__main__":
-    producer, listing = sys.argv[1:]
-    cases = [(case, Path(path)) for case, path in json.loads(Path(listing).read_text(encoding="utf-8"))]
-    getattr(import_module(f"made_tables.{PRODUCERS[producer]}"), producer)(cases)
+    write("made_tables", PRODUCERS)

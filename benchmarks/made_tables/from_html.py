@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from making.printing import by_chromium, by_weasyprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _RULES = {
     "all": "td,th{border:.6pt solid #444}",
@@ -119,19 +120,8 @@ def page(case: dict[str, Any]) -> str:
 
 
 def weasyprint(cases: list[tuple[dict[str, Any], Path]]) -> None:
-    from weasyprint import HTML
-
-    for case, out in cases:
-        HTML(string=page(case)).write_pdf(out)
+    by_weasyprint((page(case), out) for case, out in cases)
 
 
 def chromium(cases: list[tuple[dict[str, Any], Path]]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        for case, out in cases:
-            source = Path(scratch) / "case.html"
-            source.write_text(page(case), encoding="utf-8")
-            command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={scratch}/profile"]
-            command += ["--no-pdf-header-footer", f"--print-to-pdf={out}", source.as_uri()]
-            done = subprocess.run(command, check=False, capture_output=True, timeout=120)
-            if not out.exists():
-                print(done.stderr.decode()[-300:], file=sys.stderr)
+    by_chromium((page(case), out) for case, out in cases)

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
+from contextlib import suppress
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from making.printing import by_libreoffice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _SPACES = " ".join(
     f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{path}:1.0"'
@@ -173,21 +177,11 @@ class _Writer:
         )
 
 
+def _documents(cases: list[tuple[dict[str, Any], Path]]) -> Iterator[tuple[str, Path]]:
+    for case, out in cases:
+        with suppress(KeyError):
+            yield _Writer(case).document(), out
+
+
 def libreoffice(cases: list[tuple[dict[str, Any], Path]]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        made = []
-        for i, (case, out) in enumerate(cases):
-            try:
-                text = _Writer(case).document()
-            except KeyError:
-                continue
-            source = Path(scratch) / f"{i}.fodt"
-            source.write_text(text, encoding="utf-8")
-            made.append((source, out))
-        if not made:  # without a file to convert it would wait for one
-            return
-        command = ["soffice", f"-env:UserInstallation=file://{scratch}/profile", "--headless", "--convert-to", "pdf"]
-        command += ["--outdir", scratch, *(str(source) for source, _ in made)]
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
-        for source, out in made:
-            source.with_suffix(".pdf").replace(out)
+    by_libreoffice(_documents(cases), ".fodt")

@@ -1,0 +1,1 @@
+"""Made documents with known text: what is in them (`cases`), and one writer for each language of markup."""

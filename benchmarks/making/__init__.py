@@ -1,0 +1,1 @@
+"""What the benchmarks on made pages share: options and producers (`run`), and the printing of PDFs (`printing`)."""
