@@ -26,6 +26,7 @@ _SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002", "\uff
 _LEADING = 1.0  # of the type's size: blank between two lines of one paragraph at most
 _OVERLAP = -0.6  # of the type's size: lines set solid reach into each other
 _EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
+_TWICE, _MORE = 2.0, 0.25  # the page's usual blank: one this many times as wide, and this much wider, ends a first line
 _SAME_SIZE = 0.12
 _INDENT = 0.8  # of the type's size
 _LARGER = 1.12  # a heading's size over the body's, where it is not bold
@@ -163,49 +164,56 @@ def _usual_leading(runs: Sequence[Run]) -> float:
 def _paragraphs(lines: Sequence[Line], leading: float) -> list[list[Line]]:
     groups: list[list[Line]] = []
     for at, line in enumerate(lines):
-        near = lines[max(at - _NEAR, 0) : at + _NEAR]
-        if groups and _like(groups[-1][-1], line) and _continues(groups[-1], line, leading, near):
+        if groups and _continues(groups[-1], line, leading) and not _starts_anew(groups[-1], lines, at):
             groups[-1].append(line)
         else:
             groups.append([line])
     return groups
 
 
-def _like(last: Line, line: Line) -> bool:
-    """Tell whether two lines are set alike."""
-    size = max(last.size, line.size) or 1.0
-    return last.bold == line.bold and last.hidden == line.hidden and abs(last.size - line.size) <= _SAME_SIZE * size
-
-
-def _continues(group: list[Line], line: Line, leading: float, near: Sequence[Line]) -> bool:
-    """Tell whether a line goes on with a paragraph: beside its last line, or where the next one would stand."""
-    _, (left, top, right, bottom), last_size, *_ = group[-1]
-    _, (x0, y0, x1, y1), own, *_ = line
+def _continues(group: list[Line], line: Line, leading: float) -> bool:
+    """Tell whether a line stands beside the last one of a paragraph, or where the next one would, and is set alike."""
+    _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, _ = group[-1]
+    _, (x0, y0, x1, y1), own, bold, _, hidden, _ = line
     size = max(last_size, own) or 1.0
+    if last_bold != bold or last_hidden != hidden or abs(last_size - own) > _SAME_SIZE * size:
+        return False
     if x0 >= right - 0.5 * last_size and min(bottom, y1) - max(top, y0) > 0.5 * min(bottom - top, y1 - y0):
         return 0 <= x0 - right < 2 * size
-    left, above = _last_row(group)
     gap = y0 - bottom
-    if not _OVERLAP * size < gap < _LEADING * size or min(right, x1) <= max(left, x0):
+    if not _OVERLAP * size < gap < _LEADING * size:
         return False
-    usual = top - above if above is not None else leading * size
-    return gap <= _EVEN * max(usual, 0.12 * size) + 0.1 * size and not _starts_anew(group, line, near)
+    above = None
+    if len(group) > 1:
+        left, above = _last_row(group)
+    if min(right, x1) <= max(left, x0):
+        return False
+    if above is None:  # paragraphs of a page differ in leading
+        return gap <= max(_TWICE * leading, leading + _MORE) * size
+    return gap <= _EVEN * max(top - above, 0.12 * size) + 0.1 * size
 
 
 def _last_row(group: Sequence[Line]) -> tuple[float, float | None]:
     """Return where the last row of a paragraph starts, which wide blanks may part, and where the one above it ends."""
-    _, top, _, bottom = group[-1].box
-    left = group[-1].box.x0
+    left, top, _, bottom = group[-1].box
+    middle = (top + bottom) / 2
     for line in islice(reversed(group), 1, None):
-        if line.box.y1 <= (top + bottom) / 2:
-            return left, line.box.y1
-        left = min(left, line.box.x0)
+        x0, _, _, y1 = line.box
+        if y1 <= middle:
+            return left, y1
+        left = min(left, x0)
     return left, None
 
 
-def _starts_anew(group: list[Line], line: Line, near: Sequence[Line]) -> bool:
-    """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line."""
-    last, first, left = group[-1], group[0], line.box.x0
+def _starts_anew(group: list[Line], lines: Sequence[Line], at: int) -> bool:
+    """Tell whether a line that could continue a paragraph starts one: an item, an indent, after a short last line.
+
+    ``at`` is its place among the ``lines`` around it.
+    """
+    line, last, first = lines[at], group[-1], group[0]
+    left, top, _, _ = line.box
+    if top < (last.box.y0 + last.box.y1) / 2:  # beside it
+        return False
     size = max(last.size, line.size) or 1.0
     ended = last.text.endswith(_SENTENCE_END)
     if starts_item(line.text) and not last.text.endswith(_HYPHENS):
@@ -217,7 +225,8 @@ def _starts_anew(group: list[Line], line: Line, near: Sequence[Line]) -> bool:
     hangs = len(group) == 1 and starts_item(first.text)
     if not hangs and left > min([line.box.x0 for line in group]) + _INDENT * size and left > last.box.x0 + 0.5 * size:
         return True
-    return (line.text[:1].isupper() or has_no_blanks(line.text)) and _had_room(last, line, near)
+    may_start = line.text[:1].isupper() or has_no_blanks(line.text)
+    return may_start and _had_room(last, line, lines[max(at - _NEAR, 0) : at + _NEAR])
 
 
 def _had_room(last: Line, line: Line, near: Sequence[Line]) -> bool:

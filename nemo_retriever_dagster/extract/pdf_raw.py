@@ -41,6 +41,7 @@ _loose_box = _bind("FPDFText_GetLooseCharBox", c_int)
 _text_object = _bind("FPDFText_GetTextObject", c_size_t)
 _char_matrix = _bind("FPDFText_GetMatrix", c_int)
 _font_size = _bind("FPDFText_GetFontSize", c_double)
+_char_origin = _bind("FPDFText_GetCharOrigin", c_int)
 _char_index = _bind("FPDFText_GetCharIndexFromTextIndex", c_int)
 _get_text = _bind("FPDFText_GetText", c_int)
 _count_chars = _bind("FPDFText_CountChars", c_int)
@@ -135,6 +136,13 @@ def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:
     return _RECTANGLES.filled(lambda some: map(_loose_box, repeat(text_page), some, places), indices)
 
 
+def char_baselines(text_page: c_void_p, indices: Iterable[int]) -> Floats:
+    """Return the height of the line each character stands on."""
+    x, y = c_double(), c_double()
+    places = (ctypes.byref(x), ctypes.byref(y))
+    return np.array([y.value for index in indices if _char_origin(text_page, index, *places) or True], dtype=np.float32)
+
+
 def text_objects(text_page: c_void_p, indices: Iterable[int]) -> list[int]:
     """Return the address of the text object of each character (0 for a character PDFium made up)."""
     return list(map(_text_object, repeat(text_page), indices))
@@ -187,6 +195,14 @@ def glyph_outline(font: int, character: str) -> tuple[float, int]:
 def font_weight(font: int) -> int:
     """Return the font's weight, 400 = regular, -1 = unknown."""
     return int(_font_weight(font))
+
+
+def font_height(font: int) -> float:
+    """Return how high a font's line is in sizes of the type, from its ascent to its descent, as far as it says."""
+    pointer, up, down = ctypes.cast(font, pdfium.FPDF_FONT), c_float(), c_float()
+    pdfium.FPDFFont_GetAscent(pointer, 1.0, up)
+    pdfium.FPDFFont_GetDescent(pointer, 1.0, down)
+    return up.value - down.value
 
 
 def font_flags(font: int) -> int:

@@ -25,6 +25,7 @@ _FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
 INVISIBLE_MODES = (3, 7)
 """Neither filled nor stroked: 3; only added to the clipping path: 7."""
 _STROKED_TOO = 2
+_LOW = 0.9  # of the type's size: fonts that say how high their letters reach say more
 _HEAVY = 700
 _PALE = 250  # every channel at least this: white
 _PALE_INK, _NO_INK = 1, 2
@@ -41,6 +42,8 @@ class Style:
     invisible: bool = False
     pale: bool = False
     """White or nearly so: hidden, unless there is something under it."""
+    shallow: bool = False
+    """Its font does not say how far letters reach above and below the line: LibreOffice writes 0."""
 
 
 def read_styles(handle: c_void_p, firsts: list[int], heights: Floats) -> tuple[NDArray[np.intp], list[Style]]:
@@ -95,16 +98,19 @@ def _drawn(face: Style, mode: int, size: float, ink: int) -> Style:
         font=face.font,
         invisible=mode in INVISIBLE_MODES or bool(ink & _NO_INK),
         pale=bool(ink & _PALE_INK),
+        shallow=face.shallow,
     )
 
 
 def _read_face(font: int) -> Style:
     if not font:
         return Style()
-    return _face(pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0), pdf_raw.font_weight(font))
+    name, flags, weight = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0), pdf_raw.font_weight(font)
+    return _face(name, flags, weight, shallow=pdf_raw.font_height(font) < _LOW)
 
 
 @lru_cache(maxsize=1024)
-def _face(name: str, flags: int, weight: int) -> Style:
+def _face(name: str, flags: int, weight: int, *, shallow: bool) -> Style:
     bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD) or weight >= _HEAVY
-    return Style(font=name, bold=bold, italic=bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG))
+    italic = bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG)
+    return Style(font=name, bold=bold, italic=italic, shallow=shallow)

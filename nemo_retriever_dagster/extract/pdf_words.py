@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _TINY = 1.0  # points; nobody reads type of this size
+_ASCENT, _DESCENT = 0.89, 0.21  # of the type's size: what most fonts say
+_UPRIGHT = 1.5  # of the type's size: a character is no higher, unless it is turned
 _CORNERS = ((0, 1, 0, 1), (3, 0, 3, 0), (2, 3, 2, 3), (1, 2, 1, 2))
 """By quarter turns: the sides of the page (-left, top, right, -bottom) that x0, y0, x1, y1 are counted from."""
 _SIDES = tuple(
@@ -196,6 +198,8 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
     half = len(firsts)
     style, styles = read_styles(read.handle, firsts, boxes[:half, 1] - boxes[:half, 3])
+    if any(face.shallow for face in styles):
+        boxes = _deepened(boxes, read.handle, firsts, style, styles)
     shown = frame.show(boxes)
     words = PageWords(
         frame=frame,
@@ -206,6 +210,26 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         styles=styles,
     )
     return rejoined(words) if is_scattered(words) else words
+
+
+def _deepened(
+    boxes: Floats, handle: c_void_p, firsts: list[int], style: NDArray[np.intp], styles: list[Style]
+) -> Floats:
+    """Return the boxes, in user space, of words' first and last characters; those of shallow fonts as high as others'.
+
+    PDFium gives the box of what is drawn where a font names no height: lines with and without a "g" would differ.
+    """
+    sizes = np.array([face.size if face.shallow else 0.0 for face in styles], dtype=np.float32)[style]
+    lines = pdf_raw.char_baselines(handle, firsts)
+    half = len(firsts)
+    level = (sizes > 0) & (lines >= boxes[:half, 3] - _TINY) & (lines < boxes[:half, 1])
+    level &= boxes[:half, 1] - boxes[:half, 3] < _UPRIGHT * sizes
+    reach = np.where(level, sizes, 0)
+    deep = boxes.copy()
+    for part in (deep[:half], deep[half:]):
+        np.maximum(part[:, 1], lines + _ASCENT * reach, out=part[:, 1], where=level)
+        np.minimum(part[:, 3], lines - _DESCENT * reach, out=part[:, 3], where=level)
+    return deep
 
 
 def _hulls(ones: Floats, others: Floats) -> Floats:

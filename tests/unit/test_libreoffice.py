@@ -69,6 +69,19 @@ def test_slides_become_pages(tmp_path):
 
 
 @needs_office
+def test_lines_are_as_high_as_their_type_whatever_their_letters(tmp_path):
+    """The fonts of LibreOffice's files name no height, so that PDFium's boxes end where the letters do."""
+    document = docx.Document()
+    for text in ("acme ocean", "gypsy jog"):
+        document.add_paragraph(text).paragraph_format.space_after = docx.shared.Pt(30)
+    path = tmp_path / "lines.docx"
+    document.save(path)
+    (page,) = rendered(path, DocxExtractor())
+    flat, deep = (element.box for element in page.elements)
+    assert flat.height == pytest.approx(deep.height, abs=0.5)
+
+
+@needs_office
 def test_linked_files_are_not_drawn(letter, tmp_path):
     """A picture linked by its path would carry a local file into the index."""
     secret = tmp_path / "secret.png"
