@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, around, stacks
+from nemo_retriever_dagster.extract.layout_blocks import around
+from nemo_retriever_dagster.extract.layout_paragraphs import stacks
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.tables.ruled import coordinates, frames, strokes
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.layout_blocks import SOFT_HYPHEN, Block, Run, around, blocks_of, body_size, stacks
+from nemo_retriever_dagster.extract.layout_blocks import Block, Run, around, blocks_of, body_size
 from nemo_retriever_dagster.extract.layout_marks import with_markers
 from nemo_retriever_dagster.extract.layout_order import reading_order
+from nemo_retriever_dagster.extract.layout_paragraphs import stacks
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 from nemo_retriever_dagster.model import Box, Element, Kind, Origin
 
 if TYPE_CHECKING:

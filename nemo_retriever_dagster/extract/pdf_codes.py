@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,8 +23,6 @@ may end with before a number; what such a number starts with; a sign that a font
 
 BROKEN = frozenset("\ufffe\x02")
 """PDFium's marks of a word broken at the end of a line."""
-SOFT_HYPHEN = "\u00ad"
-"""Ends a word that PDFium saw broken at the end of a line; what follows belongs to it."""
 
 _SOFT = dict.fromkeys(map(ord, BROKEN), SOFT_HYPHEN)
 _NOT_IN_WORD = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]")

@@ -14,7 +14,6 @@ from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_
 from nemo_retriever_dagster.extract.layout_marks import with_drawn_bullets
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
-from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.pdf_document import (
     PARSE_DPI,
     SCAN_DPI,
@@ -38,6 +37,7 @@ from nemo_retriever_dagster.extract.pdf_pictures import (
 )
 from nemo_retriever_dagster.extract.pdf_text import is_garbage, repaired_text
 from nemo_retriever_dagster.extract.pdf_words import has_invisible_line, page_frame, read_text, read_words
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
 from nemo_retriever_dagster.model import Box, Element, Kind, Word

@@ -15,11 +15,12 @@ import numpy as np
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import boxes_of, glyphs_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
-from nemo_retriever_dagster.extract.pdf_codes import SOFT_HYPHEN, kinds_of, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_codes import kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_scattered import is_scattered, rejoined
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
 from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 
 if TYPE_CHECKING:
     from ctypes import c_void_p

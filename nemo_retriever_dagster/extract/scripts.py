@@ -1,4 +1,4 @@
-"""Scripts that put no blank between words: a line of theirs goes on in the next without one."""
+"""How a line of text goes on in the next: after a blank, in the middle of a word, or in a script without blanks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+SOFT_HYPHEN = "\u00ad"
+"""Ends a line with a word that is broken there; what follows belongs to it."""
 
 # Thai, Lao, Myanmar, Khmer; Han, kana and their punctuation, in all widths; not hangul, which has blanks
 _NO_BLANK = re.compile(

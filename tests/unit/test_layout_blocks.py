@@ -61,6 +61,12 @@ def test_an_item_that_hangs_is_one():
     assert len(blocks(item, line("Incomprehensibilities of it", 113), line("stay as they are", 126))) == 1
 
 
+def test_footnotes_below_each_other_are_several():
+    notes = [line("74 Data is processed as in the report, 332-345.", 100), line("75 Data is from the same", 113)]
+    assert len(blocks(*notes, line("source as it was before.", 126))) == 2
+    assert len(blocks(notes[0], line("90 Data is from another", 113))) == 1
+
+
 def test_larger_and_bold_lines_are_headings_by_rank():
     found = blocks(
         line("The Title", 50, size=24),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from nemo_retriever_dagster.extract.scripts import joint
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, joint
 from nemo_retriever_dagster.extract.tables.found import MOSTLY
 from nemo_retriever_dagster.model import Box
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
 
-SOFT_HYPHEN = "\u00ad"
 _CORE = 0.35  # of a word's height, up and down from its middle: a word with its middle there is on the same line
 
 
