@@ -61,13 +61,13 @@ def usual_leading(runs: Iterable[Sequence[Line]]) -> float:
 
     Infinite where there are too few lines to tell.
     """
-    gaps = sorted(
-        (line.box.y0 - last.box.y1) / line.size
+    gaps = [
+        (y0 - bottom) / size
         for run in runs
-        for last, line in pairwise(run)
-        if last.size == line.size > 0 and last.box.x0 < line.box.x1 and line.box.x0 < last.box.x1
-    )
-    close = [gap for gap in gaps if _OVERLAP < gap < _LEADING]
+        for (_, (left, _, right, bottom), last, *_), (_, (x0, y0, x1, _), size, *_) in pairwise(run)
+        if last == size > 0 and left < x1 and x0 < right
+    ]
+    close = sorted(gap for gap in gaps if _OVERLAP < gap < _LEADING)
     return close[len(close) // 4] if len(close) >= _FEWEST_GAPS else inf
 
 

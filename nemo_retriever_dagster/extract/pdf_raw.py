@@ -65,6 +65,8 @@ _segment_point = _bind("FPDFPathSegment_GetPoint", c_int)
 _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
 _font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
+_font_ascent = _bind("FPDFFont_GetAscent", c_int, c_void_p, c_float, c_void_p)
+_font_descent = _bind("FPDFFont_GetDescent", c_int, c_void_p, c_float, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
 _font_base_name = _bind("FPDFFont_GetBaseFontName", c_size_t, c_void_p, c_void_p, c_size_t)
 
@@ -199,9 +201,9 @@ def font_weight(font: int) -> int:
 
 def font_height(font: int) -> float:
     """Return how high a font's line is in sizes of the type, from its ascent to its descent, as far as it says."""
-    pointer, up, down = ctypes.cast(font, pdfium.FPDF_FONT), c_float(), c_float()
-    pdfium.FPDFFont_GetAscent(pointer, 1.0, up)
-    pdfium.FPDFFont_GetDescent(pointer, 1.0, down)
+    up, down = c_float(), c_float()
+    _font_ascent(font, 1.0, ctypes.addressof(up))
+    _font_descent(font, 1.0, ctypes.addressof(down))
     return up.value - down.value
 
 

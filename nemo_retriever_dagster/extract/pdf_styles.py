@@ -25,7 +25,7 @@ _FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
 INVISIBLE_MODES = (3, 7)
 """Neither filled nor stroked: 3; only added to the clipping path: 7."""
 _STROKED_TOO = 2
-_LOW = 0.9  # of the type's size: fonts that say how high their letters reach say more
+_LOW = 0.75  # of the type's size: fonts that say how high their letters reach say more
 _HEAVY = 700
 _PALE = 250  # every channel at least this: white
 _PALE_INK, _NO_INK = 1, 2

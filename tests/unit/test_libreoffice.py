@@ -72,7 +72,8 @@ def test_slides_become_pages(tmp_path):
 def test_lines_are_as_high_as_their_type_whatever_their_letters(tmp_path):
     """The fonts of LibreOffice's files name no height, so that PDFium's boxes end where the letters do."""
     document = docx.Document()
-    for text in ("acme ocean", "gypsy jog"):
+    document.styles["Normal"].font.name = "Liberation Serif"
+    for text in ("acme ocean", "happy puppy"):
         document.add_paragraph(text).paragraph_format.space_after = docx.shared.Pt(30)
     path = tmp_path / "lines.docx"
     document.save(path)
