@@ -94,9 +94,11 @@ def _continues(group: list[Line], line: Line, leading: float) -> bool:
     gap = y0 - bottom
     if not _OVERLAP * size < gap < _LEADING * size:
         return False
-    above = None
+    above: float | None = None
     if len(group) > 1:
-        left, above = _last_row(group)
+        above = group[-2].box.y1
+        if above > (top + bottom) / 2:
+            left, above = _last_row(group)
     if min(right, x1) <= max(left, x0):
         return False
     if above is None:  # paragraphs of a page differ in leading
