@@ -19,6 +19,8 @@ _ITEM = re.compile(f"{BULLET.pattern}|{_NUMBERED.pattern}")
 _DRAWN = "\u2022"
 _LEAST, _MOST = 0.12, 0.7  # of the type's size: how high a drawn bullet is
 _ROUND = 0.7  # of the longer side: a bullet is as wide as high
+_LARGEST = 30.0  # points
+_MANY = 200  # no page has as many items
 _REACH = 2.5  # of the type's size: how far before its line a drawn bullet stands
 _FAR = 5.0  # of the type's size: a written one, which may be set at a tab
 _CORE = 0.15  # of the line's height: where, from above and below, no bullet has its middle
@@ -34,8 +36,10 @@ def with_markers(lines: Sequence[Line]) -> list[Line]:
 
     Wherever it was written: some programs write all bullets of a list first, or last.
     """
-    kept: list[Line | None] = list(lines)
     marks = [at for at, line in enumerate(lines) if _is_marker(line.text)]
+    if not 0 < len(marks) <= _MANY:
+        return list(lines)
+    kept: list[Line | None] = list(lines)
     for at in sorted(marks, key=lambda at: -lines[at].box.x0):  # of two, the right one first: "1." before "(a)"
         mark = lines[at]
         found = [i for i, line in enumerate(kept) if line is not None and i != at and _beside(mark, line)]
@@ -47,11 +51,14 @@ def with_markers(lines: Sequence[Line]) -> list[Line]:
     return [line for line in kept if line is not None]
 
 
-def with_drawn_bullets(lines: Sequence[Line], shapes: Iterable[Box]) -> list[Line]:
-    """Put a bullet before each line that has a small round or square shape right before it."""
-    dots = [box for box in shapes if _is_round(box)]
-    if not dots:
-        return list(lines)
+def dots_among(shapes: Iterable[Box]) -> list[Box]:
+    """Return the small round or square ones of the shapes drawn on a page; none where they are too many for bullets."""
+    dots = [box for box in shapes if _is_dot(box)]
+    return dots if len(dots) <= _MANY else []
+
+
+def with_drawn_bullets(lines: Sequence[Line], dots: Sequence[Box]) -> list[Line]:
+    """Put a bullet before each line that has one of the ``dots`` right before it."""
     return [line if starts_item(line.text) else _bulleted(line, dots) for line in lines]
 
 
@@ -60,9 +67,9 @@ def _bulleted(line: Line, dots: Sequence[Box]) -> Line:
     return line if dot is None else line._replace(text=f"{_DRAWN} {line.text}", box=line.box.union(dot))
 
 
-def _is_round(box: Box) -> bool:
-    short, long = sorted((box.width, box.height))
-    return short > 0 and short >= _ROUND * long
+def _is_dot(box: Box) -> bool:
+    width, height = box.width, box.height
+    return 0 < width <= _LARGEST and 0 < height <= _LARGEST and min(width, height) >= _ROUND * max(width, height)
 
 
 def _marks(dot: Box, line: Line) -> bool:

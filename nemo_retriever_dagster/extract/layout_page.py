@@ -15,7 +15,7 @@ from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 from nemo_retriever_dagster.model import Box, Element, Kind, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from nemo_retriever_dagster.extract.layout import Line
 
@@ -152,19 +152,24 @@ def _furniture(lines: Sequence[Line], height: float, usual: float) -> tuple[list
     tops = sorted((line for line in small if line.box.y1 <= top), key=lambda line: line.box.y1)
     feet = sorted((line for line in small if line.box.y0 >= bottom), key=lambda line: -line.box.y0)
     apart = _APART * usual
-    head = _set_off(tops, lines, lambda some, rest: min(line.box.y0 for line in rest) - some[-1].box.y1 >= apart)
-    foot = _set_off(feet, lines, lambda some, rest: some[-1].box.y0 - max(line.box.y1 for line in rest) >= apart)
+    under = min(line.box.y0 for line in _but(lines, tops))
+    head = tops[: _set_off([(line.box.y0, line.box.y1) for line in tops], under, apart)]
+    over = max(line.box.y1 for line in _but(lines, feet))
+    foot = feet[: _set_off([(-line.box.y1, -line.box.y0) for line in feet], -over, apart)]
     return _by_place(head), _but(lines, [*head, *foot]), _by_place(foot)
 
 
-def _set_off(
-    edge: Sequence[Line], lines: Sequence[Line], is_apart: Callable[[Sequence[Line], Sequence[Line]], bool]
-) -> Sequence[Line]:
-    """Return as many lines from the ``edge`` of the page inwards as a blank sets off from all others."""
+def _set_off(edge: Sequence[tuple[float, float]], inner: float, apart: float) -> int:
+    """Return how many of the ranges at the edge of a page a blank of ``apart`` sets off from all others.
+
+    They are sorted by their ends, counted from the edge; what is not among them starts at ``inner``.
+    """
     for count in range(len(edge), 0, -1):
-        if is_apart(edge[:count], _but(lines, edge[:count])):
-            return edge[:count]
-    return []
+        start, end = edge[count - 1]
+        if inner - end >= apart:
+            return count
+        inner = min(inner, start)
+    return 0
 
 
 def _but(lines: Sequence[Line], some: Sequence[Line]) -> list[Line]:

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
-from nemo_retriever_dagster.extract.layout_marks import with_drawn_bullets
+from nemo_retriever_dagster.extract.layout_marks import dots_among, with_drawn_bullets
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
 from nemo_retriever_dagster.extract.pdf_document import (
@@ -150,9 +150,9 @@ class PageReader:
 
     def _bulleted(self, lines: list[Line], areas: list[Area]) -> list[Line]:
         """Return the lines, those with a drawn bullet before them with a written one; a chart's legend has none."""
-        shapes = [*self.drawings.drawings, *self.drawings.fills]
-        free = (shape for shape in shapes if not any(shape.covered_by(area.box) > _MORE_IN for area in areas))
-        return with_drawn_bullets(lines, free) if shapes else lines
+        dots = dots_among([*self.drawings.drawings, *self.drawings.fills])
+        free = [dot for dot in dots if not any(dot.covered_by(area.box) > _MORE_IN for area in areas)]
+        return with_drawn_bullets(lines, free) if free else lines
 
     def _lines(self) -> list[Line]:
         words = self.words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemo_retriever_dagster.extract.layout import Line
-from nemo_retriever_dagster.extract.layout_marks import with_drawn_bullets, with_markers
+from nemo_retriever_dagster.extract.layout_marks import dots_among, with_drawn_bullets, with_markers
 from nemo_retriever_dagster.model import Box
 
 SIZE = 10.0
@@ -42,7 +42,7 @@ def test_what_stands_elsewhere_or_is_no_mark_stays_a_line(mark):
 def test_a_dot_before_a_line_is_its_bullet():
     lines = [line("Item", 80, 100, 0), line("goes on", 80, 112, 1), line("2. Item", 80, 124, 2)]
     dots = [Box(68, 103.5, 71.5, 107), Box(68, 127.5, 71.5, 131)]
-    found = with_drawn_bullets(lines, dots)
+    found = with_drawn_bullets(lines, dots_among(dots))
     assert [each.text for each in found] == ["\u2022 Item", "goes on", "2. Item"]
     assert found[0].box == Box(68, 100, 100, 110)
 
@@ -59,4 +59,11 @@ def test_a_dot_before_a_line_is_its_bullet():
 )
 def test_other_shapes_are_no_bullets(shape):
     lines = [line("Item", 80, 100, 0)]
-    assert with_drawn_bullets(lines, [shape]) == lines
+    assert with_drawn_bullets(lines, dots_among([shape])) == lines
+
+
+def test_a_page_of_marks_or_dots_has_no_lists():
+    """A plot of thousands of points, a table of dashes: compared with every line they would take minutes."""
+    assert dots_among([Box(i, 0, i + 3, 3) for i in range(5_000)]) == []
+    dashes = [line("-", 50 + 20 * (i % 20), 10 * (i // 20), i) for i in range(5_000)]
+    assert with_markers(dashes) == dashes

@@ -39,3 +39,8 @@ def test_a_paragraph_goes_on_below_a_row_that_wide_blanks_part():
     rows = [line("The digital voltage of the vessel", 60, 100 + 12 * i, i) for i in range(4)]
     row = [line(word, x, 148, 4 + i) for i, (word, x) in enumerate((("it", 60), ("supports", 88), ("the", 140)))]
     assert len(texts([*rows, *row, line("reservoir.", 60, 160, 7)])) == 1
+
+
+def test_thousands_of_lines_near_the_edge_are_put_in_order():
+    lines = [line("x", 60 + i % 400, 10 + i % 50, i) for i in range(6_000)] + [line("the text", 60, 400, 6_000)]
+    assert texts(lines)[-1] == "the text"
