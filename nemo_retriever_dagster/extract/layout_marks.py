@@ -42,9 +42,9 @@ def with_markers(lines: Sequence[Line]) -> list[Line]:
     kept: list[Line | None] = list(lines)
     for at in sorted(marks, key=lambda at: -lines[at].box.x0):  # of two, the right one first: "1." before "(a)"
         mark = lines[at]
-        found = [i for i, line in enumerate(kept) if line is not None and i != at and _beside(mark, line)]
+        found = [(i, line) for i, line in enumerate(kept) if line is not None and i != at and _beside(mark, line)]
         if found:
-            i, line = min(((i, line) for i in found if (line := kept[i]) is not None), key=lambda item: item[1].box.x0)
+            i, line = min(found, key=lambda item: item[1].box.x0)
             order = mark.order if mark.order == line.order - 1 else line.order
             kept[i] = line._replace(text=f"{mark.text} {line.text}", box=mark.box.union(line.box), order=order)
             kept[at] = None

@@ -12,7 +12,7 @@ import ctypes
 from collections import deque
 from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_size_t, c_void_p
 from itertools import repeat
-from math import hypot
+from math import hypot, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,12 +76,12 @@ _AT_ONCE = 2048
 class _Room:
     """Where PDFium writes many answers of a few numbers each. One thread a process reads PDF, PDFium allows no more."""
 
-    def __init__(self, unknown: Sequence[float], kind: type[np.float32 | np.uint32]) -> None:
+    def __init__(self, unknown: Sequence[float], kind: type[np.float32 | np.float64 | np.uint32]) -> None:
         width, rows = len(unknown), range(_AT_ONCE)
         self.unknown = np.array(unknown, dtype=kind)
         self.values: NDArray[Any] = np.zeros((_AT_ONCE, width), dtype=kind)
-        start = self.values.ctypes.data
-        self.places = [[c_void_p(start + 4 * (row * width + column)) for row in rows] for column in range(width)]
+        start, size = self.values.ctypes.data, self.values.itemsize
+        self.places = [[c_void_p(start + size * (row * width + column)) for row in rows] for column in range(width)]
 
     def filled(self, ask: Callable[[Sequence[Any]], Iterable[object]], items: Sequence[Any]) -> NDArray[Any]:
         """Return a row for each of ``items``: what ``ask`` has PDFium write there, ``unknown`` where it writes nothing.
@@ -98,6 +98,7 @@ class _Room:
 
 
 _POINTS, _RECTANGLES, _MATRICES = (_Room([0.0] * width, np.float32) for width in (2, 4, 6))
+_ORIGINS = _Room((nan, nan), np.float64)
 _COLOURS = _Room((0, 0, 0, 255), np.uint32)
 _NAME = ctypes.create_string_buffer(128)
 
@@ -138,11 +139,10 @@ def char_boxes(text_page: c_void_p, indices: Sequence[int]) -> Floats:
     return _RECTANGLES.filled(lambda some: map(_loose_box, repeat(text_page), some, places), indices)
 
 
-def char_baselines(text_page: c_void_p, indices: Iterable[int]) -> Floats:
-    """Return the height of the line each character stands on."""
-    x, y = c_double(), c_double()
-    places = (ctypes.byref(x), ctypes.byref(y))
-    return np.array([y.value for index in indices if _char_origin(text_page, index, *places) or True], dtype=np.float32)
+def char_baselines(text_page: c_void_p, indices: Sequence[int]) -> Floats:
+    """Return the height of the line each character stands on, NaN where PDFium does not know."""
+    rows = _ORIGINS.filled(lambda some: map(_char_origin, repeat(text_page), some, *_ORIGINS.places), indices)
+    return rows[:, 1].astype(np.float32)
 
 
 def text_objects(text_page: c_void_p, indices: Iterable[int]) -> list[int]:
