@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
-from nemo_retriever_dagster.extract.geometry import PageGeometry, Ruling, boxes_of
-from nemo_retriever_dagster.extract.pdf_words import bounded, held, read_words
-from nemo_retriever_dagster.model import Box
+from nemo_retriever_dagster.extract.geometry import PageGeometry, boxes_of
+from nemo_retriever_dagster.extract.pdf_paths import as_lines, product, read_outlines
+from nemo_retriever_dagster.extract.pdf_words import bounded, read_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
+    from nemo_retriever_dagster.extract.geometry import Ruling
+    from nemo_retriever_dagster.extract.pdf_paths import Matrix, Outline
     from nemo_retriever_dagster.extract.pdf_words import Frame, PageWords
+    from nemo_retriever_dagster.model import Box
 
     Floats = NDArray[np.float32]
-    Matrix = tuple[float, ...]
 
-_THIN = 3.0  # points: a filled bar up to this high is a line
-_LONG = 2.0  # a line is at least this much longer than thick
-_SLACK = 0.75  # points a line may lean over its length and still count as straight
 _DEPTH = 8  # forms within forms
 _MANY = 3_000  # objects of one page or form looked at singly
 _OBJECTS = 500_000  # objects of one page, forms within forms included
 _SEGMENTS = 40_000  # path segments looked at on one page
-_CURVE, _MOVE = 1, 2
-_WHITE = 250
-_CORNERS = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,116 +105,45 @@ class _Reader:
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
             shown, boxes = [shown[i] for i in kept.tolist()], boxes[kept]
-        for index, box in zip(shown, boxes_of(boxes), strict=True):
-            self._object(objects[index], kinds[index], box, matrix, depth)
+        rows = list(
+            zip([objects[i] for i in shown], [kinds[i] for i in shown], boxes_of(boxes), as_lines(boxes), strict=True)
+        )
+        outlines = self._outlines(
+            [(item, box) for item, kind, box, line in rows if kind == pdf_raw.PATH and not line], matrix
+        )
+        for item, kind, box, line in rows:
+            if kind != pdf_raw.PATH:
+                self._other(item, kind, box, matrix, depth)
+            elif line is not None:
+                self.found.rulings.append(line)
+            else:
+                self._path(box, outlines.get(item))
 
-    def _object(self, item: int, kind: int, box: Box, matrix: Matrix | None, depth: int) -> None:
-        if kind == pdf_raw.PATH:
-            self._path(item, box, matrix)
-        elif kind == pdf_raw.IMAGE:
+    def _outlines(self, paths: list[tuple[int, Box]], matrix: Matrix | None) -> dict[int, Outline]:
+        """Return the outlines of paths, given with their boxes, of no more than may be looked at on a page."""
+        items = [item for item, _ in paths]
+        counts = list(accumulate(pdf_raw.segment_counts(items)))
+        read = bisect_right(counts, self.segments_left)
+        self.segments_left -= counts[-1] if counts else 0
+        return dict(zip(items, read_outlines(paths[:read], self.frame, matrix), strict=False))
+
+    def _path(self, box: Box, outline: Outline | None) -> None:
+        found = self.found
+        if outline is None or outline.bent:
+            if outline is None or outline.painted:
+                found.drawings.append(box)
+            return
+        found.rulings.extend(outline.rulings)
+        found.fills.extend(outline.fills)
+
+    def _other(self, item: int, kind: int, box: Box, matrix: Matrix | None, depth: int) -> None:
+        if kind == pdf_raw.IMAGE:
             self.found.pictures.append(box)
         elif kind == pdf_raw.FORM and depth < _DEPTH:
-            inner = pdf_raw.object_matrix(item)
-            self.read(pdf_raw.form_children(item), inner if matrix is None else _product(inner, matrix), depth + 1)
+            (inner,) = map(tuple, pdf_raw.object_matrices([item]).tolist())
+            self.read(pdf_raw.form_children(item), inner if matrix is None else product(inner, matrix), depth + 1)
         elif kind == pdf_raw.SHADING:
             self.found.drawings.append(box)
-
-    def _path(self, item: int, box: Box, matrix: Matrix | None) -> None:
-        line = _as_line(box)
-        if line is not None:
-            self.found.rulings.append(line)
-            return
-        count = pdf_raw.segment_count(item)
-        self.segments_left -= count
-        if self.segments_left < 0:
-            self.found.drawings.append(box)
-            return
-        filled, stroked = pdf_raw.draw_mode(item)
-        if filled and self._is_white(item):
-            filled = False
-        self._shape(item, box, matrix, filled=filled, stroked=stroked)
-
-    @staticmethod
-    def _is_white(item: int) -> bool:
-        ((red, green, blue, alpha),) = pdf_raw.fill_colours([item]).tolist()
-        return bool(alpha == 0 or min(red, green, blue) >= _WHITE)
-
-    def _shape(self, item: int, box: Box, matrix: Matrix | None, *, filled: bool, stroked: bool) -> None:
-        lines, curved, rectangles = self._outline(item, matrix)
-        if curved or any(line is None for line in lines):
-            if filled or stroked:
-                self.found.drawings.append(box)
-            return
-        if stroked:
-            self.found.rulings.extend(line for line in lines if line is not None)
-        elif filled:
-            for rectangle in rectangles:
-                thin = _as_line(rectangle)
-                if thin is not None:
-                    self.found.rulings.append(thin)
-        if filled:
-            self.found.fills.extend(rectangle for rectangle in rectangles or [box] if _as_line(rectangle) is None)
-
-    def _outline(self, item: int, matrix: Matrix | None) -> tuple[list[Ruling | None], bool, list[Box]]:
-        """Return the path's straight sides (None for a leaning one), whether it curves, its sub-paths' boxes."""
-        own = pdf_raw.object_matrix(item)
-        total = own if matrix is None else _product(own, matrix)
-        segments = pdf_raw.segments(item)
-        if any(kind == _CURVE for kind, *_ in segments):
-            return [], True, []
-        points = self._points(segments, total)
-        lines: list[Ruling | None] = []
-        boxes: list[Box] = []
-        for ring in _rings(segments, points):
-            lines.extend(_side(a, b) for a, b in pairwise(ring) if a != b)
-            if len(ring) >= _CORNERS:
-                xs, ys = [x for x, _ in ring], [y for _, y in ring]
-                boxes.append(Box(min(xs), min(ys), max(xs), max(ys)))
-        return lines, False, boxes
-
-    def _points(self, segments: list[tuple[int, float, float, bool]], matrix: Matrix) -> list[tuple[float, float]]:
-        a, b, c, d, e, f = matrix
-        place = self.frame.place
-        return [place(held(x * a + y * c + e), held(x * b + y * d + f)) for _, x, y, _ in segments]
-
-
-def _rings(
-    segments: list[tuple[int, float, float, bool]], points: list[tuple[float, float]]
-) -> Iterator[list[tuple[float, float]]]:
-    ring: list[tuple[float, float]] = []
-    for (kind, _, _, closes), point in zip(segments, points, strict=True):
-        if kind == _MOVE and ring:
-            yield ring
-            ring = []
-        ring.append(point)
-        if closes:
-            yield [*ring, ring[0]]
-            ring = []
-    if ring:
-        yield ring
-
-
-def _side(a: tuple[float, float], b: tuple[float, float]) -> Ruling | None:
-    box = Box(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
-    if box.height <= _SLACK and box.width >= box.height:
-        return Ruling(box=box, horizontal=True)
-    if box.width <= _SLACK:
-        return Ruling(box=box, horizontal=False)
-    return None
-
-
-def _as_line(box: Box) -> Ruling | None:
-    if box.height <= _THIN and box.width >= _LONG * box.height:
-        return Ruling(box=box, horizontal=True)
-    if box.width <= _THIN and box.height >= _LONG * box.width:
-        return Ruling(box=box, horizontal=False)
-    return None
-
-
-def _product(first: Matrix, then: Matrix) -> Matrix:
-    a, b, c, d, e, f = first
-    g, h, i, j, k, m = then
-    return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + m)
 
 
 def _transformed(bounds: Floats, matrix: Matrix) -> Floats:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from ctypes import PYFUNCTYPE, c_double, c_float, c_int, c_size_t, c_void_p
-from itertools import repeat
+from itertools import chain, repeat
 from math import hypot, nan
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +51,14 @@ _object_font = _bind("FPDFTextObj_GetFont", c_size_t, c_void_p)
 _fill_colour = _bind("FPDFPageObj_GetFillColor", c_int)
 _object_type = _bind("FPDFPageObj_GetType", c_int, c_void_p)
 _bounds = _bind("FPDFPageObj_GetBounds", c_int)
-_object_matrix = _bind("FPDFPageObj_GetMatrix", c_int, c_void_p, c_void_p)
+_object_matrix = _bind("FPDFPageObj_GetMatrix", c_int)
 _page_box = _bind("FPDF_GetPageBoundingBox", c_int)
 _page_rotation = _bind("FPDFPage_GetRotation", c_int, c_void_p)
 _page_count = _bind("FPDFPage_CountObjects", c_int)
-_page_object = _bind("FPDFPage_GetObject", c_void_p)
-_form_object = _bind("FPDFFormObj_GetObject", c_void_p)
+_page_object = _bind("FPDFPage_GetObject", c_size_t)
+_form_object = _bind("FPDFFormObj_GetObject", c_size_t)
 _form_count = _bind("FPDFFormObj_CountObjects", c_int, c_void_p)
-_draw_mode = _bind("FPDFPath_GetDrawMode", c_int, c_void_p, c_void_p, c_void_p)
+_draw_mode = _bind("FPDFPath_GetDrawMode", c_int)
 _segment_count = _bind("FPDFPath_CountSegments", c_int, c_void_p)
 _segment = _bind("FPDFPath_GetPathSegment", c_void_p)
 _segment_point = _bind("FPDFPathSegment_GetPoint", c_int)
@@ -76,7 +76,7 @@ _AT_ONCE = 2048
 class _Room:
     """Where PDFium writes many answers of a few numbers each. One thread a process reads PDF, PDFium allows no more."""
 
-    def __init__(self, unknown: Sequence[float], kind: type[np.float32 | np.float64 | np.uint32]) -> None:
+    def __init__(self, unknown: Sequence[float], kind: type[np.float32 | np.float64 | np.uint32 | np.int32]) -> None:
         width, rows = len(unknown), range(_AT_ONCE)
         self.unknown = np.array(unknown, dtype=kind)
         self.values: NDArray[Any] = np.zeros((_AT_ONCE, width), dtype=kind)
@@ -98,6 +98,8 @@ class _Room:
 
 
 _POINTS, _RECTANGLES, _MATRICES = (_Room([0.0] * width, np.float32) for width in (2, 4, 6))
+_OWN_MATRICES = _Room((1.0, 0.0, 0.0, 1.0, 0.0, 0.0), np.float32)
+_MODES = _Room((0, 0), np.int32)
 _ORIGINS = _Room((nan, nan), np.float64)
 _COLOURS = _Room((0, 0, 0, 255), np.uint32)
 _NAME = ctypes.create_string_buffer(128)
@@ -228,13 +230,13 @@ def page_turns(page: Any) -> int:
 def page_children(page: Any) -> list[int]:
     """Return the addresses of the page's own objects."""
     handle = c_void_p(address_of(page))
-    return [pointer for pointer in map(_page_object, repeat(handle), range(_page_count(handle))) if pointer]
+    return list(filter(None, map(_page_object, repeat(handle), range(_page_count(handle)))))
 
 
 def form_children(form: int) -> list[int]:
     """Return the addresses of a form XObject's objects."""
     count = max(int(_form_count(form)), 0)
-    return [pointer for pointer in map(_form_object, repeat(c_void_p(form)), range(count)) if pointer]
+    return list(filter(None, map(_form_object, repeat(c_void_p(form)), range(count))))
 
 
 def object_types(objects: Sequence[int]) -> list[int]:
@@ -248,31 +250,29 @@ def object_bounds(objects: Sequence[int]) -> Floats:
     return _RECTANGLES.filled(lambda some: map(_bounds, map(c_void_p, some), left, bottom, right, top), objects)
 
 
-def object_matrix(item: int) -> tuple[float, ...]:
-    """Return the six numbers of an object's matrix."""
-    matrix = (c_float * 6)()
-    if not _object_matrix(item, ctypes.addressof(matrix)):
-        return 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
-    return tuple(matrix)
+def object_matrices(objects: Sequence[int]) -> Floats:
+    """Return an (n, 6) array: the matrix of each object, the identity where it has none."""
+    (places, *_) = _OWN_MATRICES.places
+    return _OWN_MATRICES.filled(lambda some: map(_object_matrix, map(c_void_p, some), places), objects)
 
 
-def draw_mode(path: int) -> tuple[bool, bool]:
-    """Return whether a path is filled and whether it is stroked."""
-    values = (c_int * 2)()
-    start = ctypes.addressof(values)
-    _draw_mode(path, start, start + 4)
-    return bool(values[0]), bool(values[1])
+def draw_modes(paths: Sequence[int]) -> NDArray[np.int32]:
+    """Return an (n, 2) array: how each path is filled (0 not, 1 and 2 by which rule) and whether it is stroked."""
+    return _MODES.filled(lambda some: map(_draw_mode, map(c_void_p, some), *_MODES.places), paths)
 
 
-def segment_count(path: int) -> int:
-    """Return the number of segments of a path."""
-    return int(_segment_count(path))
+def segment_counts(paths: Sequence[int]) -> list[int]:
+    """Return the number of segments of each path."""
+    return [max(count, 0) for count in map(_segment_count, paths)]
 
 
-def segments(path: int) -> list[tuple[int, float, float, bool]]:
-    """Return (kind, x, y, closes) of each segment: kind 0 line, 1 curve, 2 move, in the path's own space."""
-    handle = c_void_p(path)
-    found = list(map(c_void_p, map(_segment, repeat(handle), range(_segment_count(path)))))
-    points = _POINTS.filled(lambda some: map(_segment_point, some, *_POINTS.places), found).tolist()
-    kinds, closes = map(_segment_type, found), map(_segment_close, found)
-    return [(kind, x, y, bool(close)) for kind, (x, y), close in zip(kinds, points, closes, strict=True)]
+def segments(paths: Sequence[int], counts: Sequence[int]) -> tuple[NDArray[np.intp], Floats, NDArray[np.bool_]]:
+    """Return the segments of paths one after another; ``counts`` are their `segment_counts`.
+
+    The kind of each (0 line, 1 curve, 2 move), its (n, 2) point in the path's own space, and whether it closes.
+    """
+    handles = chain.from_iterable(map(repeat, map(c_void_p, paths), counts))
+    found = list(map(c_void_p, map(_segment, handles, chain.from_iterable(map(range, counts)))))
+    points = _POINTS.filled(lambda some: map(_segment_point, some, *_POINTS.places), found)
+    kinds = np.fromiter(map(_segment_type, found), dtype=np.intp, count=len(found))
+    return kinds, points, np.fromiter(map(_segment_close, found), dtype=np.bool_, count=len(found))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import isnan
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.pdf_codes import Kinds, Places
 
     Floats = NDArray[np.float32]
+    Doubles = NDArray[np.float64]
+
+F = TypeVar("F", np.float32, np.float64)
 
 _TINY = 1.0  # points; nobody reads type of this size
 _ASCENT, _DESCENT = 0.89, 0.21  # of the type's size: what most fonts say
@@ -87,8 +90,8 @@ class Frame:
         width, height = self.right - self.left, self.top - self.bottom
         return (height, width) if self.turns % 2 else (width, height)
 
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """Turn a point of user space into one of the shown page."""
+    def place(self, x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+        """Turn points of user space into those of the shown page."""
         if self.turns == 0:
             return x - self.left, self.top - y
         if self.turns == 1:
@@ -107,13 +110,18 @@ class Frame:
         return shown
 
 
-def bounded(boxes: NDArray[Any]) -> Floats:
-    """Return coordinates as float32, those of a damaged file held within what no page reaches."""
-    if len(boxes) and boxes.min() >= -_FAR and boxes.max() <= _FAR:  # neither is so with a NaN among them
-        return boxes.astype(np.float32, copy=False)
-    kept: Floats = np.minimum(np.maximum(boxes, -_FAR), _FAR).astype(np.float32)
+def within_reach(coordinates: NDArray[F]) -> NDArray[F]:
+    """Return coordinates, those of a damaged file held within what no page reaches."""
+    if len(coordinates) and coordinates.min() >= -_FAR and coordinates.max() <= _FAR:  # not so with a NaN among them
+        return coordinates
+    kept: NDArray[F] = np.minimum(np.maximum(coordinates, -_FAR), _FAR)
     kept[np.isnan(kept)] = 0.0
     return kept
+
+
+def bounded(boxes: NDArray[Any]) -> Floats:
+    """Return coordinates as float32, `within_reach`."""
+    return within_reach(boxes).astype(np.float32, copy=False)
 
 
 def held(coordinate: float) -> float:

@@ -1,0 +1,197 @@
+"""The outlines of a page's paths, read together: straight sides, rectangles, how they are painted.
+
+A page of tables has hundreds of small rectangles; looking at each alone costs ten times what PDFium does for it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from nemo_retriever_dagster.extract import pdf_raw
+from nemo_retriever_dagster.extract.geometry import Ruling, boxes_of
+from nemo_retriever_dagster.extract.pdf_words import within_reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from nemo_retriever_dagster.extract.pdf_words import Frame
+    from nemo_retriever_dagster.model import Box
+
+    Doubles = NDArray[np.float64]
+    Places = NDArray[np.intp]
+    Flags = NDArray[np.bool_]
+    Matrix = tuple[float, ...]
+
+T = TypeVar("T")
+
+_THIN = 3.0  # points: a filled bar up to this high is a line
+_LONG = 2.0  # a line is at least this much longer than thick
+_SLACK = 0.75  # points a line may lean over its length and still count as straight
+_CURVE, _MOVE = 1, 2
+_WHITE = 250
+_CORNERS = 4
+
+
+class Outline(NamedTuple):
+    """A path: whether it curves or leans anywhere, whether it can be seen; if it is straight, what it draws."""
+
+    bent: bool
+    painted: bool
+    rulings: list[Ruling]
+    fills: list[Box]
+
+
+class _Sides(NamedTuple):
+    """The sides of some paths: (n, 4) boxes, whether each is level or leans, and the number of its path."""
+
+    boxes: Doubles
+    level: Flags
+    leans: Flags
+    path: Places
+
+
+class _Areas(NamedTuple):
+    """The (n, 4) boxes around sub-paths, and the number of the path of each."""
+
+    boxes: Doubles
+    path: Places
+
+
+class _Points(NamedTuple):
+    """The points of some paths, sub-path after sub-path, the first again at the end of one that is closed."""
+
+    x: Doubles
+    y: Doubles
+    ring: Places
+    """The number of the sub-path each point belongs to."""
+    path: Places
+    """The number of the path each sub-path belongs to."""
+
+
+def as_lines(boxes: NDArray[np.floating]) -> list[Ruling | None]:
+    """Return a ruling for each of an (n, 4) array of boxes that is long and thin, None for each that is not."""
+    exact = boxes.astype(np.float64, copy=False)
+    width, height = exact[:, 2] - exact[:, 0], exact[:, 3] - exact[:, 1]
+    level = (height <= _THIN) & (width >= _LONG * height)
+    upright = (width <= _THIN) & (height >= _LONG * width)
+    rows = zip(boxes_of(boxes), level.tolist(), (level | upright).tolist(), strict=True)
+    return [Ruling(box=box, horizontal=lies) if thin else None for box, lies, thin in rows]
+
+
+def product(first: Matrix, then: Matrix) -> Matrix:
+    """Return the matrix that does what ``first`` does, and what ``then`` does after it."""
+    a, b, c, d, e, f = first
+    g, h, i, j, k, m = then
+    return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + m)
+
+
+def read_outlines(paths: Sequence[tuple[int, Box]], frame: Frame, matrix: Matrix | None) -> list[Outline]:
+    """Read path objects, given with their boxes, of a page or of a form drawn on it with ``matrix``.
+
+    In points of the shown page.
+    """
+    if not paths:
+        return []
+    items = [item for item, _ in paths]
+    counts = pdf_raw.segment_counts(items)
+    kinds, points, closes = pdf_raw.segments(items, counts)
+    path = np.arange(len(items)).repeat(counts)
+    x, y = _shown(points, pdf_raw.object_matrices(items)[path], frame, matrix)
+    sides, areas = _along(_rings(x, y, kinds == _MOVE, closes, path))
+    bent = np.bincount(np.concatenate((path[kinds == _CURVE], sides.path[sides.leans])), minlength=len(items)) > 0
+    modes = pdf_raw.draw_modes(items)
+    filled, stroked = (modes[:, 0] != 0) & _coloured(items), modes[:, 1] != 0
+    rows = zip(
+        [box for _, box in paths],
+        zip(bent.tolist(), filled.tolist(), stroked.tolist(), strict=True),
+        _sides_of_each(sides, stroked & ~bent),
+        _areas_of_each(areas, len(items)),
+        strict=True,
+    )
+    return [_outline(*row) for row in rows]
+
+
+def _outline(
+    box: Box, look: tuple[bool, bool, bool], sides: list[Ruling], areas: list[tuple[Box, Ruling | None]]
+) -> Outline:
+    bent, filled, stroked = look
+    if bent or not filled:
+        return Outline(bent, filled or stroked, sides, [])
+    thin = [line for _, line in areas if line is not None]
+    fills = [area for area, line in areas if line is None] if areas else [box]
+    return Outline(bent, painted=True, rulings=sides if stroked else thin, fills=fills)
+
+
+def _shown(
+    points: NDArray[np.float32], own: NDArray[np.float32], frame: Frame, matrix: Matrix | None
+) -> tuple[Doubles, Doubles]:
+    """Return where points are shown; ``own`` is the matrix of the path of each."""
+    px, py = points.astype(np.float64).T
+    each = tuple(own.astype(np.float64).T)
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b, c, d, e, f = each if matrix is None else product(each, matrix)
+        x, y = px * a + py * c + e, px * b + py * d + f
+    return frame.place(within_reach(x), within_reach(y))
+
+
+def _rings(x: Doubles, y: Doubles, moves: Flags, closes: Flags, path: Places) -> _Points:
+    """Put the points of sub-paths together: a move starts one, closing ends one, and so does the path."""
+    starts = moves.copy()
+    starts[1:] |= closes[:-1] | (path[1:] != path[:-1])
+    starts[:1] = True
+    first = starts.nonzero()[0]
+    last = np.append(first[1:], len(x))[: len(first)] - 1
+    closed = closes[last]
+    again, ring = last[closed] + 1, np.arange(len(first))
+    at = np.insert(np.arange(len(x)), again, first[closed])
+    of_point = np.insert(ring.repeat(last - first + 1), again, ring[closed])
+    return _Points(x[at], y[at], of_point, path[first])
+
+
+def _along(points: _Points) -> tuple[_Sides, _Areas]:
+    """Return the sides of sub-paths, and the boxes around those with corners enough."""
+    x, y, ring, path = points
+    corners = np.stack((x, y), axis=1)
+    ones, others = corners[:-1], corners[1:]
+    kept = (ring[1:] == ring[:-1]) & (ones != others).any(axis=1)
+    boxes = np.concatenate((np.minimum(ones, others), np.maximum(ones, others)), axis=1)[kept]
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    level = (height <= _SLACK) & (width >= height)
+    sides = _Sides(boxes, level, ~level & (width > _SLACK), path[ring[:-1][kept]])
+    if not len(ring):
+        return sides, _Areas(boxes, path)
+    starts = np.flatnonzero(np.diff(ring, prepend=-1))
+    around = np.concatenate((np.minimum.reduceat(corners, starts), np.maximum.reduceat(corners, starts)), axis=1)
+    enough = np.bincount(ring) >= _CORNERS
+    return sides, _Areas(around[enough], path[enough])
+
+
+def _sides_of_each(sides: _Sides, drawn: Flags) -> list[list[Ruling]]:
+    """Return the sides of each path, those of paths that are not ``drawn`` left out."""
+    kept = drawn[sides.path]
+    rows = zip(boxes_of(sides.boxes[kept]), sides.level[kept].tolist(), strict=True)
+    return _shared_out([Ruling(box=box, horizontal=level) for box, level in rows], sides.path[kept], len(drawn))
+
+
+def _areas_of_each(areas: _Areas, count: int) -> list[list[tuple[Box, Ruling | None]]]:
+    """Return the areas of each of ``count`` paths, beside each the line it is, if it is one."""
+    rows = list(zip(boxes_of(areas.boxes), as_lines(areas.boxes), strict=True))
+    return _shared_out(rows, areas.path, count)
+
+
+def _coloured(items: Sequence[int]) -> Flags:
+    """Tell which objects are filled with a colour that is neither white nor clear."""
+    colours = pdf_raw.fill_colours(items)
+    coloured: Flags = (colours[:, 3] != 0) & (colours[:, :3].min(axis=1) < _WHITE)
+    return coloured
+
+
+def _shared_out(items: list[T], path: Places, count: int) -> list[list[T]]:
+    """Return the items of each of ``count`` paths; ``path`` says, in order, which one an item is of."""
+    ends = np.searchsorted(path, np.arange(count), side="right").tolist()
+    return [items[start:end] for start, end in pairwise([0, *ends])]
