@@ -166,7 +166,7 @@ def _height(a: float, b: float, c: float, d: float) -> float:
 
 
 def render_modes(objects: Sequence[int]) -> list[int]:
-    """Return the PDF text render mode (0 fill ... 3 invisible) of each text object."""
+    """Return the PDF text render mode (0 fill ... 3 invisible) of each text object, -1 for 0: no object."""
     return list(map(_render_mode, objects))
 
 

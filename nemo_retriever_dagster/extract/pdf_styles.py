@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+    _Look = tuple[int, float, int, int]
+    """The address of a font, the height of its line, the render mode, what matters of the colour."""
 
 _BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
 _ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
@@ -29,6 +30,7 @@ _LOW = 0.75  # of the type's size: fonts that say how high their letters reach s
 _HEAVY = 700
 _PALE = 250  # every channel at least this: white
 _PALE_INK, _NO_INK = 1, 2
+_FIRST = np.zeros(1, dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,41 +53,45 @@ def read_styles(handle: c_void_p, firsts: list[int], heights: Floats) -> tuple[N
 
     ``firsts`` are the indices of the words' first characters, ``heights`` the heights of their boxes.
     """
-    objects = pdf_raw.text_objects(handle, firsts)
-    addresses = np.array(objects, dtype=np.uint64)
-    starts = [0, *((addresses[1:] != addresses[:-1]).nonzero()[0] + 1).tolist()]
-    runs = [objects[start] for start in starts]
-    first_word = dict(zip(reversed(runs), reversed(starts), strict=True))
-    first_word.pop(0, None)
-    of_object, styles = _styles_of(handle, first_word, firsts, heights)
-    of_object[0] = len(styles)  # characters PDFium made up
-    lengths = [end - start for start, end in pairwise([*starts, len(firsts)])]
-    return np.array([of_object[item] for item in runs], dtype=np.intp).repeat(lengths), [*styles, Style()]
-
-
-def _styles_of(
-    handle: c_void_p, first_word: dict[int, int], firsts: list[int], heights: Floats
-) -> tuple[dict[int, int], list[Style]]:
-    """Return which style each text object has, and the styles; ``first_word`` is by object."""
-    objects, words = list(first_word), list(first_word.values())
-    faces = pdf_raw.fonts(objects)
+    of_word = np.array(pdf_raw.text_objects(handle, firsts), dtype=np.uint64)
+    starts = _changes(of_word[1:] != of_word[:-1])
+    objects = of_word[starts].tolist()
+    faces = np.array(pdf_raw.fonts(objects), dtype=np.uint64)
+    modes, inks = np.array(pdf_raw.render_modes(objects)), _inks(objects)
     # a font's line is as high as its size says: characters as high as each other need one look
-    sets = list(zip(faces, heights[words].round(3).tolist(), strict=True))
-    first_of = dict(zip(reversed(sets), reversed(words), strict=True))
-    sizes = dict(zip(first_of, pdf_raw.char_sizes(handle, [firsts[word] for word in first_of.values()]), strict=True))
-    looks = list(zip(faces, pdf_raw.render_modes(objects), map(sizes.__getitem__, sets), _inks(objects), strict=True))
-    numbers = {look: number for number, look in enumerate(dict.fromkeys(looks))}
+    high = heights[starts].round(3)
+    differs = (faces[1:] != faces[:-1]) | (high[1:] != high[:-1]) | (modes[1:] != modes[:-1]) | (inks[1:] != inks[:-1])
+    runs = _changes(differs)
+    looks = list(zip(*(look[runs].tolist() for look in (faces, high, modes, inks)), strict=True))
+    first = starts[runs]
+    numbers, styles = _styles_of(handle, looks, [firsts[word] for word in first.tolist()])
+    return np.array(numbers, dtype=np.intp).repeat(np.diff(first, append=len(firsts))), styles
+
+
+def _changes(differs: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return where runs of like items start; ``differs`` tells of each but the first whether it is unlike the last."""
+    return np.concatenate((_FIRST, differs.nonzero()[0] + 1))
+
+
+def _styles_of(handle: c_void_p, looks: list[_Look], characters: list[int]) -> tuple[list[int], list[Style]]:
+    """Return the number of the style of each look, and the styles; ``characters`` has one that is set so for each."""
+    first_of: dict[tuple[int, float], int] = {}
+    for (face, high, _, _), character in zip(looks, characters, strict=True):
+        first_of.setdefault((face, high), character)
+    sizes = dict(zip(first_of, pdf_raw.char_sizes(handle, list(first_of.values())), strict=True))
+    sized = [(face, mode, sizes[face, high], ink) for face, high, mode, ink in looks]
+    numbers = {look: number for number, look in enumerate(dict.fromkeys(sized))}
     # kept for one page only: PDFium frees a page's fonts with it, and another may come to stand at the same address
-    fonts = {face: _read_face(face) for face in set(faces)}
-    styles = [_drawn(fonts[face], mode, size, ink) for face, mode, size, ink in numbers]
-    return dict(zip(objects, map(numbers.__getitem__, looks), strict=True)), styles
+    fonts = {face: _read_face(face) for face in {face for face, _, _, _ in numbers}}
+    styles = [Style() if mode < 0 else _drawn(fonts[face], mode, size, ink) for face, mode, size, ink in numbers]
+    return [numbers[look] for look in sized], styles
 
 
-def _inks(objects: list[int]) -> list[int]:
+def _inks(objects: list[int]) -> NDArray[np.intp]:
     """Return what matters of the colour of each text object: `_PALE_INK` and `_NO_INK`, or 0."""
     colours = pdf_raw.fill_colours(objects)
     pale, clear = colours[:, :3].min(axis=1) >= _PALE, colours[:, 3] == 0
-    inks: list[int] = (_PALE_INK * pale + _NO_INK * clear).tolist()
+    inks: NDArray[np.intp] = _PALE_INK * pale + _NO_INK * clear
     return inks
 
 
