@@ -2,7 +2,7 @@
 
     python benchmarks/quality_made_documents.py [--makers VENV] [--seeds 100-103] [--keep DIR] [--only NAME] [--list]
 
-Draws documents of nine kinds (`made_documents.cases`; a seed is one document, and the seed chooses its kind) with every
+Draws documents of ten kinds (`made_documents.cases`; a seed is one document, and the seed chooses its kind) with every
 producer of PDF that is there: LibreOffice and Chromium where they are installed, and typst and weasyprint where
 ``--makers``, a virtual environment of its own, has them; the others are named and left out. LibreOffice, which sets no
 columns of HTML, gets no document in two columns. Reads them by the package's own extractor; texts are compared by their

@@ -17,9 +17,12 @@ Block = dict[str, Any]
 Case = dict[str, Any]
 
 PAPERS = ("article", "report", "two columns", "manual")
-STYLES = (*PAPERS, "slides", "letter", "faq", "minutes", "resume")
+OTHER = ("slides", "letter", "faq", "minutes", "resume")
+NEWSLETTER = "newsletter"
+"""In three narrow columns without hyphens, of long words: every eighth document."""
+STYLES = (*PAPERS, *OTHER, NEWSLETTER)
 # Papers have the most to go wrong: they come twice as often.
-DRAWN = (*(style for style in PAPERS[:3] for _ in range(2)), *STYLES[3:])
+DRAWN = (*(style for style in PAPERS[:3] for _ in range(2)), *PAPERS[3:], *OTHER)
 PARAGRAPHS = ("paragraph", "centred", "quote", "figure")
 
 
@@ -156,17 +159,44 @@ def _aside(rng: Random, _figure: str) -> Block:
     return _paragraph(paragraph(rng, 2))
 
 
-OTHERS = {"letter": letter, "faq": faq, "minutes": minutes, "resume": resume, "slides": slides}
+def newsletter(rng: Random) -> list[Block]:
+    blocks = [_heading(1, _long_word(rng))]
+    for _ in range(rng.randint(4, 6)):
+        blocks.append(_heading(2, f"{_long_word(rng)} und {_long_word(rng)}"))
+        blocks += [_paragraph(" ".join(_long_words(rng) for _ in range(rng.randint(2, 5)))) for _ in range(2)]
+    return blocks
+
+
+def _long_words(rng: Random) -> str:
+    """Return a sentence of long words, some short ones between."""
+    verb, adverb = rng.choice(["beschließt", "begrüßte", "prüft"]), rng.choice(["ausdrücklich", "nicht", "im Juni"])
+    return f"Die {_long_word(rng)} {verb} {adverb} die {_long_word(rng)} an der {_long_word(rng)}."
+
+
+def _long_word(rng: Random) -> str:
+    stem = rng.choice(["Verwaltungs", "Wissenschafts", "Verbraucher", "Forschungs", "Energie", "Landes"])
+    return stem + rng.choice(["kammer", "zahlung", "ordnung", "versorgung", "behörde"])
+
+
+OTHERS = {
+    "newsletter": newsletter,
+    "letter": letter,
+    "faq": faq,
+    "minutes": minutes,
+    "resume": resume,
+    "slides": slides,
+}
 
 
 def _look(rng: Random, style: str) -> Block:
     """Return how the document is set; ``section`` and ``subsection`` are the looks of their headings."""
     return {
-        "columns": 2 if style == "two columns" else 1,
+        "columns": _columns(style),
         "landscape": style == "slides",
         "size": _size(rng, style),
         "serif": rng.random() < 0.5,
-        "justify": rng.random() < 0.6,
+        "justify": rng.random() < (1 if style == NEWSLETTER else 0.6),
+        "hyphens": style != NEWSLETTER,
         "section": rng.choice(["large", "bold", "caps", "colour", "bold italic"]),
         "subsection": rng.choice(["bold", "bold", "bold italic", "larger"]),
         "centred": rng.random() < 0.3,
@@ -177,6 +207,10 @@ def _look(rng: Random, style: str) -> Block:
     }
 
 
+def _columns(style: str) -> int:
+    return {"two columns": 2, NEWSLETTER: 3}.get(style, 1)
+
+
 def _size(rng: Random, style: str) -> float:
     size = rng.choice([9, 10, 10.5, 11, 12])
     return 22 if style == "slides" else size
@@ -185,7 +219,8 @@ def _size(rng: Random, style: str) -> float:
 def make_case(seed: int) -> Case:
     """Return the document of a seed."""
     rng = Random(seed)
-    style = rng.choice(DRAWN)
+    drawn = rng.choice(DRAWN)
+    style = NEWSLETTER if seed % 8 == 7 else drawn
     numbered = rng.random() < 0.5
     if style in PAPERS:
         blocks = paper(rng, numbered=numbered, abstract=style in {"article", "two columns"})

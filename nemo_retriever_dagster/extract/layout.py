@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nemo_retriever_dagster.extract.geometry import boxes_of
+from nemo_retriever_dagster.extract.layout_justified import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ class Line(NamedTuple):
     italic: bool = False
     hidden: bool = False
     order: int = 0
+    filled: bool = False
+    """Set to the full width of its column, with blanks in it as wide as those between cells."""
 
 
 _line = partial(tuple.__new__, Line)  # a third of the time of `Line(...)`
@@ -61,15 +64,16 @@ class Looks:
         return cls(size=share * (boxes[:, 3] - boxes[:, 1]), bold=off, italic=off, hidden=off)
 
 
-def lines_of(words: Sequence[str], boxes: Floats, looks: Looks) -> list[Line]:
+def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, *, exact: bool = False) -> list[Line]:
     """Join consecutive words into lines; the words' order is kept.
 
-    ``boxes`` is (n, 4). A line ends where the next word stands higher or lower, far to the right, or back to the left,
-    and where visible and hidden words meet.
+    ``boxes`` is (n, 4), ``exact`` tells that they are those of the type, not of what was seen of it. A line ends where
+    the next word stands higher or lower, far to the right, or back to the left, and where visible and hidden words
+    meet. A line set to the full width of a narrow column has blanks as wide: only exact boxes tell them apart.
     """
     if not words:
         return []
-    starts = _starts(boxes, looks)
+    starts, filled = _starts(words, boxes, looks, exact=exact)
     ends = [*starts[1:], len(words)]
     hulls = np.empty((len(starts), 4), dtype=boxes.dtype)
     np.minimum.reduceat(boxes[:, :2], starts, axis=0, out=hulls[:, :2])
@@ -83,6 +87,7 @@ def lines_of(words: Sequence[str], boxes: Floats, looks: Looks) -> list[Line]:
         _mostly(looks.italic, words, starts),
         looks.hidden[middle].tolist(),
         range(len(starts)),
+        [start in filled for start in starts],
         strict=True,
     )
     return list(map(_line, rows))
@@ -102,8 +107,8 @@ def _mostly(look: NDArray[np.bool_], words: Sequence[str], starts: list[int]) ->
     return found
 
 
-def _starts(boxes: Floats, looks: Looks) -> list[int]:
-    """Return the positions of the words that start a line."""
+def _starts(words: Sequence[str], boxes: Floats, looks: Looks, *, exact: bool) -> tuple[list[int], set[int]]:
+    """Return the positions of the words that start a line, and of those among them that start a filled line."""
     left, top, right, bottom = boxes.T
     heights, middles = bottom - top, (top + bottom) / 2
     higher, lower = np.maximum(heights[:-1], heights[1:]), np.minimum(heights[:-1], heights[1:])
@@ -112,10 +117,19 @@ def _starts(boxes: Floats, looks: Looks) -> list[int]:
     gaps = left[1:] - right[:-1]
     broken: NDArray[np.bool_] = np.abs(middles[1:] - middles[:-1]) > _SHIFT * higher
     broken |= higher > _MISMATCH * lower
-    broken |= gaps > _GAP * sizes
     broken |= gaps < -_BACK * sizes
     broken |= looks.hidden[:-1] != looks.hidden[1:]
-    return [0, *(broken.nonzero()[0] + 1).tolist()]
+    wide = gaps > _GAP * sizes
+    filled: set[int] = set()
+    if exact and (inside := wide & ~broken).any():
+        rows = Rows(words, boxes, each, [0, *(broken.nonzero()[0] + 1).tolist()])
+        asked = sorted(set(np.searchsorted(rows.starts, inside.nonzero()[0], side="right").tolist()))
+        for row in rows.filled([row - 1 for row in asked]):
+            span = rows.span(row)
+            wide[span.start : span.stop - 1] = False
+            filled.add(span.start)
+    broken |= wide
+    return [0, *(broken.nonzero()[0] + 1).tolist()], filled
 
 
 def sorted_words(boxes: Floats) -> list[int]:

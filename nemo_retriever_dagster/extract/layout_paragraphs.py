@@ -37,7 +37,7 @@ def stacks(lines: Sequence[Line]) -> list[list[Line]]:
     left = right = bottom = last_size = 0.0
     last_bold = False
     for line in lines:
-        _, (x0, y0, x1, y1), own, bold, _, _, _ = line
+        _, (x0, y0, x1, y1), own, bold, *_ = line
         size = max(last_size, own) or 1.0
         if (
             groups
@@ -84,8 +84,8 @@ def paragraphs_of(lines: Sequence[Line], leading: float) -> list[list[Line]]:
 
 def _continues(group: list[Line], line: Line, leading: float) -> bool:
     """Tell whether a line stands beside the last one of a paragraph, or where the next one would, and is set alike."""
-    _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, _ = group[-1]
-    _, (x0, y0, x1, y1), own, bold, _, hidden, _ = line
+    _, (left, top, right, bottom), last_size, last_bold, _, last_hidden, *_ = group[-1]
+    _, (x0, y0, x1, y1), own, bold, _, hidden, *_ = line
     size = max(last_size, own) or 1.0
     if last_bold != bold or last_hidden != hidden or abs(last_size - own) > _SAME_SIZE * size:
         return False

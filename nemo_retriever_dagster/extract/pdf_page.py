@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -165,7 +166,7 @@ class PageReader:
             italic=np.array([style.italic for style in styles], dtype=np.bool_)[of_word],
             hidden=words.hidden(self.drawings),
         )
-        return lines_of(words.words, words.boxes, looks)
+        return lines_of(words.words, words.boxes, looks, exact=True)
 
     def _tables(self, lines: list[Line]) -> list[Area]:
         words = self.words
@@ -322,5 +323,17 @@ def _within(area: Area, other: Area) -> bool:
 
 
 def _is_prose(lines: list[Line], box: Box) -> bool:
+    """Tell whether what looks like a table is columns of prose, or one such column with wide blanks."""
     inside = [line for line in lines if line.box.covered_by(box) > _MORE_IN]
-    return written_in_columns([line.box for line in inside], [line.order for line in inside])
+    boxes = [line.box for line in inside]
+    if any(line.filled for line in inside) and not any(starmap(_beside, pairwise(sorted(boxes, key=_middle)))):
+        return True
+    return written_in_columns(boxes, [line.order for line in inside])
+
+
+def _middle(box: Box) -> float:
+    return box.y0 + box.y1
+
+
+def _beside(box: Box, other: Box) -> bool:
+    return min(box.y1, other.y1) - max(box.y0, other.y0) > _MORE_IN * min(box.height, other.height)
