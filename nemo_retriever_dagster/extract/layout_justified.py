@@ -6,6 +6,7 @@ Rows of a table differ from them: their blanks are uneven, or their cells stand 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nemo_retriever_dagster.extract.layout import Line
+    from nemo_retriever_dagster.model import Box
+
 _EVEN, _ROUNDED = 1.25, 0.1  # blanks of one line: this many times the narrowest, and this much of the type's size more
 _ENDS = (".", "!", "?")
 _WIDEST = 11.0  # of the type's size
 _STRETCHED = 3.5  # TeX widens the blank behind a sentence more
 _MOST = 30  # words of a line of a narrow column
 _PAIR = 2  # words: a label and its value, as far as the line itself can tell
+_BESIDE = 0.5  # of the lower line's height
 _WORDY = 0.6  # of the words of a line
 _REACH = 4  # rows before and behind: lines of a single long word between are not set to the full width
 _SOLID, _LEADING = 0.5, 2.0  # of the type's size, for each row between
@@ -90,6 +95,16 @@ class Rows:
             row = _row(self.words[span], self.boxes[span], float(self.sizes[span.start])) if fits else None
             self._made[at] = row if row is not None and _is_text(row) else None
         return self._made[at]
+
+
+def is_filled_column(lines: Sequence[Line]) -> bool:
+    """Tell whether lines, filled ones among them, only stand below each other: cells also stand beside each other."""
+    boxes = sorted([line.box for line in lines], key=lambda box: box.y0 + box.y1)
+    return any(line.filled for line in lines) and not any(starmap(_are_beside, pairwise(boxes)))
+
+
+def _are_beside(box: Box, other: Box) -> bool:
+    return min(box.y1, other.y1) - max(box.y0, other.y0) > _BESIDE * min(box.height, other.height)
 
 
 def _row(words: Sequence[str], boxes: NDArray[Any], size: float) -> _Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
+from nemo_retriever_dagster.extract.layout_justified import is_filled_column
 from nemo_retriever_dagster.extract.layout_marks import dots_among, with_drawn_bullets
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
@@ -325,15 +325,6 @@ def _within(area: Area, other: Area) -> bool:
 def _is_prose(lines: list[Line], box: Box) -> bool:
     """Tell whether what looks like a table is columns of prose, or one such column with wide blanks."""
     inside = [line for line in lines if line.box.covered_by(box) > _MORE_IN]
-    boxes = [line.box for line in inside]
-    if any(line.filled for line in inside) and not any(starmap(_beside, pairwise(sorted(boxes, key=_middle)))):
-        return True
-    return written_in_columns(boxes, [line.order for line in inside])
-
-
-def _middle(box: Box) -> float:
-    return box.y0 + box.y1
-
-
-def _beside(box: Box, other: Box) -> bool:
-    return min(box.y1, other.y1) - max(box.y0, other.y0) > _MORE_IN * min(box.height, other.height)
+    return is_filled_column(inside) or written_in_columns(
+        [line.box for line in inside], [line.order for line in inside]
+    )

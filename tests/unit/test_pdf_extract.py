@@ -2,6 +2,7 @@ import io
 import itertools
 import resource
 
+import pypdfium2
 import pytest
 from pdf_writer import PdfPage, lines, pdf_bytes, words
 from PIL import Image
@@ -15,6 +16,7 @@ from nemo_retriever_dagster.errors import (
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.pdf import PdfExtractor
 from nemo_retriever_dagster.extract.pdf_document import load_page, load_text, open_pdf, render
+from nemo_retriever_dagster.extract.pdf_geometry import read_geometry
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Kind
 
@@ -286,3 +288,37 @@ def test_a_thousand_pages_stay_in_bounded_memory(tmp_path):
     before = peak_megabytes()
     assert sum(1 for _ in pages) == 900
     assert peak_megabytes() - before < 64
+
+
+def justified(texts: list[str], x: float, top: float, width: float) -> str:
+    """Show lines of text with blanks so wide that each fills the width."""
+    content = ""
+    for row, text in enumerate(texts):
+        natural = measured(text)
+        blank = (width - natural) / text.count(" ") if " " in text else 0
+        content += words(text, x, top - 14 * row, extra=f"{blank} Tw")
+    return content
+
+
+def measured(text: str) -> float:
+    """Return how wide a text is set."""
+    with pypdfium2.PdfDocument(pdf_bytes(PdfPage(words(text, 100, 100)))) as document:
+        page = document[0]
+        try:
+            return max(word.box.x1 for word in read_geometry(page).words) - 100
+        finally:
+            page.close()
+
+
+def test_a_narrow_justified_column_is_a_paragraph_and_no_table(read):
+    column = [
+        "Die Verwaltung",
+        "beschließt im Juni",
+        "die Versorgung",
+        "an der Kammer",
+        "begrüßte jedoch",
+        "der Landeszahlung",
+    ]
+    (page,) = read(PdfPage(lines(PROSE, 72, 700) + justified([*column, *column[1:]], 72, 600, 150)))
+    assert [element.kind for element in page.elements] == [Kind.TEXT] * 2
+    assert page.elements[1].text == " ".join([*column, *column[1:]])
