@@ -21,6 +21,7 @@ _EVEN, _ROUNDED = 1.25, 0.1  # blanks of one line: this many times the narrowest
 _ENDS = (".", "!", "?")
 _WIDEST = 11.0  # of the type's size
 _STRETCHED = 3.5  # TeX widens the blank behind a sentence more
+_MANY = 400  # rows with wide blanks: more than the lines of any page of text
 _MOST = 30  # words of a line of a narrow column
 _PAIR = 2  # words: a label and its value, as far as the line itself can tell
 _BESIDE = 0.5  # of the lower line's height
@@ -61,6 +62,8 @@ class Rows:
 
         Such a row needs another near by that bears it out: set to the same edges, with blanks elsewhere.
         """
+        if len(asked) > _MANY:
+            return []
         found = {at for at in asked if self._is_borne_out(at, set())}
         if found:
             near = sorted({i for at in asked for i in self._near(at)})

@@ -105,11 +105,10 @@ class _Reader:
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
             shown, boxes = [shown[i] for i in kept.tolist()], boxes[kept]
-        rows = list(
-            zip([objects[i] for i in shown], [kinds[i] for i in shown], boxes_of(boxes), as_lines(boxes), strict=True)
-        )
+        items, kinds = [objects[i] for i in shown], [kinds[i] for i in shown]
+        rows = list(zip(items, kinds, boxes_of(boxes), as_lines(boxes), strict=True))
         outlines = self._outlines(
-            [(item, box) for item, kind, box, line in rows if kind == pdf_raw.PATH and not line], matrix
+            {item: box for item, kind, box, line in rows if kind == pdf_raw.PATH and line is None}, matrix
         )
         for item, kind, box, line in rows:
             if kind != pdf_raw.PATH:
@@ -119,13 +118,17 @@ class _Reader:
             else:
                 self._path(box, outlines.get(item))
 
-    def _outlines(self, paths: list[tuple[int, Box]], matrix: Matrix | None) -> dict[int, Outline]:
+    def _outlines(self, paths: dict[int, Box], matrix: Matrix | None) -> dict[int, Outline]:
         """Return the outlines of paths, given with their boxes, of no more than may be looked at on a page."""
-        items = [item for item, _ in paths]
-        counts = list(accumulate(pdf_raw.segment_counts(items)))
-        read = bisect_right(counts, self.segments_left)
-        self.segments_left -= counts[-1] if counts else 0
-        return dict(zip(items, read_outlines(paths[:read], self.frame, matrix), strict=False))
+        counts = pdf_raw.segment_counts(list(paths))
+        totals = list(accumulate(counts, initial=0))
+        read = bisect_right(totals, self.segments_left) - 1
+        self.segments_left -= totals[-1]
+        if read <= 0:
+            return {}
+        some = list(paths.items())[:read]
+        outlines = read_outlines(some, counts[:read], self.frame, matrix)
+        return {item: outline for (item, _), outline in zip(some, outlines, strict=True)}
 
     def _path(self, box: Box, outline: Outline | None) -> None:
         found = self.found

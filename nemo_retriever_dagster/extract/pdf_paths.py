@@ -90,15 +90,14 @@ def product(first: Matrix, then: Matrix) -> Matrix:
     return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + m)
 
 
-def read_outlines(paths: Sequence[tuple[int, Box]], frame: Frame, matrix: Matrix | None) -> list[Outline]:
-    """Read path objects, given with their boxes, of a page or of a form drawn on it with ``matrix``.
+def read_outlines(
+    paths: Sequence[tuple[int, Box]], counts: Sequence[int], frame: Frame, matrix: Matrix | None
+) -> list[Outline]:
+    """Read path objects of a page, or of a form drawn on it with ``matrix``; in points of the shown page.
 
-    In points of the shown page.
+    A path, at least one, is given with its box; ``counts`` are the numbers of their segments.
     """
-    if not paths:
-        return []
     items = [item for item, _ in paths]
-    counts = pdf_raw.segment_counts(items)
     kinds, points, closes = pdf_raw.segments(items, counts)
     path = np.arange(len(items)).repeat(counts)
     x, y = _shown(points, pdf_raw.object_matrices(items)[path], frame, matrix)
@@ -140,9 +139,9 @@ def _shown(
 
 
 def _rings(x: Doubles, y: Doubles, moves: Flags, closes: Flags, path: Places) -> _Points:
-    """Put the points of sub-paths together: a move starts one, closing ends one, and so does the path."""
+    """Put the points of sub-paths together: a move starts one, as PDFium starts every path, and closing ends one."""
     starts = moves.copy()
-    starts[1:] |= closes[:-1] | (path[1:] != path[:-1])
+    starts[1:] |= closes[:-1]
     starts[:1] = True
     first = starts.nonzero()[0]
     last = np.append(first[1:], len(x))[: len(first)] - 1

@@ -90,6 +90,11 @@ def test_lines_of_one_column_are_of_one_size_and_near():
     assert texts(OTHER, *[[]] * 5, LONG) == ["the", "satellites", "from", "bridges", "of", "warehouses"]
 
 
+def test_more_rows_than_a_page_has_are_left_as_they_are():
+    assert texts(*[LONG, OTHER] * 200)[-1] == "the satellites from"
+    assert texts(*[LONG, OTHER] * 201)[-1] == "from"
+
+
 def test_rough_boxes_show_no_filled_lines():
     assert len(texts(LONG, OTHER, exact=False)) == 6
 

@@ -116,6 +116,49 @@ def test_curves_and_slants_are_drawings_images_are_pictures():
     assert [tuple(round(v) for v in box) for box in found.pictures] == [(400, 332, 480, 392)]
 
 
+def test_paths_read_together_are_told_apart():
+    content = (
+        "0.5 g 100 100 50 40 re 200 100 60 40 re f "  # two areas in one path
+        "100 300 m 150 400 250 400 300 300 c f "
+        "100 500 m 100 560 l 160 560 l h S "  # closed: the side that leans makes it a drawing
+        "300 500 m 300 560 l 360 560 l S "
+        "0 0 0 0 k 400 100 50 40 re f "  # white
+        "1 1 1 rg 100 350 m 150 450 250 450 300 350 c f 0 g"
+    )
+    found = geometry_of(PdfPage(content))
+    assert [tuple(round(v) for v in box) for box in found.fills] == [(100, 652, 150, 692), (200, 652, 260, 692)]
+    assert [round(box.x1, -1) for box in found.drawings] == [300, 160]
+    assert [(r.horizontal, round(r.box.x0), round(r.box.y0)) for r in found.rulings] == [
+        (False, 300, 232),
+        (True, 300, 232),
+    ]
+
+
+def test_sub_paths_are_told_apart():
+    areas = "0.5 g 100 600 60 30 re 100 650 m 160 650 l f 300 600 m 360 600 l 360 640 l f"
+    found = geometry_of(PdfPage(areas))
+    assert [tuple(round(v) for v in box) for box in found.fills] == [(100, 162, 160, 192), (300, 152, 360, 192)]
+    assert not found.rulings
+    bars = geometry_of(PdfPage("0.5 g 100 500 200 1 re 100 480 200 1 re f")).rulings
+    assert [round(bar.box.y0) for bar in bars] == [291, 311]
+    closed = "100 300 m 100 360 l 160 360 l 160 300 l h 160 240 l S"
+    assert [round(side.box.height) for side in geometry_of(PdfPage(closed)).rulings] == [60, 0, 60, 0]
+
+
+def test_words_that_differ_in_one_way_only_have_styles_of_their_own():
+    content = words("slanted", 20, 700, font="F3") + words("dark", 72, 700) + words("white", 120, 700, extra="1 g")
+    found = geometry_of(PdfPage(content)).words
+    assert [(word.hidden, word.italic) for word in found] == [(False, True), (False, False), (True, False)]
+
+
+def test_no_more_than_forty_thousand_segments_are_looked_at():
+    steps = "".join(f"{10 + x % 2 * 50} {100 + x // 2 % 50 * 10} l " for x in range(40_100))
+    corner = "100 700 m 100 760 l 160 760 l S"
+    found = geometry_of(PdfPage(f"300 100 m 300 300 l 400 300 l S 10 100 m {steps} S /Fm Do", form=corner))
+    assert [round(ruling.box.x0) for ruling in found.rulings] == [300, 300]
+    assert len(found.drawings) == 2
+
+
 def test_text_that_cannot_be_seen_is_flagged():
     content = (
         words("seen", 72, 700)
