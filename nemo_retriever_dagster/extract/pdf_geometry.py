@@ -11,7 +11,7 @@ import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import PageGeometry, boxes_of
-from nemo_retriever_dagster.extract.pdf_paths import as_lines, product, read_outlines
+from nemo_retriever_dagster.extract.pdf_paths import as_line, product, read_outlines
 from nemo_retriever_dagster.extract.pdf_words import bounded, read_words
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class _Reader:
             longest = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
             kept = np.sort(np.argsort(-longest, kind="stable")[:_MANY])
             shown, boxes = [shown[i] for i in kept.tolist()], boxes[kept]
-        items, kinds = [objects[i] for i in shown], [kinds[i] for i in shown]
-        rows = list(zip(items, kinds, boxes_of(boxes), as_lines(boxes), strict=True))
+        rows = [(objects[i], kinds[i], box, as_line(box)) for i, box in zip(shown, boxes_of(boxes), strict=True)]
         outlines = self._outlines(
             {item: box for item, kind, box, line in rows if kind == pdf_raw.PATH and line is None}, matrix
         )

@@ -62,25 +62,15 @@ class _Areas(NamedTuple):
     path: Places
 
 
-class _Points(NamedTuple):
-    """The points of some paths, sub-path after sub-path, the first again at the end of one that is closed."""
-
-    x: Doubles
-    y: Doubles
-    ring: Places
-    """The number of the sub-path each point belongs to."""
-    path: Places
-    """The number of the path each sub-path belongs to."""
-
-
-def as_lines(boxes: NDArray[np.floating]) -> list[Ruling | None]:
-    """Return a ruling for each of an (n, 4) array of boxes that is long and thin, None for each that is not."""
-    exact = boxes.astype(np.float64, copy=False)
-    width, height = exact[:, 2] - exact[:, 0], exact[:, 3] - exact[:, 1]
-    level = (height <= _THIN) & (width >= _LONG * height)
-    upright = (width <= _THIN) & (height >= _LONG * width)
-    rows = zip(boxes_of(boxes), level.tolist(), (level | upright).tolist(), strict=True)
-    return [Ruling(box=box, horizontal=lies) if thin else None for box, lies, thin in rows]
+def as_line(box: Box) -> Ruling | None:
+    """Return the ruling that a box is, None unless it is long and thin."""
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    if height <= _THIN and width >= _LONG * height:
+        return Ruling(box=box, horizontal=True)
+    if width <= _THIN and height >= _LONG * width:
+        return Ruling(box=box, horizontal=False)
+    return None
 
 
 def product(first: Matrix, then: Matrix) -> Matrix:
@@ -100,8 +90,8 @@ def read_outlines(
     items = [item for item, _ in paths]
     kinds, points, closes = pdf_raw.segments(items, counts)
     path = np.arange(len(items)).repeat(counts)
-    x, y = _shown(points, pdf_raw.object_matrices(items)[path], frame, matrix)
-    sides, areas = _along(_rings(x, y, kinds == _MOVE, closes, path))
+    corners = _shown(points, pdf_raw.object_matrices(items)[path], frame, matrix)
+    sides, areas = _lines(corners, kinds == _MOVE, closes, path)
     bent = np.bincount(np.concatenate((path[kinds == _CURVE], sides.path[sides.leans])), minlength=len(items)) > 0
     modes = pdf_raw.draw_modes(items)
     filled, stroked = (modes[:, 0] != 0) & _coloured(items), modes[:, 1] != 0
@@ -126,48 +116,38 @@ def _outline(
     return Outline(bent, painted=True, rulings=sides if stroked else thin, fills=fills)
 
 
-def _shown(
-    points: NDArray[np.float32], own: NDArray[np.float32], frame: Frame, matrix: Matrix | None
-) -> tuple[Doubles, Doubles]:
-    """Return where points are shown; ``own`` is the matrix of the path of each."""
+def _shown(points: NDArray[np.float32], own: NDArray[np.float32], frame: Frame, matrix: Matrix | None) -> Doubles:
+    """Return where the (n, 2) points are shown; ``own`` is the matrix of the path of each."""
     px, py = points.astype(np.float64).T
     each = tuple(own.astype(np.float64).T)
     with np.errstate(over="ignore", invalid="ignore"):
         a, b, c, d, e, f = each if matrix is None else product(each, matrix)
         x, y = px * a + py * c + e, px * b + py * d + f
-    return frame.place(within_reach(x), within_reach(y))
+    return np.stack(frame.place(within_reach(x), within_reach(y)), axis=1)
 
 
-def _rings(x: Doubles, y: Doubles, moves: Flags, closes: Flags, path: Places) -> _Points:
-    """Put the points of sub-paths together: a move starts one, as PDFium starts every path, and closing ends one."""
+def _lines(corners: Doubles, moves: Flags, closes: Flags, path: Places) -> tuple[_Sides, _Areas]:
+    """Return the sides of sub-paths, and the boxes around those with corners enough.
+
+    ``corners`` is (n, 2). A move starts a sub-path, as PDFium starts every path, and closing ends one.
+    """
     starts = moves.copy()
     starts[1:] |= closes[:-1]
     starts[:1] = True
     first = starts.nonzero()[0]
-    last = np.append(first[1:], len(x))[: len(first)] - 1
+    last = np.append(first, len(corners))[1:] - 1
     closed = closes[last]
-    again, ring = last[closed] + 1, np.arange(len(first))
-    at = np.insert(np.arange(len(x)), again, first[closed])
-    of_point = np.insert(ring.repeat(last - first + 1), again, ring[closed])
-    return _Points(x[at], y[at], of_point, path[first])
-
-
-def _along(points: _Points) -> tuple[_Sides, _Areas]:
-    """Return the sides of sub-paths, and the boxes around those with corners enough."""
-    x, y, ring, path = points
-    corners = np.stack((x, y), axis=1)
-    ones, others = corners[:-1], corners[1:]
-    kept = (ring[1:] == ring[:-1]) & (ones != others).any(axis=1)
-    boxes = np.concatenate((np.minimum(ones, others), np.maximum(ones, others)), axis=1)[kept]
+    after = np.arange(1, len(corners) + 1)
+    after[last] = np.where(closed, first, last)
+    others = corners[after]
+    kept = (corners != others).any(axis=1)
+    boxes = np.concatenate((np.minimum(corners, others), np.maximum(corners, others)), axis=1)[kept]
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     level = (height <= _SLACK) & (width >= height)
-    sides = _Sides(boxes, level, ~level & (width > _SLACK), path[ring[:-1][kept]])
-    if not len(ring):
-        return sides, _Areas(boxes, path)
-    starts = np.flatnonzero(np.diff(ring, prepend=-1))
-    around = np.concatenate((np.minimum.reduceat(corners, starts), np.maximum.reduceat(corners, starts)), axis=1)
-    enough = np.bincount(ring) >= _CORNERS
-    return sides, _Areas(around[enough], path[enough])
+    around = np.concatenate((np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)), axis=1)
+    enough = last - first + 1 + closed >= _CORNERS
+    sides = _Sides(boxes, level, ~level & (width > _SLACK), path[kept])
+    return sides, _Areas(around[enough], path[first[enough]])
 
 
 def _sides_of_each(sides: _Sides, drawn: Flags) -> list[list[Ruling]]:
@@ -179,8 +159,7 @@ def _sides_of_each(sides: _Sides, drawn: Flags) -> list[list[Ruling]]:
 
 def _areas_of_each(areas: _Areas, count: int) -> list[list[tuple[Box, Ruling | None]]]:
     """Return the areas of each of ``count`` paths, beside each the line it is, if it is one."""
-    rows = list(zip(boxes_of(areas.boxes), as_lines(areas.boxes), strict=True))
-    return _shared_out(rows, areas.path, count)
+    return _shared_out([(box, as_line(box)) for box in boxes_of(areas.boxes)], areas.path, count)
 
 
 def _coloured(items: Sequence[int]) -> Flags:
