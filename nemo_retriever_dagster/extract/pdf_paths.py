@@ -129,23 +129,23 @@ def _shown(points: NDArray[np.float32], own: NDArray[np.float32], frame: Frame, 
 def _lines(corners: Doubles, moves: Flags, closes: Flags, path: Places) -> tuple[_Sides, _Areas]:
     """Return the sides of sub-paths, and the boxes around those with corners enough.
 
-    ``corners`` is (n, 2). A move starts a sub-path, as PDFium starts every path, and closing ends one.
+    ``corners`` is (n, 2). A move starts a sub-path, as PDFium starts every path, and closing ends one, for which PDFium
+    adds the way back.
     """
     starts = moves.copy()
     starts[1:] |= closes[:-1]
     starts[:1] = True
     first = starts.nonzero()[0]
     last = np.append(first, len(corners))[1:] - 1
-    closed = closes[last]
     after = np.arange(1, len(corners) + 1)
-    after[last] = np.where(closed, first, last)
+    after[last] = last
     others = corners[after]
     kept = (corners != others).any(axis=1)
     boxes = np.concatenate((np.minimum(corners, others), np.maximum(corners, others)), axis=1)[kept]
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     level = (height <= _SLACK) & (width >= height)
     around = np.concatenate((np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)), axis=1)
-    enough = last - first + 1 + closed >= _CORNERS
+    enough = last - first + 1 >= _CORNERS
     sides = _Sides(boxes, level, ~level & (width > _SLACK), path[kept])
     return sides, _Areas(around[enough], path[first[enough]])
 
