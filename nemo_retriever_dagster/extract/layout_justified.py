@@ -94,10 +94,13 @@ class Rows:
         """Return the words of a row, None where they are no text, or too few or too many for a line of a column."""
         if at not in self._made:
             span = self.span(at)
-            fits = _PAIR <= span.stop - span.start <= _MOST
-            row = _row(self.words[span], self.boxes[span], float(self.sizes[span.start])) if fits else None
+            row = self._sides(span) if _PAIR <= span.stop - span.start <= _MOST else None
             self._made[at] = row if row is not None and _is_text(row) else None
         return self._made[at]
+
+    def _sides(self, span: slice) -> _Row:
+        lefts, tops, rights, _ = self.boxes[span].T.tolist()
+        return _Row(self.words[span], lefts, rights, tops[0], float(self.sizes[span.start]))
 
 
 def is_filled_column(lines: Sequence[Line]) -> bool:
@@ -108,11 +111,6 @@ def is_filled_column(lines: Sequence[Line]) -> bool:
 
 def _are_beside(box: Box, other: Box) -> bool:
     return min(box.y1, other.y1) - max(box.y0, other.y0) > _BESIDE * min(box.height, other.height)
-
-
-def _row(words: Sequence[str], boxes: NDArray[Any], size: float) -> _Row:
-    lefts, tops, rights, _ = boxes.T.tolist()
-    return _Row(words, lefts, rights, tops[0], size)
 
 
 def _is_text(row: _Row) -> bool:
