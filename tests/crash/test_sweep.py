@@ -7,6 +7,8 @@ from crash.scene_files import Sources
 from crash.theatre import DEAD, Theatre, assert_same, assert_whole
 
 SHORT = 13
+RENEWALS = 5
+"""Commits that renew a lease come by the clock: a run may have this many points fewer than the undisturbed one."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,8 @@ def _die_and_recover(theatre: Theatre, point: int, undisturbed: dict) -> int:
     name = f"point {point} ({undisturbed['points'][point]})"
     theatre.rewind()
     ended = theatre.act(at=point)
-    assert ended["code"] == DEAD, f"{name} was not reached: {ended['code']} {theatre.words()}"
+    spare = ended["code"] == 0 and point >= len(undisturbed["points"]) - RENEWALS
+    assert ended["code"] == DEAD or spare, f"{name} was not reached: {ended['code']} {theatre.words()}"
     found = theatre.finish()
     assert_same(found, undisturbed, name)
     return found["unfinished"]
