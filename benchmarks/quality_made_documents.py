@@ -5,7 +5,7 @@
 Draws documents of ten kinds (`made_documents.cases`; a seed is one document, and the seed chooses its kind) with every
 producer of PDF that is there: LibreOffice and Chromium where they are installed, and typst and weasyprint where
 ``--makers``, a virtual environment of its own, has them; the others are named and left out. LibreOffice, which sets no
-columns of HTML, gets no document in two columns. Reads them by the package's own extractor; texts are compared by their
+columns of HTML, gets no document in columns. Reads them by the package's own extractor; texts are compared by their
 letters and digits, without case.
 
 Headings are ``missed`` and ``false``; their level is not asked. A paragraph counts as whole where one block holds it

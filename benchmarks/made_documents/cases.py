@@ -17,12 +17,12 @@ Block = dict[str, Any]
 Case = dict[str, Any]
 
 PAPERS = ("article", "report", "two columns", "manual")
-OTHER = ("slides", "letter", "faq", "minutes", "resume")
+SHEETS = ("slides", "letter", "faq", "minutes", "resume")
 NEWSLETTER = "newsletter"
 """In three narrow columns without hyphens, of long words: every eighth document."""
-STYLES = (*PAPERS, *OTHER, NEWSLETTER)
+STYLES = (*PAPERS, *SHEETS, NEWSLETTER)
 # Papers have the most to go wrong: they come twice as often.
-DRAWN = (*(style for style in PAPERS[:3] for _ in range(2)), *PAPERS[3:], *OTHER)
+DRAWN = (*(style for style in PAPERS[:3] for _ in range(2)), *PAPERS[3:], *SHEETS)
 PARAGRAPHS = ("paragraph", "centred", "quote", "figure")
 
 

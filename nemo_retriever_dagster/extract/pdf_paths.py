@@ -12,6 +12,7 @@ import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.geometry import Ruling, boxes_of
+from nemo_retriever_dagster.extract.pdf_styles import pale_and_clear
 from nemo_retriever_dagster.extract.pdf_words import within_reach
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _THIN = 3.0  # points: a filled bar up to this high is a line
 _LONG = 2.0  # a line is at least this much longer than thick
 _SLACK = 0.75  # points a line may lean over its length and still count as straight
 _CURVE, _MOVE = 1, 2
-_WHITE = 250
 _CORNERS = 4
 
 
@@ -94,7 +94,8 @@ def read_outlines(
     sides, areas = _lines(corners, kinds == _MOVE, closes, path)
     bent = np.bincount(np.concatenate((path[kinds == _CURVE], sides.path[sides.leans])), minlength=len(items)) > 0
     modes = pdf_raw.draw_modes(items)
-    filled, stroked = (modes[:, 0] != 0) & _coloured(items), modes[:, 1] != 0
+    pale, clear = pale_and_clear(items)
+    filled, stroked = (modes[:, 0] != 0) & ~pale & ~clear, modes[:, 1] != 0
     rows = zip(
         [box for _, box in paths],
         zip(bent.tolist(), filled.tolist(), stroked.tolist(), strict=True),
@@ -160,13 +161,6 @@ def _sides_of_each(sides: _Sides, drawn: Flags) -> list[list[Ruling]]:
 def _areas_of_each(areas: _Areas, count: int) -> list[list[tuple[Box, Ruling | None]]]:
     """Return the areas of each of ``count`` paths, beside each the line it is, if it is one."""
     return _shared_out([(box, as_line(box)) for box in boxes_of(areas.boxes)], areas.path, count)
-
-
-def _coloured(items: Sequence[int]) -> Flags:
-    """Tell which objects are filled with a colour that is neither white nor clear."""
-    colours = pdf_raw.fill_colours(items)
-    coloured: Flags = (colours[:, 3] != 0) & (colours[:, :3].min(axis=1) < _WHITE)
-    return coloured
 
 
 def _shared_out(items: list[T], path: Places, count: int) -> list[list[T]]:

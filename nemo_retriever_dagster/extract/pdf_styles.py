@@ -12,6 +12,7 @@ import numpy as np
 from nemo_retriever_dagster.extract import pdf_raw
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from ctypes import c_void_p
 
     from numpy.typing import NDArray
@@ -87,10 +88,15 @@ def _styles_of(handle: c_void_p, looks: list[_Look], characters: list[int]) -> t
     return [numbers[look] for look in sized], styles
 
 
-def _inks(objects: list[int]) -> NDArray[np.intp]:
-    """Return what matters of the colour of each text object: `_PALE_INK` and `_NO_INK`, or 0."""
+def pale_and_clear(objects: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which page objects are filled with white or nearly so, and which with what lets all through."""
     colours = pdf_raw.fill_colours(objects)
-    pale, clear = colours[:, :3].min(axis=1) >= _PALE, colours[:, 3] == 0
+    return colours[:, :3].min(axis=1) >= _PALE, colours[:, 3] == 0
+
+
+def _inks(objects: Sequence[int]) -> NDArray[np.intp]:
+    """Return what matters of the colour of each text object: `_PALE_INK` and `_NO_INK`, or 0."""
+    pale, clear = pale_and_clear(objects)
     inks: NDArray[np.intp] = _PALE_INK * pale + _NO_INK * clear
     return inks
 

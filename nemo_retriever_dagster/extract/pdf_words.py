@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import accumulate
-from math import isnan
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -124,14 +123,9 @@ def bounded(boxes: NDArray[Any]) -> Floats:
     return within_reach(boxes).astype(np.float32, copy=False)
 
 
-def held(coordinate: float) -> float:
-    """Return a coordinate, that of a damaged file held within what no page reaches."""
-    return 0.0 if isnan(coordinate) else min(max(coordinate, -_FAR), _FAR)
-
-
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
-    left, bottom, right, top = map(held, pdf_raw.page_box(page.raw))
+    left, bottom, right, top = within_reach(np.array(pdf_raw.page_box(page.raw), dtype=np.float64)).tolist()
     return Frame(left=left, bottom=bottom, right=right, top=top, turns=pdf_raw.page_turns(page.raw))
 
 
