@@ -47,13 +47,14 @@ class _DocumentLease:
     document: str
     run_id: str
     claimed_at: float = 0.0
+    held: bool = False
 
     def claim(self) -> bool:
         """Take or prolong the lease; return False while another run has it."""
         now = time.time()
         if not self.ledger.claim(self.corpus, self.document, self.run_id, _LEASE_SECONDS):
             return False
-        self.claimed_at = now
+        self.claimed_at, self.held = now, True
         return True
 
     def prolong(self) -> None:
@@ -112,7 +113,8 @@ class Committer:
             keep_pictures()
             self._write(document, rows, draft.generation, lease)
             receipt = _signed(draft, rows, self.run_id)
-            self.ledger.commit(self.corpus, receipt, version=document.version)
+            self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id)
+            lease.held = False
         return receipt
 
     def _intend(self, document: Document, rows: Mapping[str, Sequence[Record]], draft: Receipt) -> None:
@@ -159,7 +161,8 @@ class Committer:
         try:
             yield lease
         finally:
-            self.ledger.release(self.corpus, key, self.run_id)
+            if lease.held:
+                self.ledger.release(self.corpus, key, self.run_id)
 
     def _collections(self, key: str) -> set[str]:
         """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""

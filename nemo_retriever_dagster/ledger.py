@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from nemo_retriever_dagster import ledger_leases
 from nemo_retriever_dagster import ledger_schema as schema
 from nemo_retriever_dagster.errors import redact
-from nemo_retriever_dagster.ledger_schema import Database, clean, pack, unpack, upsert
+from nemo_retriever_dagster.ledger_schema import Database, clean, delete, pack, rows_of, unpack, upsert
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage, stable_id, type_json
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Ledger:
         """Remove what is known of a document, but not what it cost: the last step of its deletion."""
         with self._database.write(corpus, key) as connection:
             for table in (schema.intents, schema.failures, schema.receipts, schema.documents):
-                connection.execute(table.delete().where(*_at(table, corpus, key)))
+                delete(connection, table, corpus, key)
 
     # -- the commit protocol -------------------------------------------------------------------------------------
 
@@ -177,10 +177,11 @@ class Ledger:
             found = _bodies(connection, schema.intents, corpus, key)
         return [Intent(document=key, **body) for key, body in sorted(found.items())]
 
-    def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None) -> None:
+    def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None, owner: str | None = None) -> None:
         """Write the receipt, clear the intent of its generation and any failure: together or not at all.
 
-        ``version`` is the one the bytes were read in; without it, the one last remembered.
+        ``version`` is the one the bytes were read in; without it, the one last remembered. The lease that ``owner``
+        has on the document is given back with it.
         """
         key = receipt.document
         with self._database.write(corpus, key) as connection:
@@ -188,10 +189,12 @@ class Ledger:
             body = {**asdict(receipt), "version": known["version"] if version is None else clean(version)}
             upsert(connection, schema.documents, [pack(schema.documents, corpus, key, {**known, "updated_at": _now()})])
             upsert(connection, schema.receipts, [pack(schema.receipts, corpus, key, body)])
-            connection.execute(schema.failures.delete().where(*_at(schema.failures, corpus, key)))
+            delete(connection, schema.failures, corpus, key)
             begun = _bodies(connection, schema.intents, corpus, key).get(key)
             if begun and begun["generation"] == receipt.generation:
-                connection.execute(schema.intents.delete().where(*_at(schema.intents, corpus, key)))
+                delete(connection, schema.intents, corpus, key)
+            if owner is not None:
+                ledger_leases.release(connection, corpus, key, owner)
 
     def receipt(self, corpus: str, key: str) -> Receipt | None:
         """Return the document's receipt, or None."""
@@ -244,16 +247,16 @@ class Ledger:
 
     # -- cost ----------------------------------------------------------------------------------------------------
 
-    def record_usage(  # noqa: PLR0917 (the order is that of the columns)
-        self, corpus: str, key: str, run_id: str, stage: str, usage: Usage, engine: str = ""
-    ) -> None:
-        """Add what a stage consumed to what is noted for this document, run, stage and engine."""
-        place = {"corpus": corpus, "key": key, "run_id": run_id, "stage": stage, "engine": engine}
-        with self._database.write(corpus, key) as connection:
-            here = [schema.usage.c[name] == value for name, value in place.items()]
-            row = connection.execute(sa.select(schema.usage).where(*here)).one_or_none()
-            total = usage + _usage(row) if row else usage
-            upsert(connection, schema.usage, [{**place, **asdict(total)}])
+    def record_usage(self, corpus: str, rows: Sequence[UsageRow]) -> None:
+        """Add what stages consumed to what is noted for the same document, run, stage and engine."""
+        with self._database.write(corpus) as connection:
+            totals: dict[tuple[str, ...], Usage] = {}
+            for row in rows:
+                place = (corpus, row.document, row.run_id, row.stage, row.engine)
+                before = totals[place] if place in totals else _noted_usage(connection, place)
+                totals[place] = before + row.usage
+            noted = [dict(zip(_USAGE_PLACE, place, strict=True)) | asdict(total) for place, total in totals.items()]
+            upsert(connection, schema.usage, noted)
 
     def usage(self, corpus: str) -> list[UsageRow]:
         """Return what was consumed, sorted by document, run, stage and engine; deleted documents included."""
@@ -291,16 +294,11 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _at(table: sa.Table, corpus: str, key: str) -> tuple[Any, ...]:
-    return table.c.corpus == corpus, table.c.key == key
-
-
 def _bodies(
     connection: sa.Connection, table: sa.Table, corpus: str, key: str | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the contents of a corpus's rows, or of one, by document."""
-    where = [table.c.corpus == corpus] if key is None else list(_at(table, corpus, key))
-    return {row.key: unpack(table, row) for row in connection.execute(sa.select(table).where(*where))}
+    return {row.key: unpack(table, row) for row in rows_of(connection, table, corpus, key)}
 
 
 def _unseen(uri: str) -> dict[str, Any]:
@@ -348,6 +346,15 @@ def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in body.items() if name not in added
     }
+
+
+_USAGE_PLACE = [column.name for column in schema.usage.primary_key]
+_USAGE_THERE = sa.select(schema.usage).where(*(schema.usage.c[name] == sa.bindparam(name) for name in _USAGE_PLACE))
+
+
+def _noted_usage(connection: sa.Connection, place: Sequence[str]) -> Usage:
+    row = connection.execute(_USAGE_THERE, dict(zip(_USAGE_PLACE, place, strict=True))).one_or_none()
+    return _usage(row) if row else Usage()
 
 
 def _usage(row: sa.Row[Any]) -> Usage:

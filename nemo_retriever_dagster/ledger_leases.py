@@ -9,19 +9,30 @@ import sqlalchemy as sa
 
 from nemo_retriever_dagster.ledger_schema import leases, upsert
 
+_FREE = sa.or_(
+    leases.c.owner == sa.bindparam("by_owner"),
+    leases.c.expires <= sa.bindparam("at_now"),
+    leases.c.clock != sa.bindparam("on_clock"),
+)
+
+_MINE = leases.delete().where(
+    leases.c.corpus == sa.bindparam("of_corpus"),
+    leases.c.key == sa.bindparam("of_key"),
+    leases.c.owner == sa.bindparam("of_owner"),
+)
+
 
 def claim(connection: sa.Connection, corpus: str, key: str, owner: str, ttl: float) -> bool:
     """Take or prolong the lease for ``ttl`` seconds; return False if somebody else holds it."""
     clock, now = _now(connection)
     row = {"corpus": corpus, "key": key, "owner": owner, "clock": clock, "expires": now + ttl}
-    free = sa.or_(leases.c.owner == owner, leases.c.expires <= now, leases.c.clock != clock)
-    return upsert(connection, leases, [row], where=free) == 1
+    asked = {"by_owner": owner, "at_now": now, "on_clock": clock}
+    return upsert(connection, leases, [{**row, **asked}], where=_FREE) == 1
 
 
 def release(connection: sa.Connection, corpus: str, key: str, owner: str) -> None:
     """Give the lease back; somebody else's stays."""
-    mine = (leases.c.corpus == corpus, leases.c.key == key, leases.c.owner == owner)
-    connection.execute(leases.delete().where(*mine))
+    connection.execute(_MINE, {"of_corpus": corpus, "of_key": key, "of_owner": owner})
 
 
 def holder(connection: sa.Connection, corpus: str, key: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,16 +106,50 @@ def _seal(table: sa.Table, corpus: str, key: str, body: str) -> str:
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+# Statements are made once: making one takes SQLAlchemy longer than a database takes to run it.
+
+
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, where: Any = None) -> int:
-    """Write rows by primary key, replacing equal ones (only those ``where`` admits); return how many were written."""
+    """Write whole rows by primary key, replacing equal ones; return how many were written.
+
+    ``where``, a condition made once, says which may be replaced; the rows hold the values of its parameters too.
+    """
     if not rows:
         return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
+    statement = _upserting(connection.dialect.name, table, where)
+    return connection.execute(statement, rows if len(rows) > 1 else rows[0]).rowcount
+
+
+@cache
+def _upserting(dialect: str, table: sa.Table, where: Any) -> Any:
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     keys = [column.name for column in table.primary_key]
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    upserting = statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
-    return connection.execute(upserting, rows if len(rows) > 1 else rows[0]).rowcount
+    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+
+
+def rows_of(connection: sa.Connection, table: sa.Table, corpus: str, key: str | None = None) -> sa.CursorResult[Any]:
+    """Read a corpus's rows, or those of one document."""
+    return connection.execute(_selecting(table, one=key is not None), {"of_corpus": corpus, "of_key": key})
+
+
+def delete(connection: sa.Connection, table: sa.Table, corpus: str, key: str) -> None:
+    """Delete a document's rows."""
+    connection.execute(_deleting(table), {"of_corpus": corpus, "of_key": key})
+
+
+@cache
+def _selecting(table: sa.Table, *, one: bool) -> sa.Select[Any]:
+    return sa.select(table).where(*_document(table)[: 2 if one else 1])
+
+
+@cache
+def _deleting(table: sa.Table) -> sa.Delete:
+    return table.delete().where(*_document(table))
+
+
+def _document(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return table.c.corpus == sa.bindparam("of_corpus"), table.c.key == sa.bindparam("of_key")
 
 
 class Database:

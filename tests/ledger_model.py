@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from nemo_retriever_dagster.ledger import DocumentStatus, Ledger
+from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, UsageRow
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage
 
 corpora = st.sampled_from(["c", "d"])
@@ -94,8 +94,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.intent(corpus, key, generation, details)
         self.model.intents[corpus, key] = (generation, details)
 
-    @rule(corpus=corpora, key=keys, generation=generations, rows=st.integers(0, 9), version=st.none() | versions)
-    def commit(self, corpus: str, key: str, generation: str, rows: int, version: str | None) -> None:
+    @rule(
+        corpus=corpora,
+        key=keys,
+        generation=generations,
+        rows=st.integers(0, 9),
+        version=st.none() | versions,
+        owner=st.none() | owners,
+    )
+    def commit(  # noqa: PLR0917 (drawn by hypothesis, by name)
+        self, corpus: str, key: str, generation: str, rows: int, version: str | None, owner: str | None
+    ) -> None:
         receipt = Receipt(
             document=key,
             uri=f"/{key}",
@@ -107,8 +116,11 @@ class LedgerMachine(RuleBasedStateMachine):
             finished_at="t",
             counts={"pages": rows},
         )
-        self.ledger.commit(corpus, receipt, version=version)
+        self.ledger.commit(corpus, receipt, version=version, owner=owner)
         place = (corpus, key)
+        if owner is not None and self.model.leases.get(place) == owner:
+            del self.model.leases[place]
+        assert self.ledger.holder(corpus, key) == self.model.leases.get(place)
         self.model.seen.setdefault(place, "")
         self.model.receipts[place] = (receipt, self.model.seen[place] if version is None else version)
         self.model.failures.pop(place, None)
@@ -133,12 +145,19 @@ class LedgerMachine(RuleBasedStateMachine):
         for kept in (self.model.seen, self.model.receipts, self.model.intents, self.model.failures):
             kept.pop((corpus, key), None)
 
-    @rule(corpus=corpora, key=keys, stage=st.sampled_from(["embed", "extract"]), tokens=st.integers(0, 2**40))
-    def record_usage(self, corpus: str, key: str, stage: str, tokens: int) -> None:
+    @rule(
+        corpus=corpora,
+        key=keys,
+        stage=st.sampled_from(["embed", "extract"]),
+        tokens=st.integers(0, 2**40),
+        times=st.integers(1, 3),
+    )
+    def record_usage(self, corpus: str, key: str, stage: str, tokens: int, times: int) -> None:
         used = Usage(requests=1, tokens=tokens, seconds=0.5)
-        self.ledger.record_usage(corpus, key, "r", stage, used, "engine")
+        row = UsageRow(document=key, run_id="r", stage=stage, engine="engine", usage=used)
+        self.ledger.record_usage(corpus, [row] * times)
         place = (corpus, key, stage)
-        self.model.usage[place] = self.model.usage.get(place, Usage()) + used
+        self.model.usage[place] = sum([used] * times, self.model.usage.get(place, Usage()))
 
     @rule(corpus=corpora, key=keys, owner=owners)
     def claim(self, corpus: str, key: str, owner: str) -> None:

@@ -18,7 +18,7 @@ from nemo_retriever_dagster.corpus.resources import RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
 from nemo_retriever_dagster.errors import RetrieverError, Stage
-from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger
+from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger, UsageRow
 from nemo_retriever_dagster.model import Failure, Receipt
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
@@ -169,13 +169,17 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, run_id: str) -> list[F
     one that is still to do.
     """
     ledger.remember(plant.name, [work.document for work in verdict.good.values()])
-    for key, work in verdict.good.items():
-        if plant.pipeline.upload is None:
+    if plant.pipeline.upload is None:
+        for work in verdict.good.values():
             ledger.commit(plant.name, _receipt(work, run_id), version=work.document.version)
-        for name, usage in work.usage.items():
-            stage, _, engine = name.partition("/")
-            ledger.record_usage(plant.name, key, run_id, stage, usage, engine)
+    ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, run_id)])
     return [ledger.fail(plant.name, failure) for failure in verdict.bad.values()]
+
+
+def _usage(work: Work, run_id: str) -> Iterator[UsageRow]:
+    for name, usage in work.usage.items():
+        stage, _, engine = name.partition("/")
+        yield UsageRow(document=work.document.key, run_id=run_id, stage=stage, engine=engine, usage=usage)
 
 
 def _receipt(work: Work, run_id: str) -> Receipt:

@@ -63,11 +63,14 @@ class LiteRows:
     Callers hold the store's lock, from before they write until they have called `reread`.
     """
 
+    dimensions: dict[str, int] = field(default_factory=dict)
+    """The length of vectors by collection, as far as anybody has asked."""
     _names: dict[str, str] = field(default_factory=dict)
     _rows: dict[str, _Rows] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """List the rows anew at the next question: something was written that nobody told of."""
+        """Ask anew at the next question: something was changed that nobody told of."""
+        self.dimensions.clear()
         self._names.clear()
         self._rows.clear()
 

@@ -207,8 +207,11 @@ class MilvusCollections:
     def dimension(self, collection: str) -> int:
         """Return the length of the collection's vectors."""
         with self._mapped("describe a collection", collection):
-            fields = self._milvus.describe_collection(collection)["fields"]
-        return next(int(field["params"]["dim"]) for field in fields if field["name"] == "vector")
+            known = lite_rows(self.address).dimensions if self.address.lite else {}
+            if collection not in known:
+                fields = self._milvus.describe_collection(collection)["fields"]
+                known[collection] = next(int(field["params"]["dim"]) for field in fields if field["name"] == "vector")
+            return known[collection]
 
     def has_sparse(self, collection: str) -> bool:
         """Return whether the collection has the BM25 field that sparse and hybrid searches need."""

@@ -55,6 +55,20 @@ def test_stores_in_one_process_share_one_milvus_lite(tmp_path: Path) -> None:
     assert done[0] == "3\n", "closed by its last user, it is free for another process"
 
 
+def test_vectors_are_as_long_as_the_collection_says_now(tmp_path: Path) -> None:
+    one, other = (MilvusStore(str(tmp_path / "milvus.db")) for _ in range(2))
+    with one, other:
+        one.ensure(SPEC)
+        assert (one.dimension("c"), other.dimension("c")) == (SPEC.dimension, SPEC.dimension)
+        other.ensure(CollectionSpec(name="c", dimension=SPEC.dimension + 1), recreate=True)
+        assert one.dimension("c") == SPEC.dimension + 1
+        one.ensure(CollectionSpec(name="d", dimension=7))
+        other.set_alias("alias", "c")
+        assert one.dimension("alias") == SPEC.dimension + 1
+        other.set_alias("alias", "d")
+        assert one.dimension("alias") == 7
+
+
 def test_a_killed_writer_loses_no_acknowledged_row_and_frees_the_store(tmp_path: Path) -> None:
     path = tmp_path / "milvus.db"
     writer = start(WRITE_FOREVER, path)

@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine
 
 from nemo_retriever_dagster.errors import LedgerDamagedError, StorageError
-from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.ledger import Ledger, UsageRow
 from nemo_retriever_dagster.model import Failure, Receipt, Usage
 
 pytestmark = pytest.mark.server
@@ -58,6 +58,7 @@ def test_odd_characters(postgres: str):
 
 
 def test_many_open_it_for_the_first_time_and_count_together(postgres: str):
+    used = UsageRow(document="k", run_id="r", stage="embed", engine="", usage=Usage(tokens=1))
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -65,7 +66,7 @@ def test_many_open_it_for_the_first_time_and_count_together(postgres: str):
             with Ledger(postgres) as ledger:
                 for _ in range(10):
                     ledger.fail("c", failure())
-                    ledger.record_usage("c", "k", "r", "embed", Usage(tokens=1))
+                    ledger.record_usage("c", [used])
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost
             errors.append(error)
 

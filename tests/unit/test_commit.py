@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nemo_retriever_dagster.commit import Committer, generation_of
+from nemo_retriever_dagster import commit as protocol
+from nemo_retriever_dagster.commit import Committer, DocumentHeldError, generation_of
 from nemo_retriever_dagster.errors import InfrastructureError, Stage, VerificationError
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Record, stable_id
@@ -114,6 +115,24 @@ def test_a_document_that_moves_to_another_collection_leaves_the_first(committer:
     commit(committer, document(2), 2, name="two")
     assert texts(store) == []
     assert texts(store, "two") == ["2/0", "2/1"]
+
+
+@pytest.mark.parametrize("run_id", ["run", ""])
+def test_a_document_is_free_after_a_commit_and_after_one_that_failed(
+    committer: Committer, store: MortalStore, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_WAIT_SECONDS", 0.0)
+    mine, key = replace(committer, run_id=run_id), document(1).key
+    commit(mine, document(1), 2)
+    assert committer.ledger.holder("c", key) is None
+    store.left = 1
+    with pytest.raises(Interrupted):
+        commit(mine, document(2), 2)
+    assert committer.ledger.holder("c", key) is None
+    assert committer.ledger.claim("c", key, "another run", 60)
+    with pytest.raises(DocumentHeldError):
+        commit(mine, document(3), 2)
+    assert committer.ledger.holder("c", key) == "another run"
 
 
 def test_a_store_that_loses_a_row_gets_no_receipt(committer: Committer, store: MortalStore) -> None:

@@ -23,7 +23,7 @@ from nemo_retriever_dagster.errors import (
     StorageError,
     StorageFullError,
 )
-from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, fingerprint_of
+from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, UsageRow, fingerprint_of
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage
 
 KEY = "a.txt.0123456789"
@@ -172,11 +172,14 @@ def test_secrets_and_odd_characters(ledger: Ledger, path: Path):
 
 
 def test_usage_adds_up_and_outlives_the_document(ledger: Ledger):
-    ledger.record_usage("c", KEY, "r1", "embed", Usage(requests=1, tokens=10, seconds=0.5), "nim/e5")
-    ledger.record_usage(
-        "c", KEY, "r1", "embed", Usage(requests=2, tokens=5, seconds=0.25, retries=1, items=4), "nim/e5"
-    )
-    ledger.record_usage("c", KEY, "r1", "extract", Usage(seconds=1.0))
+    def row(stage: str, engine: str, usage: Usage) -> UsageRow:
+        return UsageRow(document=KEY, run_id="r1", stage=stage, engine=engine, usage=usage)
+
+    ledger.record_usage("c", [row("embed", "nim/e5", Usage(requests=1, tokens=10, seconds=0.5))])
+    more = row("embed", "nim/e5", Usage(requests=1, tokens=2, seconds=0.25, items=1))
+    last = row("embed", "nim/e5", Usage(requests=1, tokens=3, retries=1, items=3))
+    ledger.record_usage("c", [more, row("extract", "", Usage(seconds=1.0)), last])
+    ledger.record_usage("c", [])
     ledger.forget("c", KEY)
     assert [(row.stage, row.engine, row.usage) for row in ledger.usage("c")] == [
         ("embed", "nim/e5", Usage(requests=3, retries=1, items=4, tokens=15, seconds=0.75)),
