@@ -90,6 +90,10 @@ class Box(NamedTuple):
         """Return the box with its coordinates multiplied."""
         return Box(self.x0 * x, self.y0 * y, self.x1 * x, self.y1 * y)
 
+    def mirrored(self, width: float) -> Box:
+        """Return the box as a mirror shows it on a page of this width."""
+        return Box(width - self.x1, self.y0, width - self.x0, self.y1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:

@@ -16,7 +16,7 @@ from nemo_retriever_dagster.extract.geometry import boxes_of
 from nemo_retriever_dagster.extract.layout_justified import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,12 +64,20 @@ class Looks:
         return cls(size=share * (boxes[:, 3] - boxes[:, 1]), bold=off, italic=off, hidden=off)
 
 
-def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, *, exact: bool = False) -> list[Line]:
+def lines_of(
+    words: Sequence[str],
+    boxes: Floats,
+    looks: Looks,
+    *,
+    exact: bool = False,
+    join: Callable[[Sequence[str]], str] = " ".join,
+) -> list[Line]:
     """Join consecutive words into lines; the words' order is kept.
 
     ``boxes`` is (n, 4), ``exact`` tells that they are those of the type, not of what was seen of it. A line ends where
     the next word stands higher or lower, far to the right, or back to the left, and where visible and hidden words
-    meet. A line set to the full width of a narrow column has blanks as wide: only exact boxes tell them apart.
+    meet. A line set to the full width of a narrow column has blanks as wide: only exact boxes tell them apart. ``join``
+    makes a line's text of its words.
     """
     if not words:
         return []
@@ -80,7 +88,7 @@ def lines_of(words: Sequence[str], boxes: Floats, looks: Looks, *, exact: bool =
     np.maximum.reduceat(boxes[:, 2:], starts, axis=0, out=hulls[:, 2:])
     middle = [(start + end) // 2 for start, end in zip(starts, ends, strict=True)]
     rows = zip(
-        [" ".join(words[start:end]) for start, end in zip(starts, ends, strict=True)],
+        [join(words[start:end]) for start, end in zip(starts, ends, strict=True)],
         boxes_of(hulls),
         looks.size[middle].tolist(),
         _mostly(looks.bold, words, starts),

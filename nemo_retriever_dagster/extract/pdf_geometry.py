@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,15 @@ class Drawings:
         """Everything that can lie under pale text, as an (n, 4) array."""
         boxes = [*self.fills, *self.pictures, *self.drawings]
         return np.array(boxes, dtype=np.float32).reshape(-1, 4)
+
+    def mirrored(self, width: float) -> Drawings:
+        """Return what is drawn on a page ``width`` wide as a mirror shows it."""
+        return Drawings(
+            rulings=[replace(ruling, box=ruling.box.mirrored(width)) for ruling in self.rulings],
+            fills=[box.mirrored(width) for box in self.fills],
+            pictures=[box.mirrored(width) for box in self.pictures],
+            drawings=[box.mirrored(width) for box in self.drawings],
+        )
 
 
 def read_geometry(page: Any, *, text_page: Any = None) -> PageGeometry:

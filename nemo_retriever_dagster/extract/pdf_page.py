@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemo_retriever_dagster.extract.bidi import in_reading_order
 from nemo_retriever_dagster.extract.charts import chart_from_words, find_charts
 from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
@@ -49,8 +51,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.pdf_document import Render
     from nemo_retriever_dagster.extract.pdf_pictures import Group
     from nemo_retriever_dagster.extract.pdf_words import PageText, PageWords
+    from nemo_retriever_dagster.extract.tables import FoundTable
     from nemo_retriever_dagster.limits import Budget
-    from nemo_retriever_dagster.model import Picture
+    from nemo_retriever_dagster.model import Picture, Table
 
 _MORE_IN = 0.5
 _WHOLE = 0.8  # of the page: a picture this large is the page, not a picture on it
@@ -75,7 +78,7 @@ class DocumentReader:
         """Read a pypdfium2 page; ``number`` counts from 1."""
         text_page = load_text(page, number)
         try:
-            if self.text_only and not has_invisible_line(text := read_text(text_page)):
+            if self.text_only and not (text := read_text(text_page)).runs_left and not has_invisible_line(text):
                 return self._plain(page, text, number)
             words = read_words(page, text_page)
         finally:
@@ -111,6 +114,15 @@ class PageReader:
     words: PageWords
     drawings: Drawings
     _renders: dict[float, Render | None] = field(default_factory=dict)
+    _seen_words: PageWords = field(init=False)
+    _seen_drawings: Drawings = field(init=False)
+    """What lines, tables and their order are found in: a page that is read to the left is seen in a mirror."""
+
+    def __post_init__(self) -> None:
+        """Hold the mirror up where it is needed."""
+        left = self.words.leftward
+        self._seen_words = self.words.mirrored() if left else self.words
+        self._seen_drawings = self.drawings.mirrored(self.size[0]) if left else self.drawings
 
     def read(self) -> Page:
         """Return the page."""
@@ -147,16 +159,22 @@ class PageReader:
         tables = self._tables(lines) if options.tables else []
         areas = [*tables, *self._figures([area.box for area in tables])]
         paper = Paper(number=self.number, size=self.size)
-        return arrange(self._bulleted(lines, areas), areas, paper, text=options.text)
+        if not self.words.leftward:
+            return arrange(self._bulleted(lines, areas), areas, paper, text=options.text)
+        areas = [Area(element=self._mirrored(area.element), box=area.box.mirrored(self.size[0])) for area in areas]
+        return tuple(map(self._mirrored, arrange(self._bulleted(lines, areas), areas, paper, text=options.text)))
+
+    def _mirrored(self, element: Element) -> Element:
+        return replace(element, box=element.box.mirrored(self.size[0])) if element.box else element
 
     def _bulleted(self, lines: list[Line], areas: list[Area]) -> list[Line]:
         """Return the lines, those with a drawn bullet before them with a written one; a chart's legend has none."""
-        dots = dots_among([*self.drawings.drawings, *self.drawings.fills])
+        dots = dots_among([*self._seen_drawings.drawings, *self._seen_drawings.fills])
         free = [dot for dot in dots if not any(dot.covered_by(area.box) > _MORE_IN for area in areas)]
         return with_drawn_bullets(lines, free) if free else lines
 
     def _lines(self) -> list[Line]:
-        words = self.words
+        words = self._seen_words
         if not words.words:
             return []
         styles, of_word = words.styles, words.style
@@ -164,28 +182,29 @@ class PageReader:
             size=np.array([style.size for style in styles], dtype=np.float32)[of_word],
             bold=np.array([style.bold for style in styles], dtype=np.bool_)[of_word],
             italic=np.array([style.italic for style in styles], dtype=np.bool_)[of_word],
-            hidden=words.hidden(self.drawings),
+            hidden=words.hidden(self._seen_drawings),
         )
-        return lines_of(words.words, words.boxes, looks, exact=True)
+        join = partial(in_reading_order, leftward=words.leftward) if words.runs_left else " ".join
+        return lines_of(words.words, words.boxes, looks, exact=True, join=join)
 
     def _tables(self, lines: list[Line]) -> list[Area]:
-        words = self.words
-        if not may_hold_table(lines, self.drawings.rulings) and not may_hold_cells(words.words, words.boxes):
+        words = self._seen_words
+        if not may_hold_table(lines, self._seen_drawings.rulings) and not may_hold_cells(words.words, words.boxes):
             return []
-        found = geometry(self.words, self.drawings)
-        table_format = self.document.options.table_format
-        return [
-            self._area(
-                Kind.TABLE,
-                item.box,
-                text=render_table(item.table, table_format),
-                table=item.table,
-                table_format=table_format,
-                attributes={"ruled": item.ruled, "confidence": round(float(item.confidence), 3)},
-            )
-            for item in find_tables(found)
-            if item.ruled or not _is_prose(lines, item.box)
-        ]
+        found = find_tables(geometry(words, self._seen_drawings))
+        return [self._table(item) for item in found if item.ruled or not _is_prose(lines, item.box)]
+
+    def _table(self, found: FoundTable) -> Area:
+        words, table_format = self.words, self.document.options.table_format
+        table = _read_cells(found.table, leftward=words.leftward) if words.runs_left else found.table
+        return self._area(
+            Kind.TABLE,
+            found.box.mirrored(self.size[0]) if words.leftward else found.box,
+            text=render_table(table, table_format),
+            table=table,
+            table_format=table_format,
+            attributes={"ruled": found.ruled, "confidence": round(float(found.confidence), 3)},
+        )
 
     def _figures(self, taken: list[Box]) -> list[Area]:
         """Return charts, infographics and pictures; each group of drawings is one of them."""
@@ -316,6 +335,15 @@ class PageReader:
         if scale not in self._renders:
             self._renders[scale] = render(self.page, self.size, scale, self.document.budget.limits)
         return self._renders[scale]
+
+
+def _read_cells(table: Table, *, leftward: bool) -> Table:
+    """Return a table of a page with text that runs to the left, the words of its cells as they are read."""
+
+    def read(text: str) -> str:
+        return "\n".join(in_reading_order(line.split(" "), leftward=leftward) for line in text.split("\n"))
+
+    return replace(table, cells=tuple(replace(cell, text=read(cell.text)) for cell in table.cells))
 
 
 def _within(area: Area, other: Area) -> bool:

@@ -5,16 +5,18 @@ Boxes are in points, origin top-left of the page as it is shown: rotation and cr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from nemo_retriever_dagster.extract import pdf_raw
+from nemo_retriever_dagster.extract.bidi import is_leftward, runs_left
 from nemo_retriever_dagster.extract.geometry import boxes_of, glyphs_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
-from nemo_retriever_dagster.extract.pdf_codes import kinds_of, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_codes import kinds_of, may_run_left, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_leftward import PlacedWord, in_rows
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_scattered import is_scattered, rejoined
 from nemo_retriever_dagster.extract.pdf_styles import INVISIBLE_MODES, Style, read_styles
@@ -22,12 +24,14 @@ from nemo_retriever_dagster.extract.pdf_text import composed, is_composed
 from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from ctypes import c_void_p
 
     from numpy.typing import NDArray
 
     from nemo_retriever_dagster.extract.geometry import Glyphs
     from nemo_retriever_dagster.extract.pdf_codes import Kinds, Places
+    from nemo_retriever_dagster.model import Box
 
     Floats = NDArray[np.float32]
     Doubles = NDArray[np.float64]
@@ -62,6 +66,8 @@ class PageText:
     kinds: Kinds
     aligned: bool
     """Whether a character of ``text`` is the character of the same number in PDFium's list."""
+    runs_left: bool
+    """Whether any of the text is in a script that runs to the left."""
 
 
 class Covering(Protocol):
@@ -123,6 +129,13 @@ def bounded(boxes: NDArray[Any]) -> Floats:
     return within_reach(boxes).astype(np.float32, copy=False)
 
 
+def mirrored(boxes: Floats, width: float) -> Floats:
+    """Return an (n, 4) array of boxes on a page ``width`` wide as a mirror shows them."""
+    turned = boxes.copy()
+    turned[:, 0], turned[:, 2] = width - boxes[:, 2], width - boxes[:, 0]
+    return turned
+
+
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
     left, bottom, right, top = within_reach(np.array(pdf_raw.page_box(page.raw), dtype=np.float64)).tolist()
@@ -139,6 +152,14 @@ class PageWords:
     boxes: Floats = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float32))
     style: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     styles: list[Style] = field(default_factory=list)
+    runs_left: bool = False
+    """Whether any of the text is in a script that runs to the left: the words of a row stand in the page's order."""
+    leftward: bool = False
+    """Whether the page is read to the left."""
+
+    def mirrored(self) -> PageWords:
+        """Return the words as a mirror shows them: a page that is read to the left becomes one read to the right."""
+        return replace(self, boxes=mirrored(self.boxes, self.frame.size[0]))
 
     def hidden(self, drawings: Covering) -> NDArray[np.bool_]:
         """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
@@ -186,7 +207,8 @@ def read_text(text_page: Any) -> PageText:
     """Read the text of a pypdfium2 text page."""
     handle = pdf_raw.handle_of(text_page)
     text, units, aligned = pdf_raw.text_of(handle)
-    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned)
+    left = may_run_left(units) and runs_left(text)
+    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned, runs_left=left)
 
 
 def read_words(page: Any, text_page: Any) -> PageWords:
@@ -197,6 +219,9 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         return PageWords(frame=frame, text=read.text)
     if read.aligned and (cuts := cell_cuts(read.handle, read.text, read.kinds)):
         first, last = _parted(first, last, cuts)
+    texts, leftward = _words(read, first, last), read.runs_left and is_leftward(read.text)
+    if read.runs_left:
+        first, last, texts = _in_rows(read, frame, (first, last, texts), leftward=leftward)
     firsts, lasts = (first.tolist(), last.tolist()) if read.aligned else _char_indices(read, first, last)
     boxes = bounded(pdf_raw.char_boxes(read.handle, firsts + lasts))
     half = len(firsts)
@@ -207,10 +232,12 @@ def read_words(page: Any, text_page: Any) -> PageWords:
     words = PageWords(
         frame=frame,
         text=read.text,
-        words=_words(read, first, last),
+        words=texts,
         boxes=_hulls(shown[:half], shown[half:]),
         style=style,
         styles=styles,
+        runs_left=read.runs_left,
+        leftward=leftward,
     )
     return rejoined(words) if is_scattered(words) else words
 
@@ -258,6 +285,27 @@ def _words(read: PageText, first: Places, last: Places) -> list[str]:
             for word, start, end in zip(words, first.tolist(), last.tolist(), strict=True)
         ]
     return words if is_composed(read.text) else [composed(word) for word in words]
+
+
+def _in_rows(
+    read: PageText, frame: Frame, words: tuple[Places, Places, list[str]], *, leftward: bool
+) -> tuple[Places, Places, list[str]]:
+    """Return the ends and the texts of the words of a page with text that runs to the left, see `in_rows`."""
+
+    def placing(places: Sequence[int]) -> list[Box]:
+        characters = places if read.aligned else _char_indices(read, np.array(places, dtype=np.intp))[0]
+        return boxes_of(frame.show(bounded(pdf_raw.char_boxes(read.handle, characters))))
+
+    first, last, texts = words
+    found = in_rows(
+        read.text,
+        read.kinds,
+        list(map(PlacedWord, texts, first.tolist(), last.tolist())),
+        placing,
+        leftward=leftward,
+    )
+    ends = np.array([(word.first, word.last) for word in found], dtype=first.dtype).reshape(-1, 2)
+    return ends[:, 0], ends[:, 1], [word.text for word in found]
 
 
 def _char_indices(read: PageText, *places: Places) -> tuple[list[int], ...]:

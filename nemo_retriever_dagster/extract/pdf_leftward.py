@@ -1,0 +1,123 @@
+"""Rows of a PDF page with text that runs to the left, spelt from where their characters stand.
+
+PDFium turns such rows around by rules that hold for some programs' files and not for others': words come out backwards,
+Latin words in the order seen, marks at the wrong end of them. Where a character stands is certain.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from nemo_retriever_dagster.extract.bidi import is_mark, runs_left, spelt
+from nemo_retriever_dagster.extract.pdf_codes import BLANK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from nemo_retriever_dagster.extract.pdf_codes import Kinds
+    from nemo_retriever_dagster.model import Box
+
+    Placing = Callable[[Sequence[int]], Sequence[Box]]
+    """Tells the boxes of characters, by their places in the text, on the page as it is shown."""
+
+_BLANK = 0.16  # of the row's height: letters of one word stand closer
+_LEVEL = 0.5  # of the row's height: a character this much higher or lower is in another row
+_LIGATURES = {f"{alef}\u0644": f"\u0644{alef}" for alef in "\u0622\u0623\u0625\u0627"}
+"""A lam and an alef are always drawn as one, never the other way round, which is what PDFium makes of it."""
+
+
+class PlacedWord(NamedTuple):
+    """A word as it is read, and the places in the text of the two characters between which it stands."""
+
+    text: str
+    first: int
+    last: int
+
+
+class _Letter(NamedTuple):
+    """What one glyph stands for, with its marks, and the place in the text of its first character."""
+
+    text: str
+    box: Box
+    place: int
+
+
+def in_rows(
+    text: str, kinds: Kinds, words: Sequence[PlacedWord], placing: Placing, *, leftward: bool
+) -> list[PlacedWord]:
+    """Return the words of a page that has text running to the left, each row of it in the order of the page.
+
+    That is from right to left where the page is read so (``leftward``), else from left to right. Rows without such text
+    are left as they are on a page that is read to the right.
+    """
+    found: list[PlacedWord] = []
+    starts = [word.first for word in words]
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line) + 1
+        some = words[bisect_left(starts, start) : bisect_left(starts, end)]
+        if runs_left(line):
+            places = [place for place in range(start, end - 1) if not kinds[place] & BLANK]
+            for row in _levels(text, places, placing(places)):
+                spelt_again = _words_of(row, leftward=leftward)
+                found.extend(reversed(spelt_again) if leftward else spelt_again)
+        else:
+            found.extend(_from_the_right(some, placing) if leftward and len(some) > 1 else some)
+        start = end
+    return found
+
+
+def _from_the_right(words: Sequence[PlacedWord], placing: Placing) -> list[PlacedWord]:
+    lefts = [box.x0 for box in placing([word.first for word in words])]
+    return [words[i] for i in sorted(range(len(words)), key=lambda i: -lefts[i])]
+
+
+def _levels(text: str, places: Sequence[int], boxes: Sequence[Box]) -> Iterator[list[_Letter]]:
+    """Yield the letters of each row, from left to right."""
+    row: list[int] = []
+    height = 0.0
+    for i, box in enumerate(boxes):
+        if row:
+            before = boxes[row[-1]]
+            height = max(height, before.height, box.height)
+            if abs(box.y0 + box.y1 - before.y0 - before.y1) / 2 > _LEVEL * height:
+                yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
+                row, height = [], 0.0
+        row.append(i)
+    if row:
+        yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
+
+
+def _letters(text: str, places: Sequence[int], boxes: Sequence[Box]) -> list[_Letter]:
+    """Return the letters of a row from left to right, each with the marks that stand over, under or in it."""
+    letters: list[_Letter] = []
+    marks: list[tuple[str, float]] = []
+    for place, box in zip(places, boxes, strict=True):
+        character = text[place]
+        if is_mark(character):
+            marks.append((character, box.x0 + box.x1))
+        elif letters and box == letters[-1].box:  # a ligature
+            both = letters[-1].text + character
+            letters[-1] = letters[-1]._replace(text=_LIGATURES.get(both, both))
+        else:
+            letters.append(_Letter(character, box, place))
+    letters.sort(key=lambda letter: letter.box.x0 + letter.box.x1)
+    for mark, middle in marks if letters else ():
+        under = min(range(len(letters)), key=lambda i: abs(letters[i].box.x0 + letters[i].box.x1 - middle))
+        letters[under] = letters[under]._replace(text=letters[under].text + mark)
+    return letters
+
+
+def _words_of(letters: Sequence[_Letter], *, leftward: bool) -> list[PlacedWord]:
+    blank = _BLANK * max((letter.box.height for letter in letters), default=0.0)
+    words: list[list[_Letter]] = [[letter] for letter in letters[:1]]
+    for before, letter in pairwise(letters):
+        if letter.box.x0 - before.box.x1 > blank:
+            words.append([])
+        words[-1].append(letter)
+    return [
+        PlacedWord(spelt([letter.text for letter in word], leftward=leftward), word[0].place, word[-1].place)
+        for word in words
+    ]
