@@ -204,6 +204,7 @@ def _look(rng: Random, style: str) -> Block:
         "page numbers": rng.random() < 0.7,
         "indent": style in {"article", "two columns"} and rng.random() < 0.5,
         "paper": rng.choice(["A4", "letter"]),
+        "language": "en",
     }
 
 

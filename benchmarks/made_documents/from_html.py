@@ -37,7 +37,7 @@ def _page(look: dict[str, Any]) -> str:
 
 def _body(look: dict[str, Any]) -> str:
     font = "Liberation Serif" if look["serif"] else "Liberation Sans"
-    align = "justify" if look["justify"] else "left"
+    align = "justify" if look["justify"] else "start"
     gap, indent = ("0", "1.2em") if look["indent"] else ("0 0 .7em 0", "0")
     return (
         f"body{{font:{look['size']}pt '{font}';line-height:1.3;margin:0;hyphens:auto}}"
@@ -47,7 +47,7 @@ def _body(look: dict[str, Any]) -> str:
 
 
 def _headings(look: dict[str, Any]) -> str:
-    align = "center" if look["centred"] else "left"
+    align = "center" if look["centred"] else "start"
     return (
         f"h1{{font-size:180%;text-align:{align};margin:0 0 .5em 0}}"
         f"h2{{{_LOOKS[look['section']]};text-align:{align};margin:1em 0 .4em 0}}"
@@ -78,7 +78,9 @@ def page(case: dict[str, Any]) -> str:
     look = case["look"]
     css = _page(look) + _body(look) + _headings(look) + _FIXED
     body = "".join(_BLOCKS[block["kind"]](block) for block in case["blocks"])
-    head = f"<!DOCTYPE html><html lang=en><head><meta charset=utf-8><style>{css}</style></head>"
+    language = look["language"]
+    way = "ltr" if language == "en" else "rtl"
+    head = f"<!DOCTYPE html><html lang={language} dir={way}><head><meta charset=utf-8><style>{css}</style></head>"
     return f"{head}<body><div class=columns>{body}</div></body></html>"
 
 

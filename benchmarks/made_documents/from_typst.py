@@ -45,7 +45,7 @@ def _body(look: dict[str, Any]) -> str:
     font = "New Computer Modern" if look["serif"] else "Liberation Sans"
     indent = ", first-line-indent: 1.2em, spacing: .65em" if look["indent"] else ""
     return (
-        f'#set text(font: "{font}", size: {look["size"]}pt, lang: "en", hyphenate: {_hyphens(look)})\n'
+        f'#set text(font: "{font}", size: {look["size"]}pt, lang: "{look["language"]}", hyphenate: {_hyphens(look)})\n'
         f"#set par(justify: {_flag(look['justify'])}{indent})\n"
     )
 

@@ -56,7 +56,7 @@ def _way_of_word(word: str) -> str:
 def spelt(seen: Sequence[str], *, leftward: bool) -> str:
     """Return a word from its letters, each with its marks, as they stand from left to right.
 
-    In a text that is read to the left the word's outer marks (a full stop, a bracket) run with it; in another they stay.
+    In a text that is read to the left the word's outer marks (a full stop, a bracket) run with it, else they stay.
     """
     ways = [_way(letter[0]) for letter in seen]
     if _LEFT not in ways:
@@ -75,13 +75,16 @@ def in_reading_order(words: Sequence[str], *, leftward: bool) -> str:
     Arabic a number beside Latin words is taken to follow them ("Windows 11"): what is seen does not tell.
     """
     ways = list(map(_way_of_word, words))
-    if not leftward:
-        return " ".join(word for run in _turned(words, ways, _LEFT, against=_RIGHT) for word in run)
-    runs = _turned(words, ways, _RIGHT, against=_LEFT, starting=(_RIGHT, _NUMBER))
-    text = " ".join(word for run in runs for word in _punctuated(run))
-    return _CLOSING.sub(
-        lambda mark: mark[0].translate(_CLOSE), _OPENING.sub(lambda mark: mark[0].translate(_OPEN), text)
-    )
+    if leftward:
+        runs = _turned(words, ways, _RIGHT, against=_LEFT, starting=(_RIGHT, _NUMBER))
+        ordered = [word for run in runs for word in _punctuated(run)]
+    else:
+        ordered = [word for run in _turned(words, ways, _LEFT, against=_RIGHT) for word in _enclosed(run)]
+    text = " ".join(ordered)
+    if _LEFT not in ways:
+        return text
+    text = _OPENING.sub(lambda mark: mark[0].translate(_OPEN), text)
+    return _CLOSING.sub(lambda mark: mark[0].translate(_CLOSE), text)
 
 
 def _punctuated(run: list[str]) -> list[str]:
@@ -91,6 +94,24 @@ def _punctuated(run: list[str]) -> list[str]:
         return run
     run = [run[0][mark.end() :], *run[1:]]
     return [*run[:-1], run[-1] + mark[0]]
+
+
+def _enclosed(run: list[str]) -> list[str]:
+    """Leave the marks on both sides of a run that was turned where they are seen: they are not part of it."""
+    if len(run) == 1:
+        return run
+    before, last = _marks_before(run[-1])
+    after, first = (part[::-1] for part in _marks_before(run[0][::-1]))
+    ordered = [first, *run[1:-1], last]
+    ordered[0] = before + ordered[0]
+    ordered[-1] += after
+    return ordered
+
+
+def _marks_before(word: str) -> tuple[str, str]:
+    """Return the marks that a word starts with, and the rest."""
+    start = next((i for i, character in enumerate(word) if _way(character) is not _NEITHER), 0)
+    return word[:start], word[start:]
 
 
 def _turned(

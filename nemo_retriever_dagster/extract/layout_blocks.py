@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
 from nemo_retriever_dagster.extract.layout_paragraphs import HYPHENS, paragraphs_of, usual_leading
-from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, joined
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, joined, may_begin
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
         return False
     if block.bold:
         return block.size >= _BOLD_LEAST * body and (not block.listed or bool(_SECTION.match(text)))
-    return text[:1].isupper() or text[:1].isdigit()
+    return may_begin(text) or text[:1].isdigit()
 
 
 def _lists(blocks: list[Block]) -> list[Block]:

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
-from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, has_no_blanks
+from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, has_no_blanks, may_begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HYPHENS = ("-", "\u2010", SOFT_HYPHEN)
 _COUNT = re.compile(r"(\d{1,3})\s+[^\W\d_]")
-_SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002", "\uff01", "\uff1f")
+_SENTENCE_END = (".", "!", "?", ":", ";", '."', ".\u201d", ".)", "\u3002", "\uff01", "\uff1f", "\u061f", "\u06d4")
 _LEADING = 1.0  # of the type's size: blank between two lines of one paragraph at most
 _OVERLAP = -0.6  # of the type's size: lines set solid reach into each other
 _EVEN = 1.3  # a blank this much wider than the paragraph's own ends it
@@ -144,8 +144,7 @@ def _ends(group: list[Line], lines: Sequence[Line], at: int) -> bool:
     hangs = len(group) == 1 and starts_item(first.text)
     if not hangs and left > min([line.box.x0 for line in group]) + _INDENT * size and left > last.box.x0 + 0.5 * size:
         return True
-    may_start = line.text[:1].isupper() or has_no_blanks(line.text)
-    return may_start and _had_room(last, line, lines[max(at - _NEAR, 0) : at + _NEAR])
+    return may_begin(line.text) and _had_room(last, line, lines[max(at - _NEAR, 0) : at + _NEAR])
 
 
 def _follows(first: str, text: str) -> bool:

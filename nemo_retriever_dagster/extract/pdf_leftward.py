@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     Placing = Callable[[Sequence[int]], Sequence[Box]]
     """Tells the boxes of characters, by their places in the text, on the page as it is shown."""
 
-_BLANK = 0.16  # of the row's height: letters of one word stand closer
+_BLANK, _NARROW = 0.16, 0.12  # of the row's height: letters of one word stand closer; so do words with a blank written
+_NEAR = 6  # characters: letters this close in the text and on the page were written one after the other
 _LEVEL = 0.5  # of the row's height: a character this much higher or lower is in another row
 _LIGATURES = {f"{alef}\u0644": f"\u0644{alef}" for alef in "\u0622\u0623\u0625\u0627"}
 """A lam and an alef are always drawn as one, never the other way round, which is what PDFium makes of it."""
@@ -61,7 +62,7 @@ def in_rows(
         if runs_left(line):
             places = [place for place in range(start, end - 1) if not kinds[place] & BLANK]
             for row in _levels(text, places, placing(places)):
-                spelt_again = _words_of(row, leftward=leftward)
+                spelt_again = _words_of(text, row, leftward=leftward)
                 found.extend(reversed(spelt_again) if leftward else spelt_again)
         else:
             found.extend(_from_the_right(some, placing) if leftward and len(some) > 1 else some)
@@ -75,16 +76,17 @@ def _from_the_right(words: Sequence[PlacedWord], placing: Placing) -> list[Place
 
 
 def _levels(text: str, places: Sequence[int], boxes: Sequence[Box]) -> Iterator[list[_Letter]]:
-    """Yield the letters of each row, from left to right."""
+    """Yield the letters of each row, from left to right; a mark is in the row of what was written before it."""
+    shift = _LEVEL * max((box.height for box in boxes), default=0.0)
     row: list[int] = []
-    height = 0.0
+    level = 0.0
     for i, box in enumerate(boxes):
-        if row:
-            before = boxes[row[-1]]
-            height = max(height, before.height, box.height)
-            if abs(box.y0 + box.y1 - before.y0 - before.y1) / 2 > _LEVEL * height:
+        if not row or not is_mark(text[places[i]]):
+            middle = (box.y0 + box.y1) / 2
+            if row and abs(middle - level) > shift:
                 yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
-                row, height = [], 0.0
+                row = []
+            level = middle
         row.append(i)
     if row:
         yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
@@ -110,11 +112,13 @@ def _letters(text: str, places: Sequence[int], boxes: Sequence[Box]) -> list[_Le
     return letters
 
 
-def _words_of(letters: Sequence[_Letter], *, leftward: bool) -> list[PlacedWord]:
-    blank = _BLANK * max((letter.box.height for letter in letters), default=0.0)
+def _words_of(text: str, letters: Sequence[_Letter], *, leftward: bool) -> list[PlacedWord]:
+    height = max((letter.box.height for letter in letters), default=0.0)
     words: list[list[_Letter]] = [[letter] for letter in letters[:1]]
     for before, letter in pairwise(letters):
-        if letter.box.x0 - before.box.x1 > blank:
+        first, last = sorted((before.place, letter.place))
+        written = last - first <= _NEAR and any(map(str.isspace, text[first + 1 : last]))
+        if letter.box.x0 - before.box.x1 > (_NARROW if written else _BLANK) * height:
             words.append([])
         words[-1].append(letter)
     return [

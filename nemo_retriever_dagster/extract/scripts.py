@@ -24,6 +24,12 @@ def has_no_blanks(text: str) -> bool:
     return _NO_BLANK.match(text) is not None
 
 
+def may_begin(text: str) -> bool:
+    """Tell whether a sentence may begin with a text: its first letter is a capital, or of a script that has none."""
+    first = text[:1]
+    return first.isupper() or (first.isalpha() and not first.islower()) or has_no_blanks(text)
+
+
 def joint(before: str, after: str) -> str:
     """Return what stands between two lines of a text that are joined: a blank, or nothing where none is written."""
     if before.isascii() or after.isascii():
