@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
+FIRST_LETTER = 0xC0
+LETTER_WIDTH = 780  # thousandths of the size: nearly all that is drawn is narrower
 _FONTS = {"F1": "Helvetica", "F2": "Helvetica-Bold", "F3": "Helvetica-Oblique"}
 
 
@@ -45,12 +47,20 @@ class _Writer:
         return bytes(out)
 
 
-def pdf_bytes(*pages: PdfPage) -> bytes:
+def pdf_bytes(*pages: PdfPage, letters: str | list[str] = "") -> bytes:
+    """Write a PDF; the font F4, all of one width, has ``letters`` from code `FIRST_LETTER` on."""
     writer = _Writer()
     fonts = {
         name: writer.add(f"<</Type /Font /Subtype /Type1 /BaseFont /{base} /Encoding /WinAnsiEncoding>>".encode())
         for name, base in _FONTS.items()
     }
+    if letters:
+        unicode = writer.stream("", _to_unicode(letters).encode())
+        widths = " ".join([str(LETTER_WIDTH)] * 224)
+        fonts["F4"] = writer.add(
+            "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding "
+            f"/FirstChar 32 /LastChar 255 /Widths [{widths}] /ToUnicode {unicode} 0 R>>".encode()
+        )
     font = " ".join(f"/{name} {number} 0 R" for name, number in fonts.items())
     tree = len(writer.objects) + 1
     writer.add(b"")  # the page tree, filled in below
@@ -58,6 +68,17 @@ def pdf_bytes(*pages: PdfPage) -> bytes:
     listed = " ".join(f"{kid} 0 R" for kid in kids)
     writer.objects[tree - 1] = f"<</Type /Pages /Kids [{listed}] /Count {len(kids)}>>".encode()
     return writer.file(writer.add(f"<</Type /Catalog /Pages {tree} 0 R>>".encode()))
+
+
+def _to_unicode(letters: str | list[str]) -> str:
+    codes = {code: chr(code) for code in range(0x20, 0x7F)}
+    codes |= dict(enumerate(letters, start=FIRST_LETTER))
+    rows = "\n".join(f"<{code:02X}> <{text.encode('utf-16-be').hex()}>" for code, text in codes.items())
+    return (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
+        f"1 begincodespacerange <00> <FF> endcodespacerange\n{len(codes)} beginbfchar\n{rows}\nendbfchar\n"
+        "endcmap CMapName currentdict /CMap defineresource pop end end"
+    )
 
 
 def _page(writer: _Writer, page: PdfPage, font: str, tree: int) -> int:
