@@ -109,8 +109,8 @@ def _enclosed(run: list[str]) -> list[str]:
 
 
 def _marks_before(word: str) -> tuple[str, str]:
-    """Return the marks that a word starts with, and the rest."""
-    start = next((i for i, character in enumerate(word) if _way(character) is not _NEITHER), 0)
+    """Return the marks that a word with letters starts with, and the rest."""
+    start = next(i for i, character in enumerate(word) if _way(character) is not _NEITHER)
     return word[:start], word[start:]
 
 

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     """Tells the boxes of characters, by their places in the text, on the page as it is shown."""
 
 _BLANK, _NARROW = 0.16, 0.12  # of the row's height: letters of one word stand closer; so do words with a blank written
-_NEAR = 6  # characters: letters this close in the text and on the page were written one after the other
 _LEVEL = 0.5  # of the row's height: a character this much higher or lower is in another row
-_LIGATURES = {f"{alef}\u0644": f"\u0644{alef}" for alef in "\u0622\u0623\u0625\u0627"}
-"""A lam and an alef are always drawn as one, never the other way round, which is what PDFium makes of it."""
 
 
 class PlacedWord(NamedTuple):
@@ -38,7 +35,7 @@ class PlacedWord(NamedTuple):
 
 
 class _Letter(NamedTuple):
-    """What one glyph stands for, with its marks, and the place in the text of its first character."""
+    """A character with its marks, and its place in the text."""
 
     text: str
     box: Box
@@ -100,11 +97,9 @@ def _letters(text: str, places: Sequence[int], boxes: Sequence[Box]) -> list[_Le
         character = text[place]
         if is_mark(character):
             marks.append((character, box.x0 + box.x1))
-        elif letters and box == letters[-1].box:  # a ligature
-            both = letters[-1].text + character
-            letters[-1] = letters[-1]._replace(text=_LIGATURES.get(both, both))
         else:
             letters.append(_Letter(character, box, place))
+    # the letters of a ligature, which have one box, stay in PDFium's order: turned around, as those of a row are
     letters.sort(key=lambda letter: letter.box.x0 + letter.box.x1)
     for mark, middle in marks if letters else ():
         under = min(range(len(letters)), key=lambda i: abs(letters[i].box.x0 + letters[i].box.x1 - middle))
@@ -117,7 +112,7 @@ def _words_of(text: str, letters: Sequence[_Letter], *, leftward: bool) -> list[
     words: list[list[_Letter]] = [[letter] for letter in letters[:1]]
     for before, letter in pairwise(letters):
         first, last = sorted((before.place, letter.place))
-        written = last - first <= _NEAR and any(map(str.isspace, text[first + 1 : last]))
+        written = any(map(str.isspace, text[first + 1 : last]))
         if letter.box.x0 - before.box.x1 > (_NARROW if written else _BLANK) * height:
             words.append([])
         words[-1].append(letter)

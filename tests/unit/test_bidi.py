@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from nemo_retriever_dagster.extract.bidi import in_reading_order, is_leftward, runs_left, spelt
+from nemo_retriever_dagster.extract.pdf_codes import may_run_left
 
 SHALOM = "שלום"
 
@@ -12,6 +14,16 @@ def test_scripts_that_run_to_the_left_are_told():
     assert is_leftward("שלום עולם, in 2025")
     assert not is_leftward("The word שלום means peace")
     assert not is_leftward("2025")
+
+
+@pytest.mark.parametrize("text", ["a ש", "a س", "a \ufedf", "a \ufb2a"])
+def test_what_may_run_to_the_left_is_told_by_its_units(text: str):
+    assert may_run_left(np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16))
+
+
+def test_other_units_say_nothing_of_it():
+    for text in ("plain", "naïve “quoted” \ufb01", "漢字", "\u058f\u0900", ""):
+        assert not may_run_left(np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +62,7 @@ def test_a_ligature_is_read_after_the_letter_before_it():
         (["במרץ", ".2026"], "במרץ 2026."),
         (["בנסיעה", "York", ".New"], "בנסיעה New York."),
         (["שקלים", ")NIS(", "לבעלי"], "שקלים (NIS) לבעלי"),
+        (["אמר", "...שלום"], "אמר ...שלום"),
         (["Annual", "report"], "report Annual"),
     ],
 )

@@ -13,7 +13,7 @@ from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Box, Kind
 
 ALEF, LAM = "\u0627", "\u0644"
-LETTERS = [ALEF, LAM, LAM + ALEF, *"אבגדהוזחטיכלמנסעפצקרשתםןףךץ", "\u05b8"]
+LETTERS = [ALEF, LAM, LAM + ALEF, *"אבגדהוזחטיכלמנסעפצקרשתםןףךץ", "\u061f", "\u05b8"]
 MARK = LETTERS[-1]
 PLAIN = ExtractOptions(format="pdf", tables=False, charts=False, images=False)
 WIDTH, RIGHT = 1000.0, 940.0
@@ -63,6 +63,13 @@ def test_a_page_is_read_to_the_left(read):
     ]
     title = page.elements[0].box
     assert (round(title.x0), round(title.x1)) == (RIGHT - 156, RIGHT), "where it stands on the page"
+
+
+@pytest.mark.parametrize("end", [".", "\u061f"])
+def test_a_paragraph_ends_with_a_short_line_that_ends_a_sentence(read, end: str):
+    paragraph = [*PARAGRAPH[:2], f"השנה האחרונה{end}"]
+    page = read(set_leftward([*paragraph, *paragraph], 700))
+    assert [element.text for element in page.elements] == [" ".join(paragraph)] * 2
 
 
 def test_text_alone_is_read_to_the_left_too(read):

@@ -6,6 +6,7 @@ import pytest
 
 from nemo_retriever_dagster.extract.geometry import Glyphs
 from nemo_retriever_dagster.extract.layout_blocks import join_lines
+from nemo_retriever_dagster.extract.scripts import may_begin
 from nemo_retriever_dagster.extract.tables.lines import cell_text
 from nemo_retriever_dagster.model import Box
 
@@ -33,3 +34,13 @@ def test_lines_of_a_paragraph(texts: list[str], expected: str):
 def test_lines_of_a_cell():
     words = [Glyphs(text=text, box=Box(0, 12 * i, 10, 12 * i + 10)) for i, text in enumerate("\u77e5\u8bc6")]
     assert cell_text(words) == "\u77e5\u8bc6"
+
+
+@pytest.mark.parametrize("text", ["Word", "\u2163. Roman", "\u05e9\u05dc", "\uc81c", "\u77e5", "\u0e01", "\u300c"])
+def test_a_sentence_may_begin_so(text: str):
+    assert may_begin(text)
+
+
+@pytest.mark.parametrize("text", ["word", "2 words", "(aside", "\u0434\u0430", ""])
+def test_a_sentence_does_not_begin_so(text: str):
+    assert not may_begin(text)
