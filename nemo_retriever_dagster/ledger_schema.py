@@ -106,9 +106,6 @@ def _seal(table: sa.Table, corpus: str, key: str, body: str) -> str:
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-# Statements are made once: making one takes SQLAlchemy longer than a database takes to run it.
-
-
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], *, where: Any = None) -> int:
     """Write whole rows by primary key, replacing equal ones; return how many were written.
 
@@ -120,6 +117,7 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     return connection.execute(statement, rows if len(rows) > 1 else rows[0]).rowcount
 
 
+# Made once: making a statement takes SQLAlchemy longer than a database takes to run it.
 @cache
 def _upserting(dialect: str, table: sa.Table, where: Any) -> Any:
     statement = (postgresql if dialect == "postgresql" else sqlite).insert(table)
@@ -130,7 +128,8 @@ def _upserting(dialect: str, table: sa.Table, where: Any) -> Any:
 
 def rows_of(connection: sa.Connection, table: sa.Table, corpus: str, key: str | None = None) -> sa.CursorResult[Any]:
     """Read a corpus's rows, or those of one document."""
-    return connection.execute(_selecting(table, one=key is not None), {"of_corpus": corpus, "of_key": key})
+    asked = {"of_corpus": corpus} if key is None else {"of_corpus": corpus, "of_key": key}
+    return connection.execute(_selecting(table, one=key is not None), asked)
 
 
 def delete(connection: sa.Connection, table: sa.Table, corpus: str, key: str) -> None:

@@ -121,12 +121,15 @@ def _turned(
 
     A run ends with an item that goes ``way``, starts with one, or one of ``starting``, and has none ``against`` in it.
     """
+    ends = [-1] * len(items)
+    for at in range(len(items) - 1, -1, -1):
+        if ways[at] != against:
+            behind = ends[at + 1] if at + 1 < len(items) else -1
+            ends[at] = max(behind, at if ways[at] == way else -1)
     runs: list[list[str]] = []
     at = 0
     while at < len(items):
-        until = next((i for i in range(at, len(items)) if ways[i] == against), len(items))
-        ends = [i for i in range(at, until) if ways[i] == way] if ways[at] in (way, *starting) else []
-        last = ends[-1] if ends else at
+        last = max(ends[at], at) if ways[at] in (way, *starting) else at
         runs.append(list(items[at : last + 1])[::-1])
         at = last + 1
     return runs

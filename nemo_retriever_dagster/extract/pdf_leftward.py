@@ -57,9 +57,10 @@ def in_rows(
         end = start + len(line) + 1
         some = words[bisect_left(starts, start) : bisect_left(starts, end)]
         if runs_left(line):
-            places = [place for place in range(start, end - 1) if not kinds[place] & BLANK]
+            blank = (kinds[start : end - 1] & BLANK).astype(bool)
+            places, blanks = ((part.nonzero()[0] + start).tolist() for part in (~blank, blank))
             for row in _levels(text, places, placing(places)):
-                spelt_again = _words_of(text, row, leftward=leftward)
+                spelt_again = _words_of(row, blanks, leftward=leftward)
                 found.extend(reversed(spelt_again) if leftward else spelt_again)
         else:
             found.extend(_from_the_right(some, placing) if leftward and len(some) > 1 else some)
@@ -101,18 +102,22 @@ def _letters(text: str, places: Sequence[int], boxes: Sequence[Box]) -> list[_Le
             letters.append(_Letter(character, box, place))
     # the letters of a ligature, which have one box, stay in PDFium's order: turned around, as those of a row are
     letters.sort(key=lambda letter: letter.box.x0 + letter.box.x1)
+    middles = [letter.box.x0 + letter.box.x1 for letter in letters]
     for mark, middle in marks if letters else ():
-        under = min(range(len(letters)), key=lambda i: abs(letters[i].box.x0 + letters[i].box.x1 - middle))
+        right = min(bisect_left(middles, middle), len(letters) - 1)
+        left = max(right - 1, 0)
+        under = left if middle - middles[left] < middles[right] - middle else right
         letters[under] = letters[under]._replace(text=letters[under].text + mark)
     return letters
 
 
-def _words_of(text: str, letters: Sequence[_Letter], *, leftward: bool) -> list[PlacedWord]:
+def _words_of(letters: Sequence[_Letter], blanks: Sequence[int], *, leftward: bool) -> list[PlacedWord]:
+    """Return the words that letters make up; ``blanks`` are the places in the text where one is written."""
     height = max((letter.box.height for letter in letters), default=0.0)
     words: list[list[_Letter]] = [[letter] for letter in letters[:1]]
     for before, letter in pairwise(letters):
         first, last = sorted((before.place, letter.place))
-        written = any(map(str.isspace, text[first + 1 : last]))
+        written = bisect_left(blanks, first) < bisect_left(blanks, last)
         if letter.box.x0 - before.box.x1 > (_NARROW if written else _BLANK) * height:
             words.append([])
         words[-1].append(letter)

@@ -219,7 +219,8 @@ def read_words(page: Any, text_page: Any) -> PageWords:
         return PageWords(frame=frame, text=read.text)
     if read.aligned and (cuts := cell_cuts(read.handle, read.text, read.kinds)):
         first, last = _parted(first, last, cuts)
-    texts, leftward = _words(read, first, last), read.runs_left and is_leftward(read.text)
+    texts = _words(read, first, last)
+    leftward = read.runs_left and is_leftward(read.text)
     if read.runs_left:
         first, last, texts = _in_rows(read, frame, (first, last, texts), leftward=leftward)
     firsts, lasts = (first.tolist(), last.tolist()) if read.aligned else _char_indices(read, first, last)

@@ -87,3 +87,9 @@ def test_a_row_read_to_the_right(words: list[str], text: str):
 def test_nothing_is_nothing():
     assert in_reading_order([], leftward=True) == ""
     assert in_reading_order([""], leftward=True) == ""
+
+
+def test_a_row_of_many_is_no_work_of_hours():
+    many = 100_000
+    assert in_reading_order([*["7"] * many, SHALOM], leftward=True).endswith(SHALOM)
+    assert spelt(["."] * many + ["ש"], leftward=True).startswith("ש.")

@@ -184,3 +184,12 @@ def test_white_text_is_seen_on_what_is_drawn_under_it(read):
     assert [element.attributes for element in page.elements if "לבנה" in element.text] == [{}]
     page = read(set_leftward(PARAGRAPH, 700) + white)
     assert [element.attributes for element in page.elements if "לבנה" in element.text] == [{"hidden": True}]
+
+
+def test_marks_and_blanks_of_a_long_row_are_no_work_of_hours():
+    many = 20_000
+    text = "אב " * many + MARK * many
+    boxes = [Box(i, 0, i + 1, 10) for i in range(len(text))]
+    found = in_rows(text, kinds_of(text), [], lambda places: [boxes[place] for place in places], leftward=False)
+    assert len(found) == 1, "blanks are as narrow as letters"
+    assert found[0].text.count(MARK) == many
