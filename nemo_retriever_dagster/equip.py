@@ -18,13 +18,13 @@ from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.limits import Limits
-from nemo_retriever_dagster.runner import Equipment
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import Beside
 from nemo_retriever_dagster.vdb.bulk import Bucket, bulk_load
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
+from nemo_retriever_dagster.workbench import Equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Document, Element
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.preview.pictures import Shown
-    from nemo_retriever_dagster.runner import Equipment
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.shape import Made
     from nemo_retriever_dagster.source import Source
     from nemo_retriever_dagster.stages import Captions, Unit
+    from nemo_retriever_dagster.workbench import Equipment
 
 _STAGES = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION)
 
@@ -156,7 +156,7 @@ async def _cut(
         if isinstance(work, Failure):
             raise PreviewError(work)
         made = await runner.made(work)
-        under = await asyncio.to_thread(runner.contexts, work.document, made.elements, made.chunks, made.captions)
+        under = await asyncio.to_thread(runner.bench.contexts, work.document, made.elements, made.chunks, made.captions)
     finally:
         runner.close()
     embedder, total = equipment.engines.embedder, made.page_count
