@@ -51,6 +51,8 @@ class Lease:
         self._wait = wait
         self._holder = Holder(what=what, run_id=run_id) if what else Holder(run_id=run_id)
         self._fd = -1
+        self.inherited = False
+        """Whether the last holder ended without giving it back."""
 
     def acquire(self) -> Self:
         """Take the lock; raise `StoreLockedError` naming the holder when the wait is over."""
@@ -63,6 +65,7 @@ class Lease:
             time.sleep(_POLL_SECONDS)
         self._fd = fd
         _held.add(self)
+        self.inherited = os.fstat(fd).st_size > 0
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps(asdict(self._holder)).encode(), 0)
         return self

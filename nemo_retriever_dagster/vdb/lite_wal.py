@@ -4,6 +4,9 @@ Milvus Lite 3.2 flushes in this order: data files, manifest, removal of the log 
 manifest, it reads the old log again at the next start: rows it holds already are hidden by their own replay, or, with
 half of the log gone, the store refuses to flush for good. The manifest names the log in use; every log with a lower
 number is in data files already, so removing it is the step that was missing, and nothing else.
+
+Index files are written in place, after the manifest and whenever a collection is loaded that has none. One that a kill
+cut short keeps the collection from being loaded for good; without it, Milvus Lite makes it anew from the rows.
 """
 
 from __future__ import annotations
@@ -13,13 +16,27 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
 _LOG_FILE = re.compile(r"wal_(?:data|delta)_(\d+)\.arrow")
 _KNOWN_FORMAT = 2
-_MANIFESTS = ("collections/*/manifest.json", "databases/*/collections/*/manifest.json")
+_COLLECTIONS = ("collections/*", "databases/*/collections/*")
+_INDEX_FILES = {".idx", ".sidx"}
+
+
+def mend(store: Path, *, died: bool) -> None:
+    """End what a kill left half done below the Milvus Lite folder ``store``, which nobody has open.
+
+    ``died``: the last to have it open is known not to have closed it, so that no index file can be believed; else those
+    are removed that are seen to be cut short.
+    """
+    finish_flushes(store)
+    drop_indexes(store, whole=died)
 
 
 def finish_flushes(store: Path) -> list[Path]:
@@ -29,7 +46,7 @@ def finish_flushes(store: Path) -> list[Path]:
     module does not know, is left to Milvus Lite with all its logs.
     """
     removed = []
-    for manifest in sorted(path for pattern in _MANIFESTS for path in store.glob(pattern)):
+    for manifest in _in_collections(store, "manifest.json"):
         active = _active_log(manifest)
         for log in sorted((manifest.parent / "wal").glob("wal_*.arrow")) if active is not None else ():
             found = _LOG_FILE.fullmatch(log.name)
@@ -39,6 +56,32 @@ def finish_flushes(store: Path) -> list[Path]:
     if removed:
         _log.warning("%s: a flush was cut short; %d logs that it had stored were removed", store, len(removed))
     return removed
+
+
+def drop_indexes(store: Path, *, whole: bool) -> list[Path]:
+    """Remove index files that are cut short, or the ``whole`` lot, and return their paths. The caller as above."""
+    files = [path for path in _in_collections(store, "partitions/*/indexes/*") if path.suffix in _INDEX_FILES]
+    removed = [path for path in files if whole or _is_cut_short(path)]
+    for path in removed:
+        path.unlink()
+    if removed:
+        _log.warning("%s: it was not closed; %d index files will be made anew from its rows", store, len(removed))
+    return removed
+
+
+def _in_collections(store: Path, pattern: str) -> Iterator[Path]:
+    yield from sorted(path for collection in _COLLECTIONS for path in store.glob(f"{collection}/{pattern}"))
+
+
+def _is_cut_short(index: Path) -> bool:
+    """Tell whether the file of a flat index, an array of NumPy, has not all that it announces; of others none can."""
+    if not index.name.endswith(".flat.idx"):
+        return False
+    try:
+        np.load(index, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        return True
+    return False
 
 
 def _active_log(manifest: Path) -> int | None:

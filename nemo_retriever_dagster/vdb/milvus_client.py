@@ -22,7 +22,7 @@ from nemo_retriever_dagster.errors import (
 )
 from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
 from nemo_retriever_dagster.vdb.lite_rows import LiteRows
-from nemo_retriever_dagster.vdb.lite_wal import finish_flushes
+from nemo_retriever_dagster.vdb.lite_wal import mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +120,7 @@ def connect(address: Address) -> MilvusClient:
             return shared.client
         lease = Lease(address.path, wait=address.wait, what=address.what, run_id=address.run_id).acquire()
         try:
-            finish_flushes(address.path)
+            mend(address.path, died=lease.inherited)
             client = _connect(address, str(address.path))
         except BaseException:
             lease.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -69,3 +70,50 @@ def test_a_log_in_use_and_an_unknown_manifest_are_left_alone(tmp_path: Path) -> 
     manifest.write_text('{"manifest_format_version": 2, "active_wal_number": 5}')
     assert [log.name for log in finish_flushes(path)] == ["wal_data_000004.arrow"]
     assert [log.name for log in logs.iterdir()] == ["wal_data_000005.arrow"]
+
+
+def index_files(path: Path) -> list[Path]:
+    return sorted(path.glob("collections/c/partitions/*/indexes/*"))
+
+
+@pytest.mark.parametrize("left", [0, 50, 200])
+def test_an_index_that_a_kill_cut_short_is_made_anew(tmp_path: Path, left: int, caplog) -> None:
+    path = tmp_path / "milvus.db"
+    with MilvusStore(str(path)) as store:
+        store.ensure(CollectionSpec(name="c", dimension=2))
+        store.upsert("c", records("one", 50))
+    (index,) = index_files(path)
+    size = index.stat().st_size
+    assert left < size
+    os.truncate(index, left)
+    with caplog.at_level(logging.WARNING), MilvusStore(str(path)) as store:
+        assert len(store.search("c", vector=[1.0, 3.0], top_k=50)) == 50
+    assert "1 index files will be made anew" in caplog.text
+    assert [file.stat().st_size for file in index_files(path)] == [size]
+
+
+def test_no_index_is_believed_of_a_process_that_died(tmp_path: Path, caplog) -> None:
+    path = tmp_path / "milvus.db"
+    with MilvusStore(str(path)) as store:
+        store.ensure(CollectionSpec(name="c", dimension=2, index={"index_type": "HNSW"}))
+        store.upsert("c", records("one", 50))
+    (index,) = index_files(path)
+    assert not index.name.endswith(".flat.idx")
+    os.truncate(index, index.stat().st_size // 2)
+    holder = path.with_name("milvus.db.lease")
+    assert not holder.stat().st_size
+    holder.write_text('{"pid": 1}')  # a killed process leaves its name
+    with caplog.at_level(logging.WARNING), MilvusStore(str(path)) as store:
+        assert len(store.search("c", vector=[1.0, 3.0], top_k=50)) == 50
+    assert "1 index files will be made anew" in caplog.text
+
+
+def test_the_indexes_of_a_store_that_was_closed_are_kept(tmp_path: Path, caplog) -> None:
+    path = tmp_path / "milvus.db"
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING), MilvusStore(str(path)) as store:
+            store.ensure(CollectionSpec(name="c", dimension=2))
+            store.upsert("c", records("one", 50))
+            store.flush("c")
+    assert index_files(path)
+    assert "made anew" not in caplog.text
