@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sqlite3
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ VERSION = "1"
 """Of the tables below; a ledger of another version is refused."""
 
 _BUSY_MS = 30_000
+_AGAIN_SECONDS = 0.01
 _LOCK = 0x6E7264  # "nrd": PostgreSQL's advisory lock while tables are made
 
 metadata = sa.MetaData()
@@ -260,8 +263,23 @@ def _engine(url: sa.URL) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Take transactions into our own hands, and make a commit last through a loss of power."""
     connection.isolation_level = None
-    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    _keep_a_log(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Switch to a write-ahead log. SQLite does not wait its turn for this: of two that make a ledger one is refused."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _check(connection: sa.Connection) -> None:

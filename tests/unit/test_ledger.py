@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine
 
-from nemo_retriever_dagster import ledger_leases
+from nemo_retriever_dagster import ledger_leases, ledger_schema
 from nemo_retriever_dagster.errors import (
     InvalidOptionError,
     LedgerDamagedError,
@@ -256,6 +256,20 @@ def test_processes_never_hold_one_lease_together_and_lose_no_count(path: Path):
     assert sorted(won) == sorted(f"k{number}" for number in range(20))
     with Ledger(url) as ledger:
         assert [item.attempts for item in ledger.failures("c")] == [40]
+
+
+def test_two_that_make_a_ledger_wait_for_each_other(path: Path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    maker = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    maker.execute("BEGIN EXCLUSIVE")
+    other = sqlite3.connect(path, timeout=0, isolation_level=None)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("PRAGMA journal_mode=WAL")
+    threading.Timer(0.2, maker.execute, ["COMMIT"]).start()
+    ledger_schema._keep_a_log(other)
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    maker.close()
+    other.close()
 
 
 def test_threads_share_one_ledger(ledger: Ledger):
