@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from nemo_retriever_dagster.ledger_schema import leases, upsert
+from nemo_retriever_dagster.ledger_schema import leases, of_document, upsert
 
 _FREE = sa.or_(
     leases.c.owner == sa.bindparam("by_owner"),
@@ -15,11 +15,7 @@ _FREE = sa.or_(
     leases.c.clock != sa.bindparam("on_clock"),
 )
 
-_MINE = leases.delete().where(
-    leases.c.corpus == sa.bindparam("of_corpus"),
-    leases.c.key == sa.bindparam("of_key"),
-    leases.c.owner == sa.bindparam("of_owner"),
-)
+_MINE = leases.delete().where(*of_document(leases), leases.c.owner == sa.bindparam("of_owner"))
 
 
 def claim(connection: sa.Connection, corpus: str, key: str, owner: str, ttl: float) -> bool:

@@ -142,15 +142,16 @@ def delete(connection: sa.Connection, table: sa.Table, corpus: str, key: str) ->
 
 @cache
 def _selecting(table: sa.Table, *, one: bool) -> sa.Select[Any]:
-    return sa.select(table).where(*_document(table)[: 2 if one else 1])
+    return sa.select(table).where(*of_document(table)[: 2 if one else 1])
 
 
 @cache
 def _deleting(table: sa.Table) -> sa.Delete:
-    return table.delete().where(*_document(table))
+    return table.delete().where(*of_document(table))
 
 
-def _document(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def of_document(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Return the conditions that a row is of the corpus ``:of_corpus`` and the document ``:of_key``."""
     return table.c.corpus == sa.bindparam("of_corpus"), table.c.key == sa.bindparam("of_key")
 
 

@@ -19,7 +19,7 @@ from nemo_retriever_dagster.engines.usage import metered
 from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
 from nemo_retriever_dagster.extract.sniff import detect_format
 from nemo_retriever_dagster.model import Failure
-from nemo_retriever_dagster.workbench import Step, Workbench, counted
+from nemo_retriever_dagster.workbench import Step, Workbench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -140,7 +140,7 @@ class Runner:
                 note = {"pages": found.pages, "elements": len(found.elements)}
                 await self._call(self.bench.keep_elements, place, found.elements, note)
         work = replace(work, document=document, fingerprints=self.bench.fingerprints(document))
-        return Step(place, reused, counted(work, note))
+        return Step(place, reused, work.counted(note))
 
     async def _extracted(self, fetched: Fetched, kind: str) -> extraction.Extraction:
         equipment = self.equipment
@@ -160,7 +160,7 @@ class Runner:
         reused = note is not None
         if note is None:
             note = await self._call(self.bench.keep_captions, place, await self._captions(work))
-        return Step(place, reused, counted(work, {"captions": len(note)}))
+        return Step(place, reused, work.counted({"captions": len(note)}))
 
     async def _captions(self, work: Work) -> Captions:
         assert self.pipeline.caption is not None
@@ -173,7 +173,7 @@ class Runner:
         reused = note is not None
         if note is None:
             note = await self._call(self.bench.keep_vectors, place, await self._vectors(work))
-        return Step(place, reused, counted(work, note))
+        return Step(place, reused, work.counted(note))
 
     async def _vectors(self, work: Work) -> np.ndarray:
         assert self.pipeline.embed is not None

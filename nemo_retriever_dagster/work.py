@@ -38,6 +38,10 @@ class Work:
             reused=(*self.reused, stage) if reused else self.reused,
         )
 
+    def counted(self, counts: Mapping[str, int]) -> Work:
+        """Return the work with these counts."""
+        return replace(self, counts={**self.counts, **counts})
+
     def used(self, usage: Mapping[str, Usage]) -> Work:
         """Return the work with the usage of engines added."""
         total = {name: self.usage.get(name, Usage()) + more for name, more in usage.items()}

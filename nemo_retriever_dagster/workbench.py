@@ -137,7 +137,7 @@ class Workbench:
     def split(self, work: Work) -> Step:
         """Cut a document's elements into chunks."""
         place, reused, note = self._step(Stage.SPLIT, work, self._split)
-        return Step(place, reused, counted(work, note))
+        return Step(place, reused, work.counted(note))
 
     def _split(self, work: Work, place: str) -> Note:
         elements, task, longest = self.elements(work), self.pipeline.split, self._longest()
@@ -179,7 +179,7 @@ class Workbench:
     def store_images(self, work: Work) -> Step:
         """Put a document's pictures into the image store."""
         place, reused, note = self._step(Stage.STORE_IMAGES, work, self._store)
-        return Step(place, reused, counted(work, {"stored_images": len(note)}))
+        return Step(place, reused, work.counted({"stored_images": len(note)}))
 
     def _store(self, work: Work, _: str) -> Note:
         assert self.pipeline.store is not None
@@ -200,7 +200,7 @@ class Workbench:
             rows, draft = self._rows(made, generation), self._draft(work, generation, links)
             keep_pictures = self._picture_keeper(made, links)
             receipt = committer.commit(work.document, rows, draft, keep_pictures=keep_pictures)
-        done = replace(counted(work, {"rows": receipt.rows}), generation=generation)
+        done = replace(work.counted({"rows": receipt.rows}), generation=generation)
         return Step(f"receipt/{generation}", reused, done)
 
     def _picture_keeper(self, made: Made, links: Note) -> Callable[[], None]:
@@ -290,8 +290,3 @@ class Workbench:
         if stage not in work.addresses:
             return {}
         return self.equipment.shelf.note(work.addresses[stage]) or {}
-
-
-def counted(work: Work, note: Note) -> Work:
-    """Return the work with the counts of a stage's note."""
-    return replace(work, counts={**work.counts, **note})

@@ -27,7 +27,6 @@ BROKEN = frozenset("\ufffe\x02")
 _SOFT = dict.fromkeys(map(ord, BROKEN), SOFT_HYPHEN)
 _NOT_IN_WORD = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffe\ufeff]")
 _LAST = 0xFFFF
-_SCRIPTS, _SHAPES = 0x900 - 0x590, 0xFEFD - 0xFB1D
 _MARKS = "@#$%&*+<=>^_`|~{}[]\\"
 
 
@@ -60,12 +59,6 @@ def kinds_of(text: str, units: Units | None = None) -> Kinds:
         codes = np.minimum(wide, _LAST).astype(np.uint16)
     kinds: Kinds = _KINDS[codes]
     return kinds
-
-
-def may_run_left(units: Units) -> bool:
-    """Tell whether text in UTF-16 may have characters of a script that runs to the left: few others say so too."""
-    scripts, shapes = units - np.uint16(0x590), units - np.uint16(0xFB1D)
-    return bool((scripts < _SCRIPTS).any() or (shapes < _SHAPES).any())
 
 
 def word_ends(kinds: Kinds) -> tuple[Places, Places]:

@@ -14,7 +14,7 @@ from nemo_retriever_dagster.extract.bidi import is_mark, runs_left, spelt
 from nemo_retriever_dagster.extract.pdf_codes import BLANK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from nemo_retriever_dagster.extract.pdf_codes import Kinds
     from nemo_retriever_dagster.model import Box
@@ -59,8 +59,8 @@ def in_rows(
         if runs_left(line):
             blank = (kinds[start : end - 1] & BLANK).astype(bool)
             places, blanks = ((part.nonzero()[0] + start).tolist() for part in (~blank, blank))
-            for row in _levels(text, places, placing(places)):
-                spelt_again = _words_of(row, blanks, leftward=leftward)
+            for row in _levels(text, zip(places, placing(places), strict=True)):
+                spelt_again = _words_of(_letters(text, row), blanks, leftward=leftward)
                 found.extend(reversed(spelt_again) if leftward else spelt_again)
         else:
             found.extend(_from_the_right(some, placing) if leftward and len(some) > 1 else some)
@@ -73,28 +73,29 @@ def _from_the_right(words: Sequence[PlacedWord], placing: Placing) -> list[Place
     return [words[i] for i in sorted(range(len(words)), key=lambda i: -lefts[i])]
 
 
-def _levels(text: str, places: Sequence[int], boxes: Sequence[Box]) -> Iterator[list[_Letter]]:
-    """Yield the letters of each row, from left to right; a mark is in the row of what was written before it."""
-    shift = _LEVEL * max((box.height for box in boxes), default=0.0)
-    row: list[int] = []
+def _levels(text: str, placed: Iterable[tuple[int, Box]]) -> Iterator[list[tuple[int, Box]]]:
+    """Yield the characters of each row, in the order of the text; a mark is in the row of what was written before."""
+    characters = list(placed)
+    shift = _LEVEL * max((box.height for _, box in characters), default=0.0)
+    row: list[tuple[int, Box]] = []
     level = 0.0
-    for i, box in enumerate(boxes):
-        if not row or not is_mark(text[places[i]]):
+    for place, box in characters:
+        if not row or not is_mark(text[place]):
             middle = (box.y0 + box.y1) / 2
             if row and abs(middle - level) > shift:
-                yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
+                yield row
                 row = []
             level = middle
-        row.append(i)
+        row.append((place, box))
     if row:
-        yield _letters(text, [places[k] for k in row], [boxes[k] for k in row])
+        yield row
 
 
-def _letters(text: str, places: Sequence[int], boxes: Sequence[Box]) -> list[_Letter]:
+def _letters(text: str, row: Sequence[tuple[int, Box]]) -> list[_Letter]:
     """Return the letters of a row from left to right, each with the marks that stand over, under or in it."""
     letters: list[_Letter] = []
     marks: list[tuple[str, float]] = []
-    for place, box in zip(places, boxes, strict=True):
+    for place, box in row:
         character = text[place]
         if is_mark(character):
             marks.append((character, box.x0 + box.x1))

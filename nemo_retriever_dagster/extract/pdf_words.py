@@ -15,7 +15,7 @@ from nemo_retriever_dagster.extract import pdf_raw
 from nemo_retriever_dagster.extract.bidi import is_leftward, runs_left
 from nemo_retriever_dagster.extract.geometry import boxes_of, glyphs_of
 from nemo_retriever_dagster.extract.pdf_cells import cell_cuts
-from nemo_retriever_dagster.extract.pdf_codes import kinds_of, may_run_left, word_ends, words_of
+from nemo_retriever_dagster.extract.pdf_codes import kinds_of, word_ends, words_of
 from nemo_retriever_dagster.extract.pdf_leftward import PlacedWord, in_rows
 from nemo_retriever_dagster.extract.pdf_ligatures import misread_ligatures, with_letters
 from nemo_retriever_dagster.extract.pdf_scattered import is_scattered, rejoined
@@ -129,13 +129,6 @@ def bounded(boxes: NDArray[Any]) -> Floats:
     return within_reach(boxes).astype(np.float32, copy=False)
 
 
-def mirrored(boxes: Floats, width: float) -> Floats:
-    """Return an (n, 4) array of boxes on a page ``width`` wide as a mirror shows them."""
-    turned = boxes.copy()
-    turned[:, 0], turned[:, 2] = width - boxes[:, 2], width - boxes[:, 0]
-    return turned
-
-
 def page_frame(page: Any) -> Frame:
     """Return the frame of a pypdfium2 page, from its crop box and rotation."""
     left, bottom, right, top = within_reach(np.array(pdf_raw.page_box(page.raw), dtype=np.float64)).tolist()
@@ -159,7 +152,9 @@ class PageWords:
 
     def mirrored(self) -> PageWords:
         """Return the words as a mirror shows them: a page that is read to the left becomes one read to the right."""
-        return replace(self, boxes=mirrored(self.boxes, self.frame.size[0]))
+        width, boxes = self.frame.size[0], self.boxes.copy()
+        boxes[:, 0], boxes[:, 2] = width - self.boxes[:, 2], width - self.boxes[:, 0]
+        return replace(self, boxes=boxes)
 
     def hidden(self, drawings: Covering) -> NDArray[np.bool_]:
         """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
@@ -207,8 +202,7 @@ def read_text(text_page: Any) -> PageText:
     """Read the text of a pypdfium2 text page."""
     handle = pdf_raw.handle_of(text_page)
     text, units, aligned = pdf_raw.text_of(handle)
-    left = may_run_left(units) and runs_left(text)
-    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned, runs_left=left)
+    return PageText(handle=handle, text=text, kinds=kinds_of(text, units), aligned=aligned, runs_left=runs_left(text))
 
 
 def read_words(page: Any, text_page: Any) -> PageWords:

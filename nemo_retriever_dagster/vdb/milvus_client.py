@@ -21,8 +21,8 @@ from nemo_retriever_dagster.errors import (
     StoreUnavailableError,
 )
 from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
+from nemo_retriever_dagster.vdb.lite_mend import mend
 from nemo_retriever_dagster.vdb.lite_rows import LiteRows
-from nemo_retriever_dagster.vdb.lite_wal import mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

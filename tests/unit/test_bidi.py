@@ -1,8 +1,6 @@
-import numpy as np
 import pytest
 
 from nemo_retriever_dagster.extract.bidi import in_reading_order, is_leftward, runs_left, spelt
-from nemo_retriever_dagster.extract.pdf_codes import may_run_left
 
 SHALOM = "שלום"
 
@@ -17,13 +15,13 @@ def test_scripts_that_run_to_the_left_are_told():
 
 
 @pytest.mark.parametrize("text", ["a ש", "a س", "a \ufedf", "a \ufb2a"])
-def test_what_may_run_to_the_left_is_told_by_its_units(text: str):
-    assert may_run_left(np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16))
+def test_what_runs_to_the_left_is_told(text: str):
+    assert runs_left(text)
 
 
-def test_other_units_say_nothing_of_it():
+def test_other_text_does_not_run_to_the_left():
     for text in ("plain", "naïve “quoted” \ufb01", "漢字", "\u058f\u0900", ""):
-        assert not may_run_left(np.frombuffer(text.encode("utf-16-le"), dtype=np.uint16))
+        assert not runs_left(text)
 
 
 @pytest.mark.parametrize(

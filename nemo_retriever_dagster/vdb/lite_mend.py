@@ -36,7 +36,7 @@ def mend(store: Path, *, died: bool) -> None:
     are removed that are seen to be cut short.
     """
     finish_flushes(store)
-    drop_indexes(store, whole=died)
+    drop_indexes(store, every=died)
 
 
 def finish_flushes(store: Path) -> list[Path]:
@@ -58,10 +58,10 @@ def finish_flushes(store: Path) -> list[Path]:
     return removed
 
 
-def drop_indexes(store: Path, *, whole: bool) -> list[Path]:
-    """Remove index files that are cut short, or the ``whole`` lot, and return their paths. The caller as above."""
+def drop_indexes(store: Path, *, every: bool) -> list[Path]:
+    """Remove index files that are cut short, or ``every`` one, and return their paths. The caller as above."""
     files = [path for path in _in_collections(store, "partitions/*/indexes/*") if path.suffix in _INDEX_FILES]
-    removed = [path for path in files if whole or _is_cut_short(path)]
+    removed = [path for path in files if every or _is_cut_short(path)]
     for path in removed:
         path.unlink()
     if removed:

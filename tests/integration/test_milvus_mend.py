@@ -11,7 +11,7 @@ import pytest
 
 from nemo_retriever_dagster.model import Record
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
-from nemo_retriever_dagster.vdb.lite_wal import finish_flushes
+from nemo_retriever_dagster.vdb.lite_mend import finish_flushes
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
