@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.equip import engines_for
 from nemo_retriever_dagster.errors import RetrieverError
+from nemo_retriever_dagster.extract.contract import ExtractOptions
+from nemo_retriever_dagster.extract.parser_process import DiedIdleError, ParserProcess
+from nemo_retriever_dagster.extract.registry import EXTRACTORS
+from nemo_retriever_dagster.extract.wire import Job
 from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.tasks import CaptionTask, EmbedTask, UploadTask
@@ -22,6 +30,8 @@ _PROGRAMS = {
     "soffice": "render_as_pdf; apt-get install libreoffice-writer-nogui libreoffice-impress-nogui",
     "tesseract": "the Tesseract OCR engine; apt-get install tesseract-ocr",
 }
+_CONFINED = "cut off from the network"
+_FREE = "not cut off from the network, this system has no seccomp: read only documents you trust, or run in a container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,24 @@ def _store(settings: Settings) -> Finding:
 
 
 def _parser() -> Finding:
+    """Have a parser process read a line of text."""
     import pypdfium2
 
-    return Finding(part=f"pdfium {pypdfium2.PDFIUM_INFO}", ok=True)
+    part = f"parser processes, pdfium {pypdfium2.PDFIUM_INFO}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "line.txt"
+        path.write_text("A line of text.", encoding="utf-8")
+        try:
+            confined = _read_apart(path)
+        except (RetrieverError, DiedIdleError, OSError) as error:
+            return Finding(part=part, ok=False, note=str(error))
+    return Finding(part=part, ok=True, note=_CONFINED if confined else _FREE)
+
+
+def _read_apart(path: Path) -> bool:
+    """Read a text in a process of its own; tell whether the process is cut off from the network."""
+    job = Job(path=str(path), options=ExtractOptions(format="txt"), extractor=EXTRACTORS["txt"], limits=Limits())
+    with contextlib.closing(ParserProcess.start()) as parser:
+        parser.offer(job)
+        list(parser.pages(job))
+        return parser.confined

@@ -23,7 +23,7 @@ install_lock() { # LOCK...: exactly the hashed versions, and this package on top
     local lock stamp state
     for lock in "$@"; do
         stamp="$VENV/.${lock}.installed"
-        state="$(sha256sum "$lock" | cut -d' ' -f1)"
+        state="$(cksum "$lock")"
         [ "$(cat "$stamp" 2>/dev/null || true)" = "$state" ] && continue
         echo "installing $lock" >&2
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from nemo_retriever_dagster.errors import ParserCrashError, ParserTimeoutError
 from nemo_retriever_dagster.extract import wire
@@ -30,7 +29,7 @@ _BOOT = (
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME")
 _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUTF8": "1"}
 """Thread pools and arenas reserve address space by the core, and address space is limited."""
-_DIAGNOSTICS_BYTES = 1 << 16
+_DIAGNOSTICS_BYTES = 1 << 16  # as much as a pipe holds, at most
 _EXIT_SECONDS = 1.0
 _START_SECONDS = 60.0  # to boot, on however busy a machine: none of the document's time
 
@@ -65,16 +64,16 @@ class ParserProcess:
         """Start a process; it boots while this side goes on."""
         work, its_work = socket.socketpair()
         lifeline, its_lifeline = socket.socketpair()
-        diagnostics = _bounded_file(_DIAGNOSTICS_BYTES)
+        diagnostics, its_diagnostics = _bounded_pipe()
         inherited = (its_work.fileno(), its_lifeline.fileno())
         folders = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
-        with its_work, its_lifeline:
+        with its_work, its_lifeline, its_diagnostics:
             process = subprocess.Popen(  # noqa: S603 -- our own interpreter, our own code
                 [sys.executable, "-P", "-c", _BOOT, folders, *map(str, inherited)],
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=diagnostics,
+                stderr=its_diagnostics,
                 pass_fds=inherited,
                 start_new_session=True,
             )
@@ -83,13 +82,13 @@ class ParserProcess:
     @property
     def alive(self) -> bool:
         """Whether the process still runs; one that does not is left unreaped, for `kill` to end its group."""
-        return self.process.returncode is None and not _has_ended(self.process.pid)
+        return self.process.returncode is None and not _is_let_go(self.lifeline)
 
     def offer(self, job: wire.Job) -> None:
         """Hand over a document; raise `DiedIdleError` when the process does not take it."""
         self.documents += 1
         self.sound = False
-        os.lseek(self.diagnostics, 0, os.SEEK_SET)
+        self.last_words()  # those of the document before
         patience = wire.Patience(idle=_START_SECONDS, total=_START_SECONDS)
         try:
             self.work.settimeout(_START_SECONDS)
@@ -125,13 +124,14 @@ class ParserProcess:
             raise ParserCrashError(f"{parser} broke its protocol: {error}") from error
 
     def last_words(self) -> str:
-        """Return what the process wrote to its standard error while it had this document."""
-        length = os.lseek(self.diagnostics, 0, os.SEEK_CUR)
-        return os.pread(self.diagnostics, length, 0).decode("utf-8", "replace").strip()
+        """Return, once, what the process wrote to its standard error while it had this document."""
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.diagnostics, _DIAGNOSTICS_BYTES).decode("utf-8", "replace").strip()
+        return ""
 
     def _ending(self) -> str:
         """Tell how the process ended, in a word for the error message."""
-        ended = self.process.returncode is not None or _ends_soon(self.process.pid)
+        ended = self.process.returncode is not None or _is_let_go_soon(self.lifeline)
         self.kill()
         code = self.process.returncode
         if not ended:
@@ -154,24 +154,27 @@ class ParserProcess:
         os.close(self.diagnostics)
 
 
-def _has_ended(pid: int) -> bool:
+def _is_let_go(lifeline: socket.socket) -> bool:
+    """Tell whether the process on the other side has ended, without reaping it: its group must be killed first."""
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
-    except ChildProcessError:  # another thread has just reaped it
-        return True
+        return not lifeline.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
-def _ends_soon(pid: int) -> bool:
-    """Wait until the process is a zombie, without reaping it: its group must be killed first."""
+def _is_let_go_soon(lifeline: socket.socket) -> bool:
     patience = time.monotonic() + _EXIT_SECONDS
-    while not (ended := _has_ended(pid)) and time.monotonic() < patience:
+    while not (let_go := _is_let_go(lifeline)) and time.monotonic() < patience:
         time.sleep(0.005)
-    return ended
+    return let_go
 
 
-def _bounded_file(size: int) -> int:
-    """Return a file in memory that refuses to grow: a parser that floods its standard error fills nothing."""
-    descriptor = os.memfd_create("diagnostics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, size)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
-    return descriptor
+def _bounded_pipe() -> tuple[int, BinaryIO]:
+    """Return both ends of a pipe that drops what it has no room for: a parser that floods its standard error waits not.
+
+    Nor does it fill anything, which a file would let it.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    return reading, os.fdopen(writing, "wb", buffering=0)

@@ -1,4 +1,8 @@
-"""What a parser process gives up before it reads a byte it was not given by us: memory, core dumps, the network."""
+"""What a parser process gives up before it reads a byte it was not given by us: memory, core dumps, the network.
+
+Linux can take all of it away. Other systems (macOS) have no seccomp and ignore limits of address space; there a parser
+gives up core dumps only, and `nrd doctor` says so.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,13 @@ import resource
 import signal
 import struct
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+LINUX = sys.platform == "linux"
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_FILTER = 22, 38, 2
 _MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}  # audit architecture, number of socket()
 _IO_URING_SETUP = 425
@@ -44,7 +50,9 @@ def quieten() -> None:
 
 
 def limit_memory(size: int) -> None:
-    """Let the address space grow to ``size`` bytes at most; a larger demand is a `MemoryError`."""
+    """Let the address space grow to ``size`` bytes at most, on Linux; a larger demand is a `MemoryError`."""
+    if not LINUX:
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
@@ -56,21 +64,30 @@ def forbid_core_dumps() -> None:
 
 
 def die_with(lifeline: int) -> None:
-    """End this process group as soon as the other end of the socket ``lifeline`` is closed, even in native code.
+    """End this process group as soon as the other end of the socket ``lifeline`` is closed.
 
-    The kernel then raises SIGIO, whose default action is to terminate. PR_SET_PDEATHSIG would not do: it fires when the
-    *thread* that started the process ends.
+    On Linux even in native code: the kernel raises SIGIO, whose default action is to terminate. PR_SET_PDEATHSIG would
+    not do: it fires when the *thread* that started the process ends. Elsewhere SIGIO is ignored, and a thread waits,
+    which cannot run while native code holds the interpreter.
     """
+    if not LINUX:
+        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+        return
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
+def _end_with(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
 def forbid_network() -> bool:
     """Refuse every socket but AF_UNIX to this process and its children; False where the kernel cannot do it."""
     machine = _MACHINES.get(platform.machine())
-    if machine is None:
+    if machine is None or not LINUX:
         return False
     program = _socket_filter(*machine)
     buffer = ctypes.create_string_buffer(program)

@@ -166,6 +166,11 @@ def orphan(_: str) -> Iterator[Page]:
     os.abort()
 
 
+def orphan_at_rest(_: str) -> Iterator[Page]:
+    yield say(subprocess.Popen(["sleep", "600"]).pid)
+    time.sleep(600)
+
+
 def heavy(argument: str) -> Iterator[Page]:
     yield say("z" * int(argument))
 
@@ -173,7 +178,21 @@ def heavy(argument: str) -> Iterator[Page]:
 FAULTS: dict[str, Callable[[str], Iterator[Page]]] = {
     function.__name__: function
     for function in (
-        *(count, pid, sleeper, spin_in_c, drip, endless, progress, segfault, abort, leave, kill_parent_first, gorge),
+        *(
+            orphan_at_rest,
+            count,
+            pid,
+            sleeper,
+            spin_in_c,
+            drip,
+            endless,
+            progress,
+            segfault,
+            abort,
+            leave,
+            kill_parent_first,
+            gorge,
+        ),
         *(
             recurse,
             noise,

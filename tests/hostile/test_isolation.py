@@ -27,7 +27,7 @@ from nemo_retriever_dagster.errors import (
     SourceUnavailableError,
     UnsupportedFormatError,
 )
-from nemo_retriever_dagster.extract import registry
+from nemo_retriever_dagster.extract import parser_process, registry
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.limits import Limits
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1]
 OPTIONS = ExtractOptions(format="faulty")
+ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
 QUICK = Limits(idle_seconds=3, total_seconds=4)
 
 type_file = "Callable[[str], Path]"
@@ -261,6 +262,67 @@ def test_a_parser_has_no_core_dump_little_memory_and_none_of_our_libraries(told)
         assert texts(pool.pages(told("state"), OPTIONS)) == [str([(0, 0), 2**30, False, False, False])]
 
 
+@pytest.fixture
+def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have parser processes do without what only Linux has."""
+    monkeypatch.setattr(parser_process, "_BOOT", f"{ELSEWHERE}; {parser_process._BOOT}")
+
+
+@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        ("segfault", ParserCrashError, "SIGSEGV"),
+        ("leave 3", ParserCrashError, "exit code 3"),
+        ("sleeper 600", ParserTimeoutError, "idle_seconds"),
+        ("spin_in_c", ParserTimeoutError, "idle_seconds"),
+        ("recurse", LimitExceededError, "nested"),
+        ("poisoned", ParserCrashError, "protocol"),
+    ],
+)
+def test_without_what_only_linux_has_a_fault_is_a_typed_error(told, fault, error, words):
+    with ParserPool(1, QUICK if error is ParserTimeoutError else Limits()) as pool:
+        with pytest.raises(error, match=words):
+            texts(pool.pages(told(fault), OPTIONS))
+        assert texts(pool.pages(told("count 2"), OPTIONS)) == ["page 1", "page 2"]
+        (state,) = texts(pool.pages(told("state"), OPTIONS))
+        assert state.startswith("[(0, 0), -1,")  # no core dump; memory is not limited
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_without_what_only_linux_has_a_child_ends_with_its_parser(told):
+    with ParserPool(1) as pool:
+        pages = pool.pages(told("orphan"), OPTIONS)
+        child = int(next(pages).elements[0].text)
+        with pytest.raises(ParserCrashError):
+            next(pages)
+        assert wait_until_gone(child)
+
+
+@pytest.mark.parametrize("fault", ["sleeper 600", "orphan_at_rest"])
+def test_without_what_only_linux_has_a_parser_ends_with_its_owner(told, fault):
+    patched = (
+        f"from nemo_retriever_dagster.extract import parser_process as p; p._BOOT = {ELSEWHERE!r} + '; ' + p._BOOT"
+    )
+    program = script(told(fault)).replace("pool = ", f"{patched}\npool = ")
+    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with owner:
+        owner.stdout.readline()
+        pid = int(owner.stdout.readline())
+        owner.kill()
+    assert wait_until_gone(pid)
+
+
+def test_a_flood_of_standard_error_waits_for_nobody_and_the_next_crash_is_still_told(told):
+    with ParserPool(1) as pool:
+        assert texts(pool.pages(told("noise"), OPTIONS)) == ["fine"]
+        with pytest.raises(ParserCrashError) as caught:
+            texts(pool.pages(told("segfault"), OPTIONS))
+    words = str(caught.value.__cause__)
+    assert "string_at" in words
+    assert "NOISE" not in words
+
+
 def test_no_parser_reaches_the_network(told):
     with socket.create_server(("127.0.0.1", 0)) as canary, ParserPool(1) as pool:
         port = canary.getsockname()[1]
@@ -341,7 +403,7 @@ def script(file: Path) -> str:
     return SCRIPT.format(package=str(PACKAGE), here=str(HERE), file=str(file))
 
 
-@pytest.mark.parametrize("fault", ["sleeper 600", "spin_in_c"])
+@pytest.mark.parametrize("fault", ["sleeper 600", "spin_in_c", "orphan_at_rest"])
 def test_parsers_die_with_a_killed_owner(told, fault):
     owner = subprocess.Popen([sys.executable, "-c", script(told(fault))], stdout=subprocess.PIPE, text=True)
     with owner:

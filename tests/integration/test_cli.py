@@ -12,9 +12,11 @@ from click.testing import CliRunner, Result
 
 from nemo_retriever_dagster.cli import main
 from nemo_retriever_dagster.cli.shown import console
+from nemo_retriever_dagster.extract import parser_process
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.settings import Settings
 
+ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
 DEFINITIONS = """
 import os
 import subprocess
@@ -89,8 +91,23 @@ def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
 def test_the_doctor_names_every_part(nrd) -> None:
     done = nrd("doctor")
     assert done.exit_code == 0, done.output
-    for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "soffice"):
+    for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "cut off from the network", "soffice"):
         assert part in done.output
+    assert "not cut off" not in done.output
+
+
+def test_the_doctor_says_what_a_parser_process_is_not_kept_from(nrd, monkeypatch) -> None:
+    monkeypatch.setattr(parser_process, "_BOOT", f"{ELSEWHERE}; {parser_process._BOOT}")
+    done = nrd("doctor")
+    assert done.exit_code == 0, done.output
+    assert "not cut off from the network" in " ".join(done.output.split())
+
+
+def test_the_doctor_says_that_parser_processes_do_not_start(nrd, monkeypatch) -> None:
+    monkeypatch.setattr(parser_process, "_BOOT", "raise SystemExit('no room for another process')")
+    done = nrd("doctor")
+    assert done.exit_code == 1, done.output
+    assert "no room for another process" in " ".join(done.output.split())
 
 
 def test_a_preview_is_written_without_dagster_and_as_the_corpus_would_cut(nrd, tmp_path: Path) -> None:
