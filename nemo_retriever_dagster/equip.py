@@ -171,7 +171,6 @@ def equipped(
     ``workers`` is the number of parser processes, 0 for one a core (at most 4).
     """
     with ExitStack() as stack:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
         workers = workers or min(os.cpu_count() or 1, 4)
         parsers = stack.enter_context(ParserPool(workers, limits))
         committer = None

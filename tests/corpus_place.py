@@ -24,9 +24,12 @@ EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproce
 
 
 class Place:
-    """``rows`` False leaves out embedding and upload: for what does not need them."""
+    """``rows`` False leaves out embedding and upload: for what does not need them.
 
-    def __init__(self, root: Path, *, rows: bool = True, **options: Any) -> None:
+    ``storage`` is what Dagster's instance is told of where it keeps things; None is SQLite in a folder of its own.
+    """
+
+    def __init__(self, root: Path, *, rows: bool = True, storage: dict[str, Any] | None = None, **options: Any) -> None:
         self.root, self.rows, self.options = root, rows, options
         self.source = root / "documents"
         self.source.mkdir(exist_ok=True)
@@ -35,7 +38,9 @@ class Place:
             STATE: StateResource(state_dir=str(root / "state")),
             STORE: MilvusResource(uri=str(root / "milvus.db")),
         }
-        self.instance = dg.DagsterInstance.local_temp(str(root / "home"))
+        self.instance = dg.DagsterInstance.local_temp(
+            str(root / "home"), overrides={"storage": storage} if storage else None
+        )
         self.corpus = self.make()
 
     def make(self, **split: Any) -> DocumentCorpus:

@@ -14,6 +14,7 @@ import dagster as dg
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.corpus import metadata
 from nemo_retriever_dagster.corpus.ops import PLAN
+from nemo_retriever_dagster.corpus.recording import record
 from nemo_retriever_dagster.corpus.resources import RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
@@ -77,8 +78,7 @@ def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefiniti
         events = _events(context, plant, key, verdict, preview=preview)
         if not failures and _awaited(context):
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
-        for event in events:
-            context.log_event(event)
+        record(context, events)
         for failure in failures:
             context.log_event(metadata.observation(key, failure))
         if failures:

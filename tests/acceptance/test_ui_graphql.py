@@ -18,10 +18,6 @@ _EVENTS = """query($k: AssetKeyInput!, $p: [String!]) { assetOrError(assetKey: $
         ... on MarkdownMetadataEntry { mdStr } } }
     assetObservations(partitions: $p, limit: 10) { runId partition metadataEntries { label
         ... on IntMetadataEntry { intValue } ... on TextMetadataEntry { text } ... on PathMetadataEntry { path } } } } } }"""
-_BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) { __typename
-    ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-_PROGRESS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
-    status numPartitions } } }"""
 
 
 def _facts(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def _each_tells_its_truth(site: Site, failed: list[str], good: list[str]) -> Non
 
 def _only_the_failed_run_again(site: Site, failed: list[str], first: str) -> None:
     before = _last_runs(site)
-    _backfill(site, failed, NOTES)
+    site.backfill(failed, NOTES)
     runs = site.settled(3)  # the neighbours in one run, the third in another
     assert len(runs) == 3
 
@@ -83,28 +79,16 @@ def _only_the_failed_run_again(site: Site, failed: list[str], first: str) -> Non
     assert site.asset()["partitionStats"]["numMaterialized"] == GOOD
 
 
-def _backfill(site: Site, keys: list[str], *assets: dict[str, list[str]]) -> None:
-    params = {"partitionNames": keys, "assetSelection": assets, "fromFailure": False, "allPartitions": False}
-    answer = site.ask(_BACKFILL, p=params)["launchPartitionBackfill"]
-    assert answer["__typename"] == "LaunchBackfillSuccess", answer
-    site.wait("the backfill's end", lambda: _ended(site, answer["backfillId"]))
-
-
 @pytest.mark.slow
 def test_a_downstream_asset_with_its_own_policy_gets_the_good_documents_only(site: Site) -> None:
     site.discover()
     keys = sorted([*site.statuses()["materializedPartitions"], *site.statuses()["failedPartitions"]])[9:15]
-    _backfill(site, keys, NOTES, {"path": ["digest"]})
+    site.backfill(keys, NOTES, {"path": ["digest"]})
     bad = {key for key in keys if int(key[5:8]) in BROKEN}
     assert bad
     found = site.statuses("digest")
     assert set(found["materializedPartitions"]) == set(keys) - bad
     assert found["failedPartitions"] == []
-
-
-def _ended(site: Site, backfill: str) -> bool:
-    status = site.ask(_PROGRESS, id=backfill)["partitionBackfillOrError"]["status"]
-    return str(status).startswith(("COMPLETED", "FAILED"))
 
 
 def _last_runs(site: Site) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A Dagster deployment on this machine: code server, daemon and webserver as processes, SQLite, one corpus of notes."""
+"""A Dagster deployment on this machine: code server, daemon and webserver as processes, one corpus of notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from servers.process import free_port, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD, BROKEN = 97, (11, 12, 60)
@@ -30,6 +30,10 @@ _ASSET = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on 
     partitionStats { numMaterialized numFailed numPartitions numMaterializing }
     assetPartitionStatuses { ... on DefaultPartitionStatuses {
         materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
+_BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) { __typename
+    ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_PROGRESS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+    status numPartitions } } }"""
 
 _DEFINITIONS = """
 from pathlib import Path
@@ -121,6 +125,18 @@ class Site:
         """Return the partitions by their state."""
         return dict(self.asset(key)["assetPartitionStatuses"])
 
+    def backfill(self, keys: Sequence[str], *assets: Mapping[str, list[str]]) -> None:
+        """Run partitions of assets as the UI does, and wait for the end."""
+        params = {"partitionNames": keys, "assetSelection": assets, "fromFailure": False, "allPartitions": False}
+        answer = self.ask(_BACKFILL, p=params)["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+
+        def ended() -> bool:
+            status = self.ask(_PROGRESS, id=answer["backfillId"])["partitionBackfillOrError"]["status"]
+            return str(status).startswith(("COMPLETED", "FAILED"))
+
+        self.wait("the backfill's end", ended)
+
     def failed_runs(self) -> str:
         """Return why runs failed, for a test's message."""
         with dg.DagsterInstance.from_config(str(self.root / "home")) as instance:
@@ -140,16 +156,9 @@ def fill(folder: Path) -> None:
             (folder / f"note-{n:03}.txt").write_text(text)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The deployment, with `deploy/dagster.yaml`; nothing has been run yet."""
-    root = tmp_path_factory.mktemp("site")
-    fill(root / "documents")
-    home = root / "home"
-    home.mkdir()
-    shutil.copy(REPOSITORY / "deploy/dagster.yaml", home)
-    (root / "code_location.py").write_text(_DEFINITIONS.format(root=str(root)))
-    environment = {"DAGSTER_HOME": str(home), "NRD_STATE_DIR": str(root / "state")}
+@contextlib.contextmanager
+def deployed(root: Path, homes: Sequence[Path], environment: Mapping[str, str]) -> Iterator[Site]:
+    """Run what `code_location.py` in ``root`` defines; code server, webserver and daemon each from one of ``homes``."""
     code, web = free_port(), free_port()
     workspace = root / "workspace.yaml"
     workspace.write_text(
@@ -163,7 +172,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ([str(at / "dagster-daemon"), "run", "-w", str(workspace)], code),
     ]
     with contextlib.ExitStack() as stack:
-        for n, (command, port) in enumerate(commands):
-            stack.enter_context(serving(command, port, root / f"{n}.log", environment=environment, patience=120))
+        for n, ((command, port), home) in enumerate(zip(commands, homes, strict=True)):
+            there = {"DAGSTER_HOME": str(home), **environment}
+            stack.enter_context(serving(command, port, root / f"{n}.log", environment=there, patience=120))
         names = {"repositoryName": "__repository__", "repositoryLocationName": "site"}
         yield Site(root=root, url=f"http://127.0.0.1:{web}", selector=names)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The deployment of one machine, with `deploy/dagster.yaml`; nothing has been run yet."""
+    root = tmp_path_factory.mktemp("site")
+    fill(root / "documents")
+    home = root / "home"
+    home.mkdir()
+    shutil.copy(REPOSITORY / "deploy/dagster.yaml", home)
+    (root / "code_location.py").write_text(_DEFINITIONS.format(root=str(root)))
+    with deployed(root, [home] * 3, {"NRD_STATE_DIR": str(root / "state")}) as running:
+        yield running
