@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from servers.dagster_site import REPOSITORY, Site, deployed
 from servers.milvus_server import started
 from servers.s3 import KEY, S3, SECRET
@@ -48,11 +49,13 @@ class ApartSite(Site):
 def apart_site(tmp_path: Path, postgres: str, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApartSite]:
     """The deployment; its bucket has no documents, and nothing has been run yet."""
     url = make_url(postgres)
-    config = (REPOSITORY / "deploy/dagster.server.yaml").read_text().replace("port: 5432", f"port: {url.port}")
+    config = yaml.safe_load((REPOSITORY / "deploy/dagster.server.yaml").read_text())
+    config["storage"]["postgres"]["postgres_db"]["port"] = url.port
+    config["run_monitoring"]["poll_interval_seconds"] = 2
     homes = [tmp_path / name for name in ("home", "home-of-the-webserver", "home-of-the-daemon")]
     for home in homes:
         home.mkdir()
-        (home / "dagster.yaml").write_text(config)
+        (home / "dagster.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "code_location.py").write_text(_DEFINITIONS.format(bucket=s3.bucket))
     with started() as milvus:
         environment = {

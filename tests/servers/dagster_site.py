@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ _ASSET = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on 
     partitionStats { numMaterialized numFailed numPartitions numMaterializing }
     assetPartitionStatuses { ... on DefaultPartitionStatuses {
         materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
+_STEPS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { stepStats { stepKey status } } } }"
 _BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) { __typename
     ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _PROGRESS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
@@ -76,13 +79,13 @@ class Site:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    def wait(self, what: str, ready: Callable[[], Any], seconds: float = 240) -> Any:
+    def wait(self, what: str, ready: Callable[[], Any], seconds: float = 240, pause: float = 1) -> Any:
         """Return the first true answer of ``ready``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := ready():
                 return found
-            time.sleep(1)
+            time.sleep(pause)
         logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in sorted(self.root.glob("*.log")))
         raise AssertionError(f"{what} did not come about in {seconds} s\n{logs}")
 
@@ -100,22 +103,51 @@ class Site:
 
         return list(self.wait(f"{number} ended runs", ended))
 
+    @property
+    def sensor(self) -> dict[str, str]:
+        """The sensor that looks for documents."""
+        return {**self.selector, "sensorName": "notes_discovery"}
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """Return what the sensor's looks came to, the last first."""
+        found = self.ask(_TICKS, s=self.sensor)["sensorOrError"]["sensorState"]["ticks"]
+        return [tick for tick in found if tick["status"] != "STARTED"]
+
+    def start_looking(self) -> None:
+        """Have the daemon run the sensor."""
+        self.ask(_START, s=self.sensor)
+
+    def stop_looking(self) -> None:
+        """Let the sensor rest, after its first look has asked for one run."""
+        first = self.wait("a tick of the sensor", self.ticks)[-1]
+        assert first["status"] == "SUCCESS", first
+        assert len(first["runIds"]) == 1
+        self.ask(_STOP, id=self.ask(_TICKS, s=self.sensor)["sensorOrError"]["sensorState"]["id"])
+
     def discover(self) -> None:
         """Let the daemon run the sensor once, and wait for the run it asks for; nothing happens the second time."""
         if self.runs():
             return
-        sensor = {**self.selector, "sensorName": "notes_discovery"}
-        self.ask(_START, s=sensor)
-
-        def ticked() -> list[dict[str, Any]]:
-            found = self.ask(_TICKS, s=sensor)["sensorOrError"]["sensorState"]["ticks"]
-            return [tick for tick in found if tick["status"] != "STARTED"]
-
-        first = self.wait("a tick of the sensor", ticked)[-1]
-        assert first["status"] == "SUCCESS", first
-        assert len(first["runIds"]) == 1
-        self.ask(_STOP, id=self.ask(_TICKS, s=sensor)["sensorOrError"]["sensorState"]["id"])
+        self.start_looking()
+        self.stop_looking()
         self.settled(1)
+
+    def has_begun(self, step: str) -> bool:
+        """Tell whether a step of the first run has begun."""
+        first = [run["runId"] for run in self.runs()][-1:]
+        steps = [s for run in first for s in self.ask(_STEPS, id=run)["runOrError"]["stepStats"]]
+        return any(s["stepKey"] == step and s["status"] in {"IN_PROGRESS", "SUCCESS"} for s in steps)
+
+    def kill_run(self) -> None:
+        """Kill the process of the run that goes on."""
+        mine = f"DAGSTER_HOME={self.root}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+                if b"spawn_main" in command and mine in environment:
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        raise AssertionError("no run goes on")
 
     def asset(self, key: str = "notes") -> dict[str, Any]:
         """Return what the asset's page is made of."""
