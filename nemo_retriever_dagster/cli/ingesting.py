@@ -33,12 +33,13 @@ def plan(definitions: Path, corpus: str | None) -> None:
     settings = Settings()
     with Ledger(settings.ledger) as ledger:
         found = look(chosen, ledger, engines_for(chosen.pipeline, settings))
+        states = ledger.versions(chosen.name)
     table = Table("document", "what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
             table.add_row(Text(short(document.uri)), word)
     for key in found.vanished:
-        table.add_row(key, "vanished")
+        table.add_row(Text(short(states[key].uri)), "vanished")
     console.print(table)
     console.print(", ".join(f"{number} {word}" for word, number in found.counts().items()))
 

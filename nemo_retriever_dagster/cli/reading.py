@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from nemo_retriever_dagster.cli.shown import console, show_failure, show_hits
 
@@ -75,7 +76,8 @@ def doctor() -> None:
     table = Table("part", "state", "what to do", box=None)
     findings = checks.examine()
     for finding in findings:
-        table.add_row(finding.part, "[green]ok" if finding.ok else "[red]no", finding.note)
+        state = "[green]ok" if finding.ok else "[red]no"
+        table.add_row(Text(finding.part), state, Text(finding.note))
     console.print(table)
     sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from nemo_retriever_dagster import doctor
 from nemo_retriever_dagster.cli import main
 from nemo_retriever_dagster.cli.shown import console
 from nemo_retriever_dagster.extract import parser_process
@@ -181,7 +182,18 @@ def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Pa
 def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) -> None:
     name = "[red]\x1b[2J\u202efdp.txt"
     (tmp_path / "docs" / name).write_text("The bolt [bold]\x1b]0;taken\x07 of the saddle.")
+    (tmp_path / "docs/[green]gone.txt").write_text("The saddle is sold.")
     (tmp_path / "docs/[blue]\x1b[1Jbad.pdf").write_bytes(b"%PDF-1.7\nnothing")
     for said in (nrd("plan"), nrd("ingest", "--query", "bolt"), nrd("failures", "-c", "notes"), nrd("verify")):
         assert not {"\x1b", "\x07", "\u202e"} & set(said.output), said.output
     assert "The bolt [bold]" in nrd("query", "bolt", "--collection", "notes", "--milvus-uri", "notes.db").output
+    (tmp_path / "docs/[green]gone.txt").unlink()
+    assert "docs/[green]gone.txt" in nrd("plan").output
+
+
+def test_the_doctor_names_an_extra_in_brackets(nrd, monkeypatch) -> None:
+    advice = "pip install 'nemo-retriever-dagster[speech]'"
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding(part="[red]", ok=False, note=advice)])
+    said = " ".join(nrd("doctor").output.split())
+    assert advice in said
+    assert "[red]" in said
