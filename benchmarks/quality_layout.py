@@ -3,7 +3,7 @@
     python benchmarks/quality_layout.py [--peers VENV] [--keep DIR]
 
 ``--peers`` is a virtual environment of their own that holds the peers to compare with: any of
-markitdown[pdf], kreuzberg, opendataloader-pdf (needs Java); a peer that is missing there is named and left out. Each
+markitdown[pdf], kreuzberg, liteparse, pdf-inspector, pdf-oxide, opendataloader-pdf (needs Java); a peer that is missing there is named and left out. Each
 engine converts every page in one process, the engines in turn; the benchmark's own ``score.py`` scores the predictions.
 
 NID is the similarity of the whole text in order, TEDS that of the tables, MHS that of headings with their text;
@@ -44,6 +44,14 @@ PEERS = {
     "kreuzberg": "from kreuzberg import ExtractionConfig, extract_file_sync\n"
     "config = ExtractionConfig(output_format='markdown')\n"
     "def convert(file):\n    return extract_file_sync(str(file), config=config).content\n" + _LOOP,
+    "liteparse": "from liteparse import LiteParse\n"
+    "engine = LiteParse(ocr_enabled=False, output_format='markdown', image_mode='off', quiet=True)\n"
+    "def convert(file):\n    return engine.parse(str(file)).text\n" + _LOOP,
+    "pdf-inspector": "import pdf_inspector\n"
+    "def convert(file):\n    return pdf_inspector.process_pdf(str(file)).markdown or ''\n" + _LOOP,
+    "pdf-oxide": "from pdf_oxide import PdfDocument\n"
+    "def convert(file):\n    document = PdfDocument(str(file))\n"
+    "    return '\\n\\n'.join(document.to_markdown(n) for n in range(document.page_count))\n" + _LOOP,
     "opendataloader-pdf": "import opendataloader_pdf, pathlib, sys, time\n"
     "began = time.perf_counter()\n"
     "files = [str(file) for file in sorted(pathlib.Path(sys.argv[1]).glob('*.pdf'))]\n"
