@@ -3,8 +3,9 @@
     python benchmarks/quality_layout.py [--peers VENV] [--keep DIR]
 
 ``--peers`` is a virtual environment of their own that holds the peers to compare with: any of
-markitdown[pdf], kreuzberg, liteparse, pdf-inspector, pdf-oxide, opendataloader-pdf (needs Java); a peer that is missing there is named and left out. Each
-engine converts every page in one process, the engines in turn; the benchmark's own ``score.py`` scores the predictions.
+markitdown[pdf], kreuzberg, liteparse, pdf-inspector, pdf-oxide, opendataloader-pdf (needs Java); a peer that is missing
+there is named and left out. Each engine converts every page in one process, the engines in turn; the benchmark's own
+``score.py`` scores the predictions.
 
 NID is the similarity of the whole text in order, TEDS that of the tables, MHS that of headings with their text;
 ``overall`` is the mean of the three. Compare seconds only inside one run. Needs the shared benchmark beside the
