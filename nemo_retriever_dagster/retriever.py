@@ -126,6 +126,7 @@ class Retriever:
             token=token or stored_token,
             database=database,
             what="Retriever",
+            create=False,
         )
 
     def __enter__(self) -> Self:

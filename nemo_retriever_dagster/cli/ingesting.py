@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from nemo_retriever_dagster.cli.corpora import corpus_option, definitions_option, instance, load_corpus, materialize
-from nemo_retriever_dagster.cli.reading import failures_of
 from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
 
 if TYPE_CHECKING:
@@ -68,10 +67,15 @@ def ingest(definitions: Path, corpus: str | None, question: str | None, *, top_k
 @click.option("--category", help="Only failures of this category: data, transient, infrastructure, misuse.")
 def retry(definitions: Path, corpus: str | None, stage: str | None, category: str | None) -> None:
     """Materialize only the documents that failed."""
+    from nemo_retriever_dagster.ledger import Ledger
+    from nemo_retriever_dagster.settings import Settings
+
     chosen = load_corpus(definitions, corpus)
+    with Ledger(Settings().ledger) as ledger:
+        failed = ledger.failures(chosen.name)
     keys = [
         failure.document
-        for failure in failures_of(chosen.name)
+        for failure in failed
         if stage in {None, failure.stage} and category in {None, failure.category}
     ]
     if not keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -12,34 +13,48 @@ from rich.text import Text
 from nemo_retriever_dagster.cli.shown import console, show_failure, show_hits
 
 if TYPE_CHECKING:
-    from nemo_retriever_dagster.model import Failure
+    from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
 @click.command()
-@click.option("-c", "--corpus", required=True, help="Name of the corpus.")
-def status(corpus: str) -> None:
-    """Count the documents of a corpus by where they stand."""
-    from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
-
-    with Ledger(Settings().ledger) as ledger:
-        states, receipts = ledger.versions(corpus), ledger.receipts(corpus)
-    counts: dict[str, int] = {}
-    for state in states.values():
-        counts[state.status] = counts.get(state.status, 0) + 1
-    shown = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no documents"
-    console.print(f"{corpus}: {shown}; {sum(receipt.rows for receipt in receipts)} rows")
+@click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
+def status(corpus: str | None) -> None:
+    """Count the documents of each corpus by where they stand."""
+    with _ledger() as ledger:
+        for name in _named(ledger, corpus):
+            counts = Counter(state.status for state in ledger.versions(name).values())
+            shown = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no documents"
+            console.print(f"{name}: {shown}; {sum(receipt.rows for receipt in ledger.receipts(name))} rows")
 
 
 @click.command()
-@click.option("-c", "--corpus", required=True, help="Name of the corpus.")
-def failures(corpus: str) -> None:
+@click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
+def failures(corpus: str | None) -> None:
     """Show the documents that failed: where, why, what next."""
-    found = failures_of(corpus)
+    with _ledger() as ledger:
+        found = [failure for name in _named(ledger, corpus) for failure in ledger.failures(name)]
     for failure in found:
         show_failure(failure)
     console.print(f"{len(found)} failed documents" if found else "No failed documents.")
+
+
+def _ledger() -> Ledger:
+    from nemo_retriever_dagster.ledger import Ledger
+    from nemo_retriever_dagster.settings import Settings
+
+    return Ledger(Settings().ledger)
+
+
+def _named(ledger: Ledger, corpus: str | None) -> list[str]:
+    """Return the corpora meant: all without a name."""
+    known = ledger.corpora()
+    if corpus in known:
+        return [corpus]
+    if corpus or not known:
+        what = f"no corpus {corpus!r}; it knows {', '.join(known) or 'none'}" if corpus else "no corpus yet"
+        raise click.UsageError(f"The ledger {ledger.url} knows {what}.")
+    return known
 
 
 @click.command()
@@ -80,12 +95,3 @@ def doctor() -> None:
         table.add_row(Text(finding.part), state, Text(finding.note))
     console.print(table)
     sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
-
-
-def failures_of(corpus: str) -> list[Failure]:
-    """Return the failures of a corpus that no success has replaced."""
-    from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
-
-    with Ledger(Settings().ledger) as ledger:
-        return ledger.failures(corpus)

@@ -37,7 +37,10 @@ _EXPRESSION = re.compile(r"(?i)expression|at column \d+|unexpected (?:character|
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a Milvus is and who asks. ``uri`` is a path ending ``.db`` (Milvus Lite) or a server's URL."""
+    """Where a Milvus is and who asks. ``uri`` is a path ending ``.db`` (Milvus Lite) or a server's URL.
+
+    ``create`` tells whether a Milvus Lite store that is not there is made.
+    """
 
     uri: str = "milvus.db"
     username: str = ""
@@ -48,6 +51,7 @@ class Address:
     wait: float = 10.0
     what: str = ""
     run_id: str = ""
+    create: bool = True
 
     @property
     def lite(self) -> bool:
@@ -108,11 +112,13 @@ def turn(address: Address) -> threading.RLock:
 def connect(address: Address) -> MilvusClient:
     """Return a client; for Milvus Lite the process's only one, which `disconnect` closes after its last user."""
     address.check()
-    # The library logs every error with a traceback before it raises it; the raised error is enough.
-    for name in ("pymilvus", "milvus_lite"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if not address.lite:
         return _connect(address, address.uri)
+    if not (address.create or address.path.exists()):
+        raise InvalidOptionError(
+            f"There is no Milvus Lite store at {address.path}.",
+            hint="Ingest with vdb_upload(milvus_uri=...) first, or correct the path.",
+        )
     key = (os.getpid(), str(address.path))
     with _open_lock:
         if shared := _open.get(key):
@@ -165,6 +171,10 @@ def _shut(path: Path, shared: _Shared) -> None:
 def _connect(address: Address, uri: str) -> MilvusClient:
     from pymilvus import MilvusClient  # takes about a second to import (pandas): only when it is used
 
+    # The library logs every error with a traceback before it raises it; the raised error is enough. Importing it sets
+    # the levels, so they are set afterwards.
+    for name in ("pymilvus", "milvus_lite"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         return MilvusClient(
             uri,

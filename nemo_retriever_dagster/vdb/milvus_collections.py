@@ -35,13 +35,15 @@ class MilvusCollections:
         wait: float = 10.0,
         what: str = "",
         run_id: str = "",
+        create: bool = True,
         batch_rows: int = 1_000,
         batch_bytes: int = 16 * 2**20,
     ) -> None:
         """Take a path or URL and, for a server, a login.
 
         ``timeout`` bounds one call, ``wait`` the wait for another process on the same Milvus Lite path (both seconds);
-        ``what`` and ``run_id`` tell that process who is in. One request holds at most ``batch_rows`` rows and about
+        ``what`` and ``run_id`` tell that process who is in. Without ``create`` a Milvus Lite store that is not there is
+        an `InvalidOptionError` when it is first used. One request holds at most ``batch_rows`` rows and about
         ``batch_bytes`` bytes.
         """
         self.address = Address(
@@ -54,6 +56,7 @@ class MilvusCollections:
             wait=wait,
             what=what,
             run_id=run_id,
+            create=create,
         )
         self.address.check()
         self._batch = (batch_rows, batch_bytes)

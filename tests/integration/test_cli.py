@@ -15,6 +15,7 @@ from nemo_retriever_dagster.cli import main
 from nemo_retriever_dagster.cli.shown import console
 from nemo_retriever_dagster.extract import parser_process
 from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.model import Document
 from nemo_retriever_dagster.settings import Settings
 
 ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
@@ -62,9 +63,11 @@ def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
     assert "1. docs/bolts.txt" in done.output
     assert "Traceback" not in done.output
 
-    assert "notes: 2 current, 1 failed; 2 rows" in nrd("status", "-c", "notes").output
+    for words in (("status",), ("status", "-c", "notes")):
+        assert nrd(*words).output == "notes: 2 current, 1 failed; 2 rows\n"
     assert "1 failed, 2 unchanged" in nrd("plan").output.replace("0 new, 0 changed, 0 unfinished, 0 outdated, ", "")
     listed = nrd("failures", "-c", "notes").output
+    assert nrd("failures").output == listed
     assert "extract (data, 1 attempts)" in listed
     assert "1 failed documents" in listed
 
@@ -84,9 +87,32 @@ def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
     assert wrong.exit_code == 2
     assert "makes these corpora: notes" in wrong.output
     assert len(wrong.output.strip().splitlines()) <= 4
-    missing = nrd("query", "what?", "--collection", "nowhere", "--milvus-uri", "notes.db")
-    assert missing.exit_code == 2
-    assert "There is no collection 'nowhere'" in missing.output
+    for words in (("status",), ("failures",)):
+        early = nrd(*words)
+        assert early.exit_code == 2
+        assert "knows no corpus yet" in early.output
+    with Ledger(Settings().ledger) as ledger:
+        ledger.remember("letters", [Document(uri="a.txt", key="a.txt.1")])
+    for words in (("status", "-c", "notes"), ("failures", "-c", "notes")):
+        unknown = nrd(*words)
+        assert unknown.exit_code == 2
+        assert "knows no corpus 'notes'; it knows letters" in unknown.output
+
+
+def test_a_search_where_nothing_is_says_so_in_two_lines_and_makes_nothing(nrd, tmp_path: Path) -> None:
+    absent = nrd("query", "what?", "--collection", "nowhere", "--milvus-uri", "notes.db")
+    assert absent.exit_code == 2
+    assert "There is no Milvus Lite store at" in absent.output
+    assert not list(tmp_path.glob("notes.db*"))
+    nrd("ingest", "--allow-failures")
+    # in a process of its own: what pymilvus logs depends on when it is imported
+    command = [sys.executable, "-m", "nemo_retriever_dagster.cli", "query", "what?", "--collection", "nowhere"]
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([*command, "--milvus-uri", "notes.db"], capture_output=True, text=True, check=False, env=here)
+    assert done.returncode == 2
+    said = (done.stdout + done.stderr).strip().splitlines()
+    assert said[0] == f"There is no collection 'nowhere' in {tmp_path / 'notes.db'}."
+    assert len(said) == 2
 
 
 def test_the_doctor_names_every_part(nrd) -> None:
