@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
 from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.extract.registry import EXTRACTORS, PLAIN, extractor_for
+from nemo_retriever_dagster.sidecar import Sidecar, read_sidecar
 from nemo_retriever_dagster.tasks import DedupTask, ExtractTask
 
 if TYPE_CHECKING:
@@ -79,7 +80,14 @@ class Pipeline:
         }
         return tuple(stage for stage, there in present.items() if there)
 
-    def fingerprints(self, format_name: str, engines: Engines) -> dict[Stage, str]:
+    def sidecar(self) -> Sidecar:
+        """Read the user's own fields of documents; raise `InvalidOptionError` where they cannot be read."""
+        task = self.upload
+        if task is None or task.meta_dataframe is None:
+            return Sidecar()
+        return read_sidecar(task.meta_dataframe, task.meta_source_field, task.meta_fields)
+
+    def fingerprints(self, format_name: str, engines: Engines, sidecar: Sidecar) -> dict[Stage, str]:
         """Return the fingerprint of every stage for documents of one format, 32 hex digits each."""
         names = {port: engine.name for port, engine in engines.all().items()}
         tidy = [public(self.dedup), public(self.filter)]
@@ -98,13 +106,14 @@ class Pipeline:
         caption = _digest(extract, tidy, public(self.caption), names.get("captioner")) if self.caption else ""
         store = _digest(extract, tidy, public(self.store)) if self.store else ""
         embed = _digest(split, caption, public(self.embed), names.get("embedder")) if self.embed else ""
-        upload = _digest(embed, store, public(self.upload), _sidecar(self.upload)) if self.upload else ""
+        upload = _digest(embed, store, public(self.upload), sidecar.digest) if self.upload else ""
         made = (extract, split, caption, store, embed, upload)
         return {stage: value for stage, value in zip(_ORDER, made, strict=True) if value}
 
     def all_fingerprints(self, engines: Engines) -> dict[str, dict[Stage, str]]:
         """Return the fingerprints for every format there is."""
-        return {name: self.fingerprints(name, engines) for name in EXTRACTORS}
+        sidecar = self.sidecar()
+        return {name: self.fingerprints(name, engines, sidecar) for name in EXTRACTORS}
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)
@@ -117,15 +126,6 @@ def public(task: Any, *, leave_out: Iterable[str] = ()) -> dict[str, Any] | None
         return None
     hidden = {*_NOT_IDENTITY, *leave_out}
     return {f.name: getattr(task, f.name) for f in fields(task) if f.repr and f.name not in hidden}
-
-
-def _sidecar(task: UploadTask | None) -> str:
-    if task is None or task.meta_dataframe is None:
-        return ""
-    frame = task.meta_dataframe
-    return hashlib.sha256(
-        frame.to_csv(index=False).encode() if hasattr(frame, "to_csv") else str(frame).encode()
-    ).hexdigest()
 
 
 def _digest(*parts: Any) -> str:

@@ -86,6 +86,7 @@ class Workbench:
         self.pipeline = pipeline
         self.equipment = equipment
         self.run_id = run_id
+        self._sidecar = pipeline.sidecar()
         self._prints: dict[str, dict[str, str]] = {}
 
     # --- places and notes ---
@@ -93,7 +94,7 @@ class Workbench:
     def fingerprints(self, document: Document) -> dict[str, str]:
         """Return the fingerprints of the stages for this document's format: one mapping for all of its documents."""
         if document.format not in self._prints:
-            made = self.pipeline.fingerprints(document.format, self.equipment.engines)
+            made = self.pipeline.fingerprints(document.format, self.equipment.engines, self._sidecar)
             self._prints[document.format] = {str(stage): value for stage, value in made.items()}
         return self._prints[document.format]
 
@@ -267,7 +268,7 @@ class Workbench:
             captions=self._captions(work),
             vectors=self.equipment.shelf.vectors(place) if place else None,
             links=links,
-            extra=stages.sidecar(self.pipeline.upload, work.document),
+            extra=self._sidecar.of(work.document),
             text_depth=self.pipeline.extract.text_depth,
             page_count=work.counts.get("pages", 0),
         )

@@ -6,7 +6,7 @@ from nemo_retriever_dagster.stages.embed import embed, embeddable, passage
 from nemo_retriever_dagster.stages.pictures import keep_pictures, store_pictures
 from nemo_retriever_dagster.stages.split import Unit, counts, split, units
 from nemo_retriever_dagster.stages.tidy import tidy
-from nemo_retriever_dagster.stages.upload import check_collections, collections, sidecar
+from nemo_retriever_dagster.stages.upload import check_collections, collections
 
 __all__ = [
     "Captions",
@@ -21,7 +21,6 @@ __all__ = [
     "keep_pictures",
     "outline",
     "passage",
-    "sidecar",
     "spare_tokens",
     "split",
     "store_pictures",

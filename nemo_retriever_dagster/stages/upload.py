@@ -1,16 +1,15 @@
-"""Upload: which rows go into which collection, and what the user knows about a document beside its content."""
+"""Upload: which rows go into which collection."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from nemo_retriever_dagster.model import Document
     from nemo_retriever_dagster.tasks import UploadTask
 
 
@@ -46,26 +45,3 @@ def check_collections(names: object) -> None:
             if name not in _KINDS:
                 hint = f"Choose from {', '.join(sorted(_KINDS))}."
                 raise InvalidOptionError(f"Collection {collection!r} asks for {name!r}.", hint=hint)
-
-
-def sidecar(task: UploadTask | None, document: Document) -> Mapping[str, Any]:
-    """Return the user's own fields for a document, from the row of ``meta_dataframe`` that names it.
-
-    ``meta_source_field`` holds the document's path as given, or its last part.
-    """
-    if task is None or task.meta_dataframe is None:
-        return {}
-    rows = task.meta_dataframe
-    if hasattr(rows, "to_dict"):
-        rows = rows.to_dict("records")
-    for row in rows:
-        if str(row[task.meta_source_field]) in {document.uri, document.name}:
-            return {name: _plain(row[name]) for name in task.meta_fields}
-    return {}
-
-
-def _plain(value: Any) -> Any:
-    """Return a JSON value: numbers of numpy become numbers, dates become text."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return value if isinstance(value, (str, int, float, bool, type(None), list, dict)) else str(value)

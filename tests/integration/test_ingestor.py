@@ -134,6 +134,23 @@ def test_a_changed_document_replaces_its_rows(make, store: InMemoryStore, tmp_pa
     assert [row.text for row in store.select("c", where="")] == ["omega"]
 
 
+def test_a_changed_table_of_own_fields_changes_the_rows_and_embeds_nothing(make, embedder, store, tmp_path) -> None:
+    paths = write(tmp_path, a="The bolt is tightened.", b="The paint dries.")
+    table = tmp_path / "own.csv"
+
+    def teams(one: str) -> dict[str, str | None]:
+        table.write_text(f"path,team\na.txt,{one}\n")
+        make(*paths).extract().embed().vdb_upload(
+            collection_name="c", meta_dataframe=table, meta_source_field="path", meta_fields=["team"]
+        ).ingest()
+        return {row.text: row.content_metadata.get("team") for row in store.select("c", where="")}
+
+    assert teams("paint") == {"The bolt is tightened.": "paint", "The paint dries.": None}
+    calls = len(embedder.calls)
+    assert teams("brakes") == {"The bolt is tightened.": "brakes", "The paint dries.": None}
+    assert len(embedder.calls) == calls
+
+
 def test_results_on_disk_are_read_when_asked(make, tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:

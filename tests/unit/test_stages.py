@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nemo_retriever_dagster import stages
 from nemo_retriever_dagster.engines.ports import Caption
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError, MissingDependencyError
-from nemo_retriever_dagster.model import Box, Document, Element, Kind, Picture
+from nemo_retriever_dagster.model import Box, Element, Kind, Picture
 from nemo_retriever_dagster.tasks import (
     DedupTask,
     EmbedTask,
@@ -204,14 +204,6 @@ def test_collections_take_the_kinds_they_ask_for() -> None:
     assert two == {"t": {Kind.TEXT, Kind.AUDIO}, "s": {Kind.TABLE, Kind.CHART}}
     with pytest.raises(InvalidOptionError, match="tabels"):
         stages.check_collections({"t": ("tabels",)})
-
-
-def test_the_users_own_fields_are_found_by_path_or_name() -> None:
-    rows = [{"file": "a.txt", "team": "paint", "year": np.int64(2024)}]
-    task = UploadTask(meta_dataframe=rows, meta_source_field="file", meta_fields=("team", "year"))
-    found = stages.sidecar(task, Document(uri="docs/a.txt", key="a"))
-    assert found == {"team": "paint", "year": 2024}
-    assert stages.sidecar(task, Document(uri="docs/b.txt", key="b")) == {}
 
 
 def test_a_page_image_has_the_text_of_its_page_where_it_stands_for_it() -> None:

@@ -1,0 +1,87 @@
+"""The user's own fields of documents, from a table beside them: a data frame, records, or a file of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from nemo_retriever_dagster.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from nemo_retriever_dagster.model import Document
+
+_READERS = {".csv": "read_csv", ".json": "read_json", ".parquet": "read_parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """``rows`` are the fields of documents by their path as given, or its last part."""
+
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The hash of all fields, "" where there are none."""
+        return hashlib.sha256(json.dumps(self.rows, sort_keys=True).encode()).hexdigest() if self.rows else ""
+
+    def of(self, document: Document) -> Mapping[str, Any]:
+        """Return the fields of a document, none where no row names it."""
+        return self.rows.get(document.uri) or self.rows.get(document.name, {})
+
+
+def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> Sidecar:
+    """Read the columns ``names`` of a table whose column ``source_field`` names the documents; the first row counts.
+
+    ``table`` is a pandas data frame, an iterable of mappings, or the path or URI of a CSV, JSON or Parquet file.
+    Raises `InvalidOptionError` where the table cannot be read or lacks one of the columns.
+    """
+    if not (source_field and names):
+        hint = "Name the column that holds the documents' paths or names, and the columns to keep."
+        raise InvalidOptionError("meta_dataframe says nothing without meta_source_field and meta_fields.", hint=hint)
+    rows: dict[str, dict[str, Any]] = {}
+    for row in _records(table):
+        for name in (source_field, *names):
+            if name not in row:
+                raise InvalidOptionError(f"meta_dataframe has no {name!r}.", hint=f"It has {', '.join(map(str, row))}.")
+        rows.setdefault(str(row[source_field]), {name: _plain(row[name]) for name in names})
+    return Sidecar(rows)
+
+
+def _records(table: Any) -> Iterable[Mapping[str, Any]]:
+    if isinstance(table, (str, os.PathLike)):
+        table = _read(os.fspath(table))
+    if not hasattr(table, "to_dict"):
+        return list(table)
+    records: list[Mapping[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
+    return records
+
+
+def _read(path: str) -> Any:
+    import pandas as pd
+
+    reader = _READERS.get(os.path.splitext(path)[1].lower())  # noqa: PTH122 - a URI is no path
+    if reader is None:
+        raise InvalidOptionError(f"meta_dataframe {path!r} is no table.", hint=f"Use one of {', '.join(_READERS)}.")
+    try:
+        with fsspec.open(path, "rb") as file:
+            return getattr(pd, reader)(file)
+    except Exception as error:
+        hint = "Correct the path, or pass the table itself (a pandas data frame)."
+        raise InvalidOptionError(f"meta_dataframe {path!r} cannot be read: {error}.", hint=hint) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON value: numbers of numpy become numbers, dates become text, what is no number is none."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None), list, dict)) else str(value)

@@ -1,0 +1,95 @@
+"""The user's own fields of documents: from a data frame, records, or a file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nemo_retriever_dagster import Ingestor
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.model import Document
+from nemo_retriever_dagster.sidecar import Sidecar, read_sidecar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = [
+    {"file": "a.txt", "team": "paint", "year": np.int64(2024), "weight": 1.5},
+    {"file": "docs/b.txt", "team": None, "year": np.int64(2025), "weight": float("nan")},
+    {"file": "a.txt", "team": "the second row of a document", "year": 0, "weight": 0.0},
+]
+NAMES = ("team", "year", "weight")
+A = {"team": "paint", "year": 2024, "weight": 1.5}
+B = {"team": None, "year": 2025, "weight": None}
+
+
+def document(uri: str) -> Document:
+    return Document(uri=uri, key=uri)
+
+
+def written(folder: Path, form: str) -> Any:
+    """Return the rows as a table of some form."""
+    frame = pd.DataFrame(ROWS)
+    path = folder / f"table.{form}"
+    if form == "csv":
+        frame.to_csv(path, index=False)
+    elif form == "json":
+        frame.to_json(path, orient="records")
+    elif form == "parquet":
+        frame.to_parquet(path)
+    return {"records": ROWS, "frame": frame, "csv": str(path), "json": path, "parquet": f"file://{path}"}[form]
+
+
+@pytest.fixture
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["records", "frame", "csv", "json", "parquet"])
+def test_fields_are_found_by_path_or_name(tmp_path: Path, form: str) -> None:
+    found = read_sidecar(written(tmp_path, form), "file", NAMES)
+    assert found.of(document("docs/a.txt")) == A
+    assert found.of(document("docs/b.txt")) == B
+    assert found.of(document("b.txt")) == {}
+    json.dumps(found.of(document("docs/b.txt")), allow_nan=False)
+
+
+def test_a_date_of_a_data_frame_is_text_and_a_missing_one_is_none() -> None:
+    frame = pd.DataFrame({"file": ["a", "b"], "since": [pd.Timestamp("2024-05-06"), pd.NaT]})
+    found = read_sidecar(frame, "file", ("since",))
+    assert [found.of(document(name)) for name in "ab"] == [{"since": "2024-05-06 00:00:00"}, {"since": None}]
+
+
+def test_the_digest_changes_with_the_fields_that_are_kept_and_with_nothing_else() -> None:
+    digests = [read_sidecar(ROWS, "file", names).digest for names in (("team",), ("year",))]
+    assert len({*digests, ""}) == 3
+    other = [{**row, "unasked": 1} for row in ROWS]
+    assert read_sidecar(other, "file", ("team",)).digest == digests[0]
+    assert Sidecar().digest == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "names", "words"),
+    [
+        ("absent.csv", "file", ("team",), "absent.csv.* cannot be read"),
+        ("notes.txt", "file", ("team",), "no table"),
+        (ROWS, "path", ("team",), "no 'path'. It has file, team, year, weight"),
+        (ROWS, "file", ("team", "colour"), "no 'colour'"),
+        (ROWS, None, ("team",), "meta_source_field"),
+        (ROWS, "file", (), "meta_fields"),
+    ],
+)
+@pytest.mark.usefixtures("_in_a_folder")
+def test_what_is_wrong_is_said_before_any_document_is_read(
+    table: Any, field: str | None, names: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("The bolt.")
+    chain = Ingestor().files("a.txt").extract().embed()
+    chain = chain.vdb_upload(milvus_uri="m.db", meta_dataframe=table, meta_source_field=field, meta_fields=names)
+    with pytest.raises(InvalidOptionError, match=words):
+        chain.ingest(return_failures=True)
+    assert not (tmp_path / "m.db").exists()
