@@ -159,7 +159,7 @@ class Ingestor:
     def extract(self, **options: Any) -> Self:
         """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
         options = {**self._options.get("extract", {}), **translated("extract", options)}
-        if "extract_method" in options:
+        if isinstance(options.get("extract_method"), str):
             options["extract_method"] = checked_method(options["extract_method"], options.get("document_type"))
         return self._add("extract", ExtractTask, options)
 
@@ -183,7 +183,7 @@ class Ingestor:
             "tokenizer": tokenizer,
             "chunk_size": chunk_size,
             "chunk_overlap": chunk_overlap,
-            "source_types": tuple(str(name).lower() for name in types) if types is not None else None,
+            "source_types": types,
             "hf_access_token": secret(token),
             **options,
         }
@@ -226,8 +226,9 @@ class Ingestor:
         elif vdb_op != "milvus":
             raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
         options["purge_results_after_upload"] = purge_results_after_upload
-        check_collections(options.get("collection_name"))
-        return self._add("upload", UploadTask, translated("vdb_upload", options))
+        self._add("upload", UploadTask, translated("vdb_upload", options))
+        check_collections(self._tasks["upload"].collection_name)
+        return self
 
     def save_to_disk(
         self,
@@ -240,7 +241,8 @@ class Ingestor:
         The folder is ``output_directory``, else the environment's, else a temporary one. ``cleanup`` removes it when
         the ``with`` block ends.
         """
-        self._save = SaveTask(output_directory=output_directory, cleanup=cleanup, compression=compression)
+        options = {"output_directory": output_directory, "cleanup": cleanup, "compression": compression}
+        self._save = make(SaveTask, "save_to_disk", options)
         return self
 
     def all_tasks(self) -> Self:

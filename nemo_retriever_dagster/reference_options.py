@@ -51,9 +51,9 @@ def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: secret(value) if name in _SECRETS.get(method, ()) else value for name, value in given.items()}
 
 
-def secret(value: Any) -> SecretStr | None:
-    """Return a text as a secret; None and secrets stay what they are."""
-    return value if value is None or isinstance(value, SecretStr) else SecretStr(value)
+def secret(value: Any) -> Any:
+    """Return a text as a secret; what is none stays what it is."""
+    return SecretStr(value) if isinstance(value, str) else value
 
 
 def _rename(method: str, given: dict[str, Any], old: str, new: str) -> None:
@@ -93,6 +93,6 @@ def _upload(given: dict[str, Any]) -> dict[str, Any]:
     tuning = {name: given.pop(name) for name in _TUNING if name in given}
     if tuning:
         given["index_params"] = {**given.get("index_params", {}), **tuning}
-    if "meta_fields" in given:
-        given["meta_fields"] = tuple(given["meta_fields"] or ())
+    if given.get("meta_fields", ()) is None:
+        given["meta_fields"] = ()
     return given

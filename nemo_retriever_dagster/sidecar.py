@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import fsspec
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from nemo_retriever_dagster.model import Document
 
@@ -59,7 +60,11 @@ def _records(table: Any) -> Iterable[Mapping[str, Any]]:
     if isinstance(table, (str, os.PathLike)):
         table = _read(os.fspath(table))
     if not hasattr(table, "to_dict"):
-        return list(table)
+        rows = list(table) if isinstance(table, Iterable) else [table]
+        if not all(isinstance(row, Mapping) for row in rows):
+            hint = "Pass a pandas data frame, a list of mappings, or the path of a file."
+            raise InvalidOptionError("meta_dataframe is no table.", hint=hint)
+        return rows
     records: list[Mapping[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
     return records
 

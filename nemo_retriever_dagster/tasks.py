@@ -6,32 +6,67 @@ come from elsewhere, so that a task can be fingerprinted and shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+import os
+from collections.abc import Mapping  # noqa: TC003 - types of options are read when a task is made
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+
+from pydantic import Field as Bounds
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import SecretStr
 
 TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
 TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
 ContentType = Literal["text", "image"]
 
+Share = Annotated[float, Bounds(ge=0, le=1)]
+Amount = Annotated[int, Bounds(ge=0)]
+Number = Annotated[int, Bounds(ge=1)]
+
 _PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
 _Task = TypeVar("_Task")
 
 
 def make(task: type[_Task], method: str, options: Mapping[str, Any]) -> _Task:
-    """Make a task from keyword options; an unknown one raises `UnknownOptionError` naming the nearest."""
-    known = {f.name for f in fields(task)}  # type: ignore[arg-type]
+    """Make a task from keyword options.
+
+    Raises `UnknownOptionError` naming the nearest for one that is not known, `InvalidOptionError` for a value that is
+    not of the option's type; numbers written as text are taken, and lists for tuples.
+    """
+    known = _known(task)  # type: ignore[arg-type] # a type is hashable
     for name in options:
         if name not in known:
             raise UnknownOptionError.of(method, name, known)
-    return task(**options)
+    return task(**{name: _checked(method, *known[name], value) for name, value in options.items()})
+
+
+@cache
+def _known(task: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
+    """Return the options of a task by name, each with its type."""
+    types = get_type_hints(task, include_extras=True)
+    return {option.name: (option, types[option.name]) for option in fields(task)}
+
+
+@cache
+def _adapter(wanted: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(wanted)
+
+
+def _checked(method: str, option: Field[Any], wanted: Any, value: Any) -> Any:
+    parts = (wanted, *get_args(wanted))
+    if bool in parts and value is not None:
+        _flag(option.name, value)
+    if isinstance(value, os.PathLike) and str in parts:
+        value = os.fspath(value)
+    try:
+        return _adapter(wanted).validate_python(value)
+    except ValidationError as error:
+        shown = f" is {value!r}" if option.repr else " is not what it should be"
+        hint = "; ".join(dict.fromkeys(f"{one['msg']}." for one in error.errors(include_input=False)))
+        raise InvalidOptionError(f"{method}(): {option.name}{shown}.", hint=hint) from None
 
 
 def one_of(option: str, value: object, choices: object) -> None:
@@ -92,7 +127,7 @@ class DedupTask:
     filter: bool = True
     repeats: bool = True
     enable_bbox_dedup: bool = True
-    iou_threshold: float = 0.45
+    iou_threshold: Share = 0.45
     bbox_dedup_prefer_structured: bool = True
 
 
@@ -101,9 +136,9 @@ class FilterTask:
     """Options of ``filter()``: drop pictures too small or too narrow to tell anything. Sizes in pixels."""
 
     content_type: ContentType = "image"
-    min_size: int = 128
-    max_aspect_ratio: float = 5.0
-    min_aspect_ratio: float = 0.2
+    min_size: Amount = 128
+    max_aspect_ratio: Annotated[float, Bounds(ge=0)] = 5.0
+    min_aspect_ratio: Annotated[float, Bounds(ge=0)] = 0.2
     filter: bool = True
 
 
@@ -123,7 +158,9 @@ class SplitTask:
     hf_access_token: SecretStr | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes; types are named in lower case."""
+        if self.source_types is not None:
+            object.__setattr__(self, "source_types", tuple(name.lower() for name in self.source_types))
         size, overlap = self.chunk_size, self.chunk_overlap
         if size is not None and size <= 0:
             raise InvalidOptionError(f"chunk_size is {size}.", hint="Give a positive number of tokens.")
@@ -134,8 +171,7 @@ class SplitTask:
         """Whether documents of this type are cut; "text" stands for all plain text, upper and lower case are alike."""
         if self.source_types is None:
             return True
-        named = {name.lower() for name in self.source_types}
-        return format_name in named or ("text" in named and format_name in _PLAIN_TEXT)
+        return format_name in self.source_types or ("text" in self.source_types and format_name in _PLAIN_TEXT)
 
     def window(self, max_tokens: int) -> tuple[int, int]:
         """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown)."""
@@ -154,8 +190,8 @@ class CaptionTask:
     endpoint_url: str | None = None
     model_name: str | None = None
     api_key: SecretStr | None = field(default=None, repr=False)
-    context_text_max_chars: int = 0
-    temperature: float | None = None
+    context_text_max_chars: Amount = 0
+    temperature: Annotated[float, Bounds(ge=0)] | None = None
     charts: bool = False
 
     def __post_init__(self) -> None:
@@ -187,7 +223,7 @@ class EmbedTask:
     endpoint_url: str | None = None
     model_name: str | None = None
     api_key: SecretStr | None = field(default=None, repr=False)
-    dimensions: int | None = None
+    dimensions: Number | None = None
     context: bool = True
     embed_text_elements: bool | None = None
     embed_structured_elements: bool | None = None
@@ -245,7 +281,7 @@ class UploadTask:
     reindex: bool = False
     gpu_index: bool = False
     gpu_search: bool = False
-    dense_dim: int | None = None
+    dense_dim: Number | None = None
     metric: Literal["L2", "IP", "COSINE"] = "L2"
     index_params: Mapping[str, Any] = field(default_factory=dict)
     enable_text: bool = True
@@ -260,7 +296,7 @@ class UploadTask:
     access_key: SecretStr | None = field(default=None, repr=False)
     secret_key: SecretStr | None = field(default=None, repr=False)
     bucket_name: str | None = None
-    threshold: int = 1000
+    threshold: Amount = 1000
     stream: bool = True
     meta_dataframe: Any = field(default=None, repr=False)
     meta_source_field: str | None = None

@@ -1,0 +1,73 @@
+"""Values of options: what is not of an option's type is refused when it is given, and what can be meant is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nemo_retriever_dagster import Ingestor
+from nemo_retriever_dagster.errors import InvalidOptionError
+
+
+def given(method: str, **options: Any) -> Ingestor:
+    return getattr(Ingestor(), method)(**options)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("extract", {"extract_method": ["pdfium"]}, "extract_method is ['pdfium']"),
+        ("extract", {"document_type": 5}, "document_type is 5"),
+        ("extract", {"extract_audio_params": {"segment_audio": "yes"}}, "segment_audio is 'yes'. Give True or False"),
+        ("dedup", {"content_type": "sound"}, "content_type is 'sound'. Input should be 'text' or 'image'"),
+        ("dedup", {"iou_threshold": 5}, "less than or equal to 1"),
+        ("filter", {"min_size": -1}, "greater than or equal to 0"),
+        ("filter", {"max_aspect_ratio": "wide"}, "max_aspect_ratio is 'wide'"),
+        ("split", {"chunk_size": "many"}, "chunk_size is 'many'"),
+        ("split", {"chunk_size": 3.5}, "chunk_size is 3.5"),
+        ("split", {"params": {"split_source_types": "pdf"}}, "source_types is 'pdf'. Input should be a valid tuple"),
+        ("caption", {"temperature": -0.5}, "greater than or equal to 0"),
+        ("embed", {"dimensions": 0}, "greater than or equal to 1"),
+        ("store", {"images": 1}, "images is 1. Give True or False"),
+        ("vdb_upload", {"metric": "near"}, "metric is 'near'. Input should be 'L2', 'IP' or 'COSINE'"),
+        ("vdb_upload", {"sparse": "no"}, "sparse is 'no'. Give True or False"),
+        ("vdb_upload", {"collection_name": {"a": 1}}, "collection_name is {'a': 1}"),
+        ("vdb_upload", {"meta_fields": "team"}, "meta_fields is 'team'"),
+        ("save_to_disk", {"compression": "zip"}, "compression is 'zip'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(method: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        given(method, **options)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("extract", {"password": ["hunter2"]}),
+        ("embed", {"api_key": ["hunter2"]}),
+        ("store", {"storage_options": "hunter2"}),
+        ("vdb_upload", {"password": ["hunter2"]}),
+    ],
+)
+def test_a_secret_that_is_refused_is_not_shown(method: str, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError, match="is not what it should be") as caught:
+        given(method, **options)
+    assert "hunter2" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
+    assert caught.value.__suppress_context__
+
+
+def test_what_can_be_meant_is_taken() -> None:
+    split = given("split", chunk_size="512", params={"split_source_types": ["PDF", "mp3"]}).pipeline.split
+    assert split is not None
+    assert (split.chunk_size, split.source_types) == (512, ("pdf", "mp3"))
+    chain = given("embed").vdb_upload(dense_dim=np.int64(64), milvus_uri=Path("rows.db"), meta_fields=["team"])
+    upload = chain.pipeline.upload
+    assert upload is not None
+    assert (upload.dense_dim, upload.milvus_uri, upload.meta_fields) == (64, "rows.db", ("team",))
+    assert type(upload.dense_dim) is int
+    given("save_to_disk", output_directory=Path("results"))
