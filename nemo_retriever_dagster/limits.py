@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from nemo_retriever_dagster.errors import LimitExceededError
+from nemo_retriever_dagster.errors import InvalidOptionError, LimitExceededError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,13 @@ class Limits:
     idle_seconds: float = 60.0
     total_seconds: float = 3600.0
     worker_bytes: int = 2 * 2**30
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidOptionError` for a limit that is no number above 0: every document would fail by it."""
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise InvalidOptionError(f"The limit {limit.name} is {value!r}.", hint="Give a number above 0.")
 
 
 @dataclass(slots=True)

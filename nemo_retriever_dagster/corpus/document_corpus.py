@@ -76,8 +76,9 @@ class DocumentCorpus:
         if not _NAME.fullmatch(name):
             hint = "Use lower-case letters, digits and underscores, a letter first."
             raise InvalidOptionError(f"{name!r} is no name for a corpus.", hint=hint)
-        if min(batch_size, runs_per_tick) < 1:
-            raise InvalidOptionError("batch_size and runs_per_tick count from 1.", hint="200 and 25 are the defaults.")
+        _check_count(1, batch_size=batch_size, concurrency=concurrency)
+        _check_count(1, runs_per_tick=runs_per_tick, sensor_interval=sensor_interval)
+        _check_count(0, workers=workers, max_deletions=max_deletions)
         _refuse_recreate(pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline)
         self.name = name
         self.pipeline = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
@@ -192,6 +193,12 @@ class DocumentCorpus:
             resources={**self.resources(), **(resources or {})},
             executor=dg.in_process_executor,
         )
+
+
+def _check_count(least: int, **given: int | None) -> None:
+    for name, value in given.items():
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InvalidOptionError(f"{name} is {value!r}.", hint=f"Give a whole number from {least}.")
 
 
 def _refuse_recreate(pipeline: Pipeline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -170,10 +171,22 @@ def test_a_check_in_a_run_looks_at_the_run_s_documents(tmp_path: Path) -> None:
 
 
 def test_names_and_sizes_that_cannot_be_are_refused() -> None:
-    for wrong in ({"name": "My Corpus"}, {"batch_size": 0}, {"runs_per_tick": 0}):
+    counts = [
+        {"batch_size": 0},
+        {"runs_per_tick": 0},
+        {"concurrency": -1},
+        {"workers": -1},
+        {"workers": "2"},
+        {"sensor_interval": 1.5},
+        {"max_deletions": -1},
+    ]
+    for wrong in ({"name": "My Corpus"}, *counts):
         options: dict[str, Any] = {"name": "x", "source": "d", "pipeline": Ingestor().extract(), **wrong}
-        with pytest.raises(InvalidOptionError):
+        ((name, value),) = wrong.items()
+        words = "no name for a corpus" if name == "name" else f"{name} is {value!r}"
+        with pytest.raises(InvalidOptionError, match=re.escape(words)):
             DocumentCorpus(**options)
+    assert DocumentCorpus(name="x", source="d", pipeline=Ingestor().extract(), workers=0, max_deletions=0).name == "x"
 
 
 def test_milvus_resource_keeps_its_password_to_itself() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from nemo_retriever_dagster.errors import LimitExceededError
+from nemo_retriever_dagster.errors import InvalidOptionError, LimitExceededError
 from nemo_retriever_dagster.limits import Budget, Limits
 
 
@@ -34,6 +34,12 @@ def test_check_does_not_spend():
     with pytest.raises(LimitExceededError, match="depth"):
         budget.check("depth", 11)
     assert budget.spent == {}
+
+
+@pytest.mark.parametrize("value", [0, -1, "many", None, float("nan")])
+def test_a_limit_that_no_document_could_keep_is_refused(value):
+    with pytest.raises(InvalidOptionError, match="pages is"):
+        Limits(pages=value)
 
 
 def test_a_limit_that_does_not_exist_is_a_bug():

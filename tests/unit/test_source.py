@@ -434,7 +434,7 @@ def test_credentials_go_to_the_named_server_only(site: str):
 
 
 def test_a_server_that_drips_is_left(site: str):
-    source = Source(f"{site}/a.pdf", storage_options={"allow_private": True}, limits=Limits(total_seconds=-1))
+    source = Source(f"{site}/a.pdf", storage_options={"allow_private": True}, limits=Limits(total_seconds=1e-9))
     with pytest.raises(SourceUnavailableError, match="needed more than"), source.fetch(source.list()[0]):
         pass
 
