@@ -6,17 +6,15 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nemo_retriever_dagster.model import Document
 
 _READERS = {".csv": "read_csv", ".json": "read_json", ".parquet": "read_parquet"}
@@ -41,7 +39,7 @@ class Sidecar:
 def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> Sidecar:
     """Read the columns ``names`` of a table whose column ``source_field`` names the documents; the first row counts.
 
-    ``table`` is a pandas data frame, an iterable of mappings, or the path or URI of a CSV, JSON or Parquet file.
+    ``table`` is a pandas data frame, a list of mappings, or the path or URI of a CSV, JSON or Parquet file.
     Raises `InvalidOptionError` where the table cannot be read or lacks one of the columns.
     """
     if not (source_field and names):
@@ -56,11 +54,11 @@ def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> 
     return Sidecar(rows)
 
 
-def _records(table: Any) -> Iterable[Mapping[str, Any]]:
+def _records(table: Any) -> Sequence[Mapping[str, Any]]:
     if isinstance(table, (str, os.PathLike)):
         table = _read(os.fspath(table))
     if not hasattr(table, "to_dict"):
-        rows = list(table) if isinstance(table, Iterable) else [table]
+        rows = table if isinstance(table, Sequence) else [table]
         if not all(isinstance(row, Mapping) for row in rows):
             hint = "Pass a pandas data frame, a list of mappings, or the path of a file."
             raise InvalidOptionError("meta_dataframe is no table.", hint=hint)
@@ -80,7 +78,7 @@ def _read(path: str) -> Any:
             return getattr(pd, reader)(file)
     except Exception as error:
         hint = "Correct the path, or pass the table itself (a pandas data frame)."
-        raise InvalidOptionError(f"meta_dataframe {path!r} cannot be read: {error}.", hint=hint) from error
+        raise InvalidOptionError(redact(f"meta_dataframe {path!r} cannot be read: {error}."), hint=hint) from error
 
 
 def _plain(value: Any) -> Any:

@@ -79,6 +79,7 @@ def test_the_digest_changes_with_the_fields_that_are_kept_and_with_nothing_else(
         ("notes.txt", "file", ("team",), "no table"),
         (5, "file", ("team",), "is no table"),
         ([ROWS], "file", ("team",), "is no table"),
+        (iter(ROWS), "file", ("team",), "is no table"),
         (ROWS, "path", ("team",), "no 'path'. It has file, team, year, weight"),
         (ROWS, "file", ("team", "colour"), "no 'colour'"),
         (ROWS, None, ("team",), "meta_source_field"),
