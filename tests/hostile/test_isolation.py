@@ -111,12 +111,17 @@ def test_pages_come_in_order_and_processes_are_used_again(told):
 )
 def test_a_fault_is_a_typed_error_and_the_next_document_is_read(told, fault, error, words):
     with ParserPool(1, QUICK if error is ParserTimeoutError else Limits()) as pool:
-        with pytest.raises(error) as caught:
-            texts(pool.pages(told(fault), OPTIONS))
-        assert type(caught.value) is error
-        assert words in caught.value.message
-        assert "faulty" in caught.value.message or fault == "typed"
-        assert texts(pool.pages(told("count 2"), OPTIONS)) == ["page 1", "page 2"]
+        assert_typed(pool, told, fault, (error, words))
+
+
+def assert_typed(pool: ParserPool, told: type_file, fault: str, expected: tuple[type[Exception], str]) -> None:
+    error, words = expected
+    with pytest.raises(error) as caught:
+        texts(pool.pages(told(fault), OPTIONS))
+    assert type(caught.value) is error
+    assert words in caught.value.message
+    assert "faulty" in caught.value.message or fault == "typed"
+    assert texts(pool.pages(told("count 2"), OPTIONS)) == ["page 1", "page 2"]
 
 
 def test_an_error_crosses_whole(told):
@@ -222,6 +227,10 @@ def test_a_document_may_be_given_up_while_it_waits_for_a_process(told):
 
 
 def test_what_a_parser_started_ends_with_it(told):
+    assert_child_ends(told)
+
+
+def assert_child_ends(told: type_file) -> None:
     with ParserPool(1) as pool:
         pages = pool.pages(told("orphan"), OPTIONS)
         child = int(next(pages).elements[0].text)
@@ -282,21 +291,14 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_without_what_only_linux_has_a_fault_is_a_typed_error(told, fault, error, words):
     with ParserPool(1, QUICK if error is ParserTimeoutError else Limits()) as pool:
-        with pytest.raises(error, match=words):
-            texts(pool.pages(told(fault), OPTIONS))
-        assert texts(pool.pages(told("count 2"), OPTIONS)) == ["page 1", "page 2"]
+        assert_typed(pool, told, fault, (error, words))
         (state,) = texts(pool.pages(told("state"), OPTIONS))
         assert state.startswith("[(0, 0), -1,")  # no core dump; memory is not limited
 
 
 @pytest.mark.usefixtures("_elsewhere")
 def test_without_what_only_linux_has_a_child_ends_with_its_parser(told):
-    with ParserPool(1) as pool:
-        pages = pool.pages(told("orphan"), OPTIONS)
-        child = int(next(pages).elements[0].text)
-        with pytest.raises(ParserCrashError):
-            next(pages)
-        assert wait_until_gone(child)
+    assert_child_ends(told)
 
 
 @pytest.mark.parametrize("fault", ["sleeper 600", "orphan_at_rest"])
