@@ -87,8 +87,11 @@ class Pipeline:
             return Sidecar()
         return read_sidecar(task.meta_dataframe, task.meta_source_field, task.meta_fields)
 
-    def fingerprints(self, format_name: str, engines: Engines, sidecar: Sidecar) -> dict[Stage, str]:
-        """Return the fingerprint of every stage for documents of one format, 32 hex digits each."""
+    def fingerprints(self, format_name: str, engines: Engines) -> dict[Stage, str]:
+        """Return the fingerprint of every stage for documents of one format, 32 hex digits each.
+
+        What a document has in the `sidecar` is for `Sidecar.marked` to add.
+        """
         names = {port: engine.name for port, engine in engines.all().items()}
         tidy = [public(self.dedup), public(self.filter)]
         extract = _digest(
@@ -106,14 +109,13 @@ class Pipeline:
         caption = _digest(extract, tidy, public(self.caption), names.get("captioner")) if self.caption else ""
         store = _digest(extract, tidy, public(self.store)) if self.store else ""
         embed = _digest(split, caption, public(self.embed), names.get("embedder")) if self.embed else ""
-        upload = _digest(embed, store, public(self.upload), sidecar.digest) if self.upload else ""
+        upload = _digest(embed, store, public(self.upload)) if self.upload else ""
         made = (extract, split, caption, store, embed, upload)
         return {stage: value for stage, value in zip(_ORDER, made, strict=True) if value}
 
     def all_fingerprints(self, engines: Engines) -> dict[str, dict[Stage, str]]:
         """Return the fingerprints for every format there is."""
-        sidecar = self.sidecar()
-        return {name: self.fingerprints(name, engines, sidecar) for name in EXTRACTORS}
+        return {name: self.fingerprints(name, engines) for name in EXTRACTORS}
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)

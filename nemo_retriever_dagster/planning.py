@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InfrastructureError, Stage
 from nemo_retriever_dagster.ledger import DocumentStatus
+from nemo_retriever_dagster.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DELETIONS_AT_ONCE = 10
 DELETED_SHARE = 0.2
+_NO_FIELDS = Sidecar()
 _PRESENT = ("new", "changed", "unfinished", "outdated", "failed", "unchanged")
 
 
@@ -60,10 +62,13 @@ def compare(
     failures: Sequence[Failure] = (),
     receipts: Sequence[Receipt] = (),
     fingerprints: Mapping[str, Mapping[Stage, str]] | None = None,
+    *,
+    sidecar: Sidecar = _NO_FIELDS,
 ) -> Plan:
     """Hold the source's ``documents`` against what the ledger knows.
 
-    ``fingerprints`` are the pipeline's current ones by document format; without them no document counts as outdated.
+    ``fingerprints`` are the pipeline's current ones by document format, to which ``sidecar`` adds what a document has
+    of its own; without them no document counts as outdated.
     """
     for_good = {failure.document for failure in failures if failure.category in {"data", "misuse"}}
     made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
@@ -71,7 +76,13 @@ def compare(
     for document in documents:
         state = states.get(document.key)
         word = _word(document, state, document.key in for_good)
-        if word == "unchanged" and fingerprints is not None and _outdated(made_by.get(document.key, {}), fingerprints):
+        if (
+            word == "unchanged"
+            and fingerprints is not None
+            and _outdated(
+                made_by.get(document.key, {}), [sidecar.marked(one, document) for one in fingerprints.values()]
+            )
+        ):
             word = "outdated"
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
@@ -91,9 +102,9 @@ def _word(document: Document, state: DocumentState | None, failed_for_good: bool
     return "failed" if failed_for_good else "unfinished"
 
 
-def _outdated(made_by: Mapping[str, str], fingerprints: Mapping[str, Mapping[Stage, str]]) -> bool:
+def _outdated(made_by: Mapping[str, str], fingerprints: Sequence[Mapping[Stage, str]]) -> bool:
     """Whether no format's current fingerprints are the ones the rows were made by."""
-    return all(dict(made_by) != {str(stage): value for stage, value in one.items()} for one in fingerprints.values())
+    return all(dict(made_by) != {str(stage): value for stage, value in one.items()} for one in fingerprints)
 
 
 class MassDeletionError(InfrastructureError):

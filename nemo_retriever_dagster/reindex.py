@@ -99,11 +99,10 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What the rows should be: their documents, the collections' names and shapes, the fingerprints of the upload."""
+    """What the rows should be: the collections' names and shapes, and of each document the upload's fingerprints."""
 
     specs: Mapping[str, CollectionSpec]
-    fingerprints: frozenset[str]
-    documents: frozenset[str]
+    uploads: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, pipeline: Pipeline, engines: Engines, documents: Sequence[Document]) -> _Wanted:
@@ -111,17 +110,19 @@ class _Wanted:
         assert task is not None
         if embedder is None:
             raise InvalidOptionError("There is no embedding engine.", hint="Name one: embed(endpoint_url=...).")
-        prints = pipeline.all_fingerprints(engines).values()
+        prints, sidecar = pipeline.all_fingerprints(engines).values(), pipeline.sidecar()
         return cls(
             specs={name: collection_spec(name, task, embedder) for name in collections(task)},
-            fingerprints=frozenset(str(one[Stage.UPLOAD]) for one in prints),
-            documents=frozenset(document.key for document in documents),
+            uploads={
+                document.key: frozenset(sidecar.marked(one, document)[Stage.UPLOAD] for one in prints)
+                for document in documents
+            },
         )
 
     def made(self, ledger: Ledger, corpus: str) -> bool:
         """Whether all that ``corpus`` has of the documents was made with these options."""
-        receipts = [receipt for receipt in ledger.receipts(corpus) if receipt.document in self.documents]
-        return {receipt.fingerprints.get(Stage.UPLOAD) for receipt in receipts} <= self.fingerprints
+        receipts = [receipt for receipt in ledger.receipts(corpus) if receipt.document in self.uploads]
+        return all(receipt.fingerprints.get(Stage.UPLOAD) in self.uploads[receipt.document] for receipt in receipts)
 
     def fits(self, store: VectorStore, names: Mapping[str, str]) -> bool:
         """Whether each collection is there, in the right shape."""
@@ -165,7 +166,7 @@ def rebuilding(
             return
         ledger.remember(_corpus_of(corpus, names.values()), documents)
         beside = Beside(cast("AliasStore", store), names)
-        yield Rebuild(store=beside, ledger=ledger, corpus=corpus, run_id=run_id, documents=wanted.documents)
+        yield Rebuild(store=beside, ledger=ledger, corpus=corpus, run_id=run_id, documents=frozenset(wanted.uploads))
 
 
 def _names(store: AliasStore, ledger: Ledger, corpus: str, wanted: _Wanted) -> dict[str, str]:

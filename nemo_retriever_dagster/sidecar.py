@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
 
-from nemo_retriever_dagster.errors import InvalidOptionError, redact
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage, redact
+from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Document
+
+_Key = TypeVar("_Key", bound=str)
 
 _READERS = {".csv": "read_csv", ".json": "read_json", ".parquet": "read_parquet"}
 
@@ -26,14 +28,17 @@ class Sidecar:
 
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    @property
-    def digest(self) -> str:
-        """The hash of all fields, "" where there are none."""
-        return hashlib.sha256(json.dumps(self.rows, sort_keys=True).encode()).hexdigest() if self.rows else ""
-
     def of(self, document: Document) -> Mapping[str, Any]:
         """Return the fields of a document, none where no row names it."""
         return self.rows.get(document.uri) or self.rows.get(document.name, {})
+
+    def marked(self, fingerprints: Mapping[_Key, str], document: Document) -> Mapping[_Key, str]:
+        """Return a document's fingerprints by stage: that of the upload is another where it has fields of its own."""
+        own = self.of(document)
+        if not own:
+            return fingerprints
+        fields = json.dumps(own, sort_keys=True)
+        return {s: stable_id(value, fields) if s == Stage.UPLOAD else value for s, value in fingerprints.items()}
 
 
 def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> Sidecar:

@@ -22,7 +22,7 @@ from nemo_retriever_dagster.shelf import Shelf, place_of
 from nemo_retriever_dagster.tokens import load_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from nemo_retriever_dagster.commit import Committer
@@ -91,12 +91,12 @@ class Workbench:
 
     # --- places and notes ---
 
-    def fingerprints(self, document: Document) -> dict[str, str]:
-        """Return the fingerprints of the stages for this document's format: one mapping for all of its documents."""
+    def fingerprints(self, document: Document) -> Mapping[str, str]:
+        """Return the fingerprints of the stages for this document."""
         if document.format not in self._prints:
-            made = self.pipeline.fingerprints(document.format, self.equipment.engines, self._sidecar)
+            made = self.pipeline.fingerprints(document.format, self.equipment.engines)
             self._prints[document.format] = {str(stage): value for stage, value in made.items()}
-        return self._prints[document.format]
+        return self._sidecar.marked(self._prints[document.format], document)
 
     def look(self, stage: Stage, document: Document) -> tuple[str, Note | None]:
         """Return the place of a stage's result, and its note where the stage is done."""

@@ -13,6 +13,7 @@ from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, stable_id
 from nemo_retriever_dagster.planning import MassDeletionError, Plan, check_deletion, compare
+from nemo_retriever_dagster.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
@@ -30,6 +31,7 @@ def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = Non
         ledger.failures(name),
         ledger.receipts(name) if fingerprints is not None else (),
         fingerprints,
+        sidecar=corpus.pipeline.sidecar() if fingerprints is not None else Sidecar(),
     )
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from corpus_place import Place
 
-from nemo_retriever_dagster import EnginesResource, NimResource
+from nemo_retriever_dagster import DocumentCorpus, EnginesResource, Ingestor, NimResource
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START
 from nemo_retriever_dagster.corpus.resources import ENGINES, STATE
@@ -21,8 +21,6 @@ from nemo_retriever_dagster.vdb.milvus import MilvusStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from nemo_retriever_dagster import DocumentCorpus
 
 # Milvus Lite leaves the file of a write-ahead log open when a collection is let go.
 pytestmark = pytest.mark.filterwarnings("ignore:.*wal_data_.*:pytest.PytestUnraisableExceptionWarning")
@@ -258,3 +256,23 @@ def test_the_schedule_sets_right_what_is_not_as_it_should_be(tmp_path: Path) -> 
     changed = place.make(chunk_size=4, chunk_overlap=0)
     requests = reconcile(place, changed, day=4).run_requests
     assert sorted(key for keys in asked(place, requests) for key in keys) == sorted(place.keys("good", "late"))
+
+
+def test_the_schedule_asks_for_the_documents_whose_own_fields_changed_and_for_no_other(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(a="A valve.", b="A bolt.")
+    table = tmp_path / "own.csv"
+    table.write_text("file,team\na.txt,paint\nb.txt,paint\n")
+    own = {"meta_dataframe": table, "meta_source_field": "file", "meta_fields": ["team"]}
+    pipeline = Ingestor().extract().split().embed().vdb_upload(collection_name="notes", **own)
+    corpus = DocumentCorpus(name="notes", source=place.source, pipeline=pipeline, workers=1)
+    place.run(corpus=corpus)
+    assert reconcile(place, corpus).run_requests == []
+
+    table.write_text("file,team\na.txt,brakes\nb.txt,paint\n")
+    assert asked(place, reconcile(place, corpus, day=1).run_requests) == [place.keys("a")]
+    place.run("a", corpus=corpus)
+    assert reconcile(place, corpus, day=2).run_requests == []
+    with MilvusStore(str(tmp_path / "milvus.db")) as store:
+        rows = store.select("notes", where="pk != {none}", values={"none": ""})
+    assert {row.text: row.content_metadata["team"] for row in rows} == {"A valve.": "brakes", "A bolt.": "paint"}

@@ -145,10 +145,15 @@ def test_a_changed_table_of_own_fields_changes_the_rows_and_embeds_nothing(make,
         ).ingest()
         return {row.text: row.content_metadata.get("team") for row in store.select("c", where="")}
 
+    def runs() -> list[str]:
+        return [row.content_metadata["run_id"] for row in sorted(store.select("c", where=""), key=lambda row: row.text)]
+
     assert teams("paint") == {"The bolt is tightened.": "paint", "The paint dries.": None}
-    calls = len(embedder.calls)
+    calls, before = len(embedder.calls), runs()
     assert teams("brakes") == {"The bolt is tightened.": "brakes", "The paint dries.": None}
     assert len(embedder.calls) == calls
+    after = runs()
+    assert (after[0] != before[0], after[1]) == (True, before[1])  # only the document whose fields changed
 
 
 def test_results_on_disk_are_read_when_asked(make, tmp_path: Path) -> None:

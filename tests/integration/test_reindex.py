@@ -125,6 +125,19 @@ def test_a_plain_collection_and_changed_options(memory: Site) -> None:
     assert memory.store.count("docs") > rows
 
 
+def test_own_fields_are_no_reason_to_build_again(memory: Site) -> None:
+    rows = [{"file": f"{name}.txt", "team": name.upper()} for name in TEXTS]
+    own = {"meta_dataframe": rows[1:], "meta_source_field": "file", "meta_fields": ["team"]}
+    memory.chain(memory.embedder(NEW), reindex=True, **own).ingest()
+    serving = memory.store.alias_target("docs")
+    memory.chain(memory.embedder(NEW), reindex=True, **own).ingest()
+    assert memory.store.alias_target("docs") == serving
+    memory.chain(memory.embedder(NEW), reindex=True, **{**own, "meta_dataframe": rows}).ingest()
+    assert memory.store.alias_target("docs") != serving
+    found = {row.content_metadata["team"] for row in memory.store.select("docs", where="")}
+    assert found == {name.upper() for name in TEXTS}
+
+
 def test_every_reader_sees_a_whole_collection(memory: Site) -> None:
     memory.chain(memory.embedder(OLD), reindex=True).ingest()
     seen, stop = set(), threading.Event()

@@ -12,7 +12,7 @@ ENGINES = Engines(embedder=HashEmbedder(8))
 
 
 def prints(ingestor: Ingestor, name: str = "pdf", engines: Engines = ENGINES):
-    return ingestor.pipeline.fingerprints(name, engines, ingestor.pipeline.sidecar())
+    return ingestor.pipeline.fingerprints(name, engines)
 
 
 def base() -> Ingestor:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nemo_retriever_dagster import Ingestor
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage
 from nemo_retriever_dagster.model import Document
 from nemo_retriever_dagster.sidecar import Sidecar, read_sidecar
 
@@ -64,12 +64,19 @@ def test_a_date_of_a_data_frame_is_text_and_a_missing_one_is_none() -> None:
     assert [found.of(document(name)) for name in "ab"] == [{"since": "2024-05-06 00:00:00"}, {"since": None}]
 
 
-def test_the_digest_changes_with_the_fields_that_are_kept_and_with_nothing_else() -> None:
-    digests = [read_sidecar(ROWS, "file", names).digest for names in (("team",), ("year",))]
-    assert len({*digests, ""}) == 3
-    other = [{**row, "unasked": 1} for row in ROWS]
-    assert read_sidecar(other, "file", ("team",)).digest == digests[0]
-    assert Sidecar().digest == ""
+def test_fields_change_the_fingerprint_of_their_documents_upload_and_nothing_else() -> None:
+    prints = {Stage.EMBED: "e", Stage.UPLOAD: "u"}
+
+    def marked(rows: list[dict[str, Any]], names: tuple[str, ...], name: str = "a.txt") -> str:
+        found = read_sidecar(rows, "file", names).marked(prints, document(name))
+        assert found[Stage.EMBED] == "e"
+        return found[Stage.UPLOAD]
+
+    team = marked(ROWS, ("team",))
+    assert len({team, marked(ROWS, ("year",)), marked(ROWS, ("team",), "docs/b.txt"), "u"}) == 4
+    assert marked([{**row, "unasked": 1} for row in ROWS], ("team",)) == team
+    assert marked([*ROWS, {"file": "c.txt", "team": "new"}], ("team",)) == team
+    assert marked(ROWS, ("team",), "c.txt") == Sidecar().marked(prints, document("a.txt"))[Stage.UPLOAD] == "u"
 
 
 @pytest.mark.parametrize(
