@@ -76,14 +76,9 @@ def compare(
     for document in documents:
         state = states.get(document.key)
         word = _word(document, state, document.key in for_good)
-        if (
-            word == "unchanged"
-            and fingerprints is not None
-            and _outdated(
-                made_by.get(document.key, {}), [sidecar.marked(one, document) for one in fingerprints.values()]
-            )
-        ):
-            word = "outdated"
+        if word == "unchanged" and fingerprints is not None:
+            wanted = [sidecar.marked(one, document) for one in fingerprints.values()]
+            word = "outdated" if _outdated(made_by.get(document.key, {}), wanted) else word
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
     return Plan(

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.model import Document
+    from nemo_retriever_dagster.model import Document, Receipt
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.settings import Settings
+    from nemo_retriever_dagster.sidecar import Sidecar
     from nemo_retriever_dagster.vdb.contract import AliasStore, CollectionSpec, VectorStore
 
 _log = logging.getLogger(__name__)
@@ -99,10 +100,12 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """What the rows should be: the collections' names and shapes, and of each document the upload's fingerprints."""
+    """What the rows should be: the collections' names and shapes, documents by key, each format's fingerprints."""
 
     specs: Mapping[str, CollectionSpec]
-    uploads: Mapping[str, frozenset[str]]
+    documents: Mapping[str, Document]
+    prints: Sequence[Mapping[Stage, str]]
+    sidecar: Sidecar
 
     @classmethod
     def of(cls, pipeline: Pipeline, engines: Engines, documents: Sequence[Document]) -> _Wanted:
@@ -110,19 +113,21 @@ class _Wanted:
         assert task is not None
         if embedder is None:
             raise InvalidOptionError("There is no embedding engine.", hint="Name one: embed(endpoint_url=...).")
-        prints, sidecar = pipeline.all_fingerprints(engines).values(), pipeline.sidecar()
         return cls(
             specs={name: collection_spec(name, task, embedder) for name in collections(task)},
-            uploads={
-                document.key: frozenset(sidecar.marked(one, document)[Stage.UPLOAD] for one in prints)
-                for document in documents
-            },
+            documents={document.key: document for document in documents},
+            prints=tuple(pipeline.all_fingerprints(engines).values()),
+            sidecar=pipeline.sidecar(),
         )
 
     def made(self, ledger: Ledger, corpus: str) -> bool:
         """Whether all that ``corpus`` has of the documents was made with these options."""
-        receipts = [receipt for receipt in ledger.receipts(corpus) if receipt.document in self.uploads]
-        return all(receipt.fingerprints.get(Stage.UPLOAD) in self.uploads[receipt.document] for receipt in receipts)
+        receipts = [receipt for receipt in ledger.receipts(corpus) if receipt.document in self.documents]
+        return all(self._is_of_now(receipt) for receipt in receipts)
+
+    def _is_of_now(self, receipt: Receipt) -> bool:
+        document, made = self.documents[receipt.document], receipt.fingerprints.get(Stage.UPLOAD)
+        return any(self.sidecar.marked(one, document)[Stage.UPLOAD] == made for one in self.prints)
 
     def fits(self, store: VectorStore, names: Mapping[str, str]) -> bool:
         """Whether each collection is there, in the right shape."""
@@ -166,7 +171,7 @@ def rebuilding(
             return
         ledger.remember(_corpus_of(corpus, names.values()), documents)
         beside = Beside(cast("AliasStore", store), names)
-        yield Rebuild(store=beside, ledger=ledger, corpus=corpus, run_id=run_id, documents=frozenset(wanted.uploads))
+        yield Rebuild(store=beside, ledger=ledger, corpus=corpus, run_id=run_id, documents=frozenset(wanted.documents))
 
 
 def _names(store: AliasStore, ledger: Ledger, corpus: str, wanted: _Wanted) -> dict[str, str]:

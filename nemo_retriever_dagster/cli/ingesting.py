@@ -9,7 +9,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from nemo_retriever_dagster.cli.corpora import corpus_option, definitions_option, instance, load_corpus, materialize
+from nemo_retriever_dagster.cli.corpora import (
+    corpus_option,
+    definitions_option,
+    instance,
+    load_corpus,
+    materialize,
+    open_ledger,
+)
 from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
 
 if TYPE_CHECKING:
@@ -67,11 +74,8 @@ def ingest(definitions: Path, corpus: str | None, question: str | None, *, top_k
 @click.option("--category", help="Only failures of this category: data, transient, infrastructure, misuse.")
 def retry(definitions: Path, corpus: str | None, stage: str | None, category: str | None) -> None:
     """Materialize only the documents that failed."""
-    from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
-
     chosen = load_corpus(definitions, corpus)
-    with Ledger(Settings().ledger) as ledger:
+    with open_ledger() as ledger:
         failed = ledger.failures(chosen.name)
     keys = [
         failure.document

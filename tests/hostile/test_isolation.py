@@ -306,13 +306,7 @@ def test_without_what_only_linux_has_a_parser_ends_with_its_owner(told, fault):
     patched = (
         f"from nemo_retriever_dagster.extract import parser_process as p; p._BOOT = {ELSEWHERE!r} + '; ' + p._BOOT"
     )
-    program = script(told(fault)).replace("pool = ", f"{patched}\npool = ")
-    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    with owner:
-        owner.stdout.readline()
-        pid = int(owner.stdout.readline())
-        owner.kill()
-    assert wait_until_gone(pid)
+    assert_ends_with_its_owner(script(told(fault)).replace("pool = ", f"{patched}\npool = "))
 
 
 def test_a_flood_of_standard_error_waits_for_nobody_and_the_next_crash_is_still_told(told):
@@ -407,7 +401,11 @@ def script(file: Path) -> str:
 
 @pytest.mark.parametrize("fault", ["sleeper 600", "spin_in_c", "orphan_at_rest"])
 def test_parsers_die_with_a_killed_owner(told, fault):
-    owner = subprocess.Popen([sys.executable, "-c", script(told(fault))], stdout=subprocess.PIPE, text=True)
+    assert_ends_with_its_owner(script(told(fault)))
+
+
+def assert_ends_with_its_owner(program: str) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     with owner:
         owner.stdout.readline()
         pid = int(owner.stdout.readline())
