@@ -6,18 +6,19 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import RetrieverError, Stage
-from nemo_retriever_dagster.model import Failure
+from nemo_retriever_dagster.errors import InvalidOptionError, RetrieverError, Stage
+from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.shape import to_json
+from nemo_retriever_dagster.source import partition_key
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.work import Result, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from nemo_retriever_dagster.model import Document
     from nemo_retriever_dagster.results import DocumentResult, Element
     from nemo_retriever_dagster.runner import Runner
+    from nemo_retriever_dagster.source import Documents
 
 
 class IngestError(RetrieverError, RuntimeError):
@@ -58,32 +59,48 @@ class BatchOutcome:
         return [result for result in self.results if isinstance(result, Work)]
 
 
+def begin(source: Documents) -> list[Result]:
+    """Return the work of a source's documents, in the order given; one that cannot be told from another is a Failure.
+
+    Raises what `Source.list` does.
+    """
+    begun: list[Result] = [Work(document=document) for document in source.list(as_given=True)]
+    for skipped in source.skipped:
+        if skipped.lost:
+            document = Document(uri=skipped.uri, key=partition_key(skipped.uri))
+            begun.append(Failure.of(document, Stage.SOURCE, InvalidOptionError(f"It {skipped.reason}.")))
+    return begun
+
+
 async def run_batch(
     runner: Runner,
-    documents: Sequence[Document],
+    begun: Sequence[Result],
     *,
     all_or_nothing: bool,
     keep: Callable[[Document, list[Element]], DocumentResult],
     observe: Callable[[Result], None] | None = None,
+    empty: Callable[[], Awaitable[None]] | None = None,
 ) -> BatchOutcome:
-    """Take ``documents`` through the pipeline; raise `IngestError` before any upload if one failed and all must pass.
+    """Take ``begun`` documents through the pipeline; a Failure among them stays one.
 
-    Without ``all_or_nothing`` a document is uploaded as soon as it is ready.
+    With ``all_or_nothing`` the first failure raises `IngestError` before any upload; without, a document is uploaded as
+    soon as it is ready. ``empty`` makes the collections anew: it waits until all are ready, and for one that is.
     """
     wanted = runner.pipeline.stages()
-    started: list[Result] = [Work(document=document) for document in documents]
     keeper = _Keeper(runner=runner, keep=keep, observe=observe or (lambda _: None))
-    if all_or_nothing and Stage.UPLOAD in wanted:
+    if (all_or_nothing or empty) and Stage.UPLOAD in wanted:
         before = [stage for stage in wanted if stage is not Stage.UPLOAD]
-        results = await runner.all_through(started, before, keeper.see)
-        if failed := _numbered(results):
+        results = await runner.all_through(begun, before, keeper.see)
+        if all_or_nothing and (failed := _numbered(results)):
             raise IngestError.of(failed, len(results))
+        if empty and any(isinstance(result, Work) for result in results):
+            await empty()
         results = await runner.all_through(results, [Stage.UPLOAD])
-        if failed := _numbered(results):
+        if all_or_nothing and (failed := _numbered(results)):
             raise IngestError.of(failed, len(results), uploaded=True)
         await runner.all_through(results, [], keeper.finish)
     else:
-        results = await runner.all_through(started, wanted, keeper.see_and_finish)
+        results = await runner.all_through(begun, wanted, keeper.see_and_finish)
     await _flush(runner)
     return BatchOutcome(results=_with_index(results), kept=keeper.in_order())
 

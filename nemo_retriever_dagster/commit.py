@@ -7,13 +7,14 @@ to, counted, and only then are rows of other generations swept. An intent that i
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import InfrastructureError, VerificationError
+from nemo_retriever_dagster.errors import InfrastructureError, RetrieverError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ _POLL_SECONDS = 0.25
 
 class DocumentHeldError(InfrastructureError):
     """Another run is at work on the same document."""
+
+
+class SupersededError(InfrastructureError):
+    """Another run has put a newer version of the document in meanwhile."""
+
+    default_hint = "Nothing is to be done: what the source has now is in the collection."
 
 
 def generation_of(document: Document, fingerprint: str) -> str:
@@ -57,6 +64,26 @@ class _DocumentLease:
         self.claimed_at, self.held = now, True
         return True
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Prolong the lease while the block lasts, however long it takes."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(ended,), name="nemo-retriever-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(_LEASE_SECONDS / 3):
+            try:
+                if not self.claim():
+                    return
+            except RetrieverError:  # the ledger may be back for the next beat; if not, `prolong` says so
+                continue
+
     def prolong(self) -> None:
         """See to it that half of the lease is left; a run that was too slow to keep it must not sweep."""
         fresh = 0 <= time.time() - self.claimed_at <= _LEASE_SECONDS / 2
@@ -75,6 +102,8 @@ class Committer:
     bulk: Callable[[str, Sequence[Record]], object] | None = None
     """Loads many rows at once, where the store can; used for documents of ``bulk_rows`` and more that have no rows."""
     bulk_rows: int = 1_000
+    version_now: Callable[[Document], str] = lambda document: document.version
+    """The version that the source has of a document now, "" where it cannot tell."""
 
     def holds(self, document: Document, collections: Sequence[str], generation: str) -> Receipt | None:
         """Return the receipt if the rows are already exactly there, counted now; None if they must be written.
@@ -106,16 +135,33 @@ class Committer:
         """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt.
 
         ``keep_pictures`` stores what of ``draft.images`` is not there. It is called once the intent names them: from
-        then on a removal leaves them, or puts them back.
+        then on a removal leaves them, or puts them back. Raises `SupersededError`, having written nothing, where the
+        rows that are there are of a newer version.
         """
         with self._claimed(document.key) as lease:
-            self._intend(document, rows, draft)
-            keep_pictures()
-            self._write(document, rows, draft.generation, lease)
+            with lease.kept():
+                self._check_version(document)
+                self._intend(document, rows, draft)
+                keep_pictures()
+                try:
+                    self._write(document, rows, draft.generation, lease)
+                except DocumentHeldError:
+                    # rows of ours may stand among the other run's, which has proven its own: somebody must do it again
+                    self._intend(document, rows, draft)
+                    raise
             receipt = _signed(draft, rows, self.run_id)
             self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id)
             lease.held = False
         return receipt
+
+    def _check_version(self, document: Document) -> None:
+        """Refuse to put an older version in the place of one that another run wrote since this one was read.
+
+        Versions have no order, so the source is asked which it has now.
+        """
+        there = self.ledger.committed_version(self.corpus, document.key)
+        if there not in {"", document.version} and self.version_now(document) == there:
+            raise SupersededError(f"{document.uri} was changed since it was read, and the new version is in.")
 
     def _intend(self, document: Document, rows: Mapping[str, Sequence[Record]], draft: Receipt) -> None:
         names = sorted({*rows, *self._collections(document.key)})
@@ -178,14 +224,15 @@ class Committer:
             message = f"{collection} holds {found} rows of {document.uri} where {expected} were written."
             raise VerificationError(message, hint="Run again: the document is written anew and counted again.")
 
-    def clear(self, key: str, *, collections: Iterable[str] = ()) -> Receipt | None:
+    def clear(self, key: str, *, collections: Iterable[str] = (), but: Iterable[str] = ()) -> Receipt | None:
         """Delete the document's rows and prove it; return its last receipt, which `forget` then ends.
 
-        ``collections`` are looked through beside those that the ledger names, for rows that it knows nothing of.
+        ``collections`` are looked through beside those that the ledger names, for rows that it knows nothing of; those
+        in ``but``, where the rows are somebody else's, are left alone.
         """
         receipt = self.ledger.receipt(self.corpus, key)
-        with self._claimed(key):
-            for name in sorted({*self._collections(key), *collections}):
+        with self._claimed(key) as lease, lease.kept():
+            for name in sorted({*self._collections(key), *collections} - set(but)):
                 if not self.store.exists(name):
                     continue
                 self.store.delete(name, key)

@@ -20,6 +20,7 @@ from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.source_names import shown
 from nemo_retriever_dagster.tasks import CaptionTask, EmbedTask, UploadTask
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
@@ -77,7 +78,7 @@ def _ledger(settings: Settings) -> Finding:
 
 
 def _store(settings: Settings) -> Finding:
-    part = f"milvus: {settings.milvus_uri}"
+    part = f"milvus: {shown(settings.milvus_uri)}"
     try:
         with MilvusStore(settings.milvus_uri, what="nrd doctor", wait=1.0) as store:
             capabilities = store.capabilities

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from nemo_retriever_dagster.vdb.milvus import MilvusStore
 from nemo_retriever_dagster.workbench import Equipment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from nemo_retriever_dagster.engines.ports import Embedder, Engines
     from nemo_retriever_dagster.model import Record
@@ -79,15 +80,31 @@ def vector_store(task: UploadTask, settings: Settings, *, what: str = "", run_id
     )
 
 
+def placed(pipeline: Pipeline, settings: Settings) -> Pipeline:
+    """Return the pipeline with what ``store()`` leaves to the surroundings filled in: a change of them is one of it."""
+    return pipeline if pipeline.store is None else replace(pipeline, store=_placed(pipeline.store, settings))
+
+
+def _placed(task: StoreTask, settings: Settings) -> StoreTask:
+    uri = task.storage_uri or settings.image_storage_uri or _BUCKET
+    return replace(
+        task,
+        storage_uri=uri,
+        public_base_url=task.public_base_url or settings.image_storage_public_base_url,
+    )
+
+
 def image_store(task: StoreTask, settings: Settings) -> ImageStore:
     """Return the store that ``store()`` names, the one of the surroundings, or the reference's default bucket."""
-    uri = task.storage_uri or settings.image_storage_uri or _BUCKET
-    base = task.public_base_url or settings.image_storage_public_base_url
-    return ImageStore(uri, dict(task.storage_options) or None, base)
+    task = _placed(task, settings)
+    return ImageStore(str(task.storage_uri), dict(task.storage_options) or None, task.public_base_url)
 
 
 async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | None) -> None:
-    """Check before any work what would fail all of it: the embedder is ready, the collections fit its vectors."""
+    """Check before any work what would fail all of it: the embedder is ready, the collections fit its vectors.
+
+    A collection that is to be made anew is left as it is until there is something to upload (`recreating`).
+    """
     embedder, task = engines.embedder, pipeline.upload
     if pipeline.embed is None or embedder is None:
         return
@@ -107,8 +124,21 @@ async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | Non
         raise InvalidOptionError(
             f"dense_dim is {task.dense_dim}; {embedder.name} makes {embedder.dimension}.", hint=hint
         )
+    if not task.recreate:
+        await _ensure(task, embedder, store, recreate=False)
+
+
+def recreating(pipeline: Pipeline, engines: Engines, store: VectorStore | None) -> Callable[[], Awaitable[None]] | None:
+    """Return what drops the upload's collections with all that is in them and makes them anew, if it is asked for."""
+    task, embedder = pipeline.upload, engines.embedder
+    if task is None or store is None or embedder is None or not task.recreate:
+        return None
+    return partial(_ensure, task, embedder, store, recreate=True)
+
+
+async def _ensure(task: UploadTask, embedder: Embedder, store: VectorStore, *, recreate: bool) -> None:
     for name in collections(task):
-        await asyncio.to_thread(store.ensure, collection_spec(name, task, embedder), recreate=task.recreate)
+        await asyncio.to_thread(store.ensure, collection_spec(name, task, embedder), recreate=recreate)
 
 
 def collection_spec(name: str, task: UploadTask, embedder: Embedder) -> CollectionSpec:
@@ -185,6 +215,7 @@ def equipped(
                 run_id=run_id,
                 bulk=_bulk(pipeline.upload, store, settings),
                 bulk_rows=pipeline.upload.threshold,
+                version_now=source.version_now,
             )
         yield Equipment(
             source=source,

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from nemo_retriever_dagster import portal
-from nemo_retriever_dagster.batch import BatchOutcome, run_batch
-from nemo_retriever_dagster.equip import engines_for, equipped, prepare
+from nemo_retriever_dagster.batch import BatchOutcome, begin, run_batch
+from nemo_retriever_dagster.equip import engines_for, equipped, placed, prepare, recreating
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.limits import Limits
@@ -45,6 +45,7 @@ from nemo_retriever_dagster.tasks import (
     UploadTask,
     make,
 )
+from nemo_retriever_dagster.work import Work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -283,7 +284,7 @@ class Ingestor:
 
     async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
         traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
-        concurrency = options.pop("concurrency_limit", 32)
+        concurrency = _at_least_one("concurrency_limit", options.pop("concurrency_limit", 32))
         _known("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
         if save_all and self._save is None:
             self.save_to_disk()
@@ -303,10 +304,11 @@ class Ingestor:
         return tuple(returned) if len(returned) > 1 else outcome.kept
 
     async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:
-        settings, pipeline = self._settings or Settings(), self.pipeline
-        source = self._source()
-        documents = await asyncio.to_thread(source.list, as_given=True)
-        self._total, self._outcome = len(documents), None
+        settings = self._settings or Settings()
+        pipeline, source = placed(self.pipeline, settings), self._source()
+        begun = await asyncio.to_thread(begin, source)
+        documents = [result.document for result in begun if isinstance(result, Work)]
+        self._total, self._outcome = len(begun), None
         engines = self._engines or engines_for(pipeline, settings)
         folder = self._folder(settings)
         run_id = uuid.uuid4().hex
@@ -332,14 +334,16 @@ class Ingestor:
         ):
             runner = Runner(pipeline, equipment, run_id=run_id, concurrency=concurrency)
             try:
-                await prepare(pipeline, engines, equipment.committer.store if equipment.committer else None)
-                with progress(len(documents), shown=show_progress, busy=runner.busy) as observe:
+                written_to = equipment.committer.store if equipment.committer else None
+                await prepare(pipeline, engines, written_to)
+                with progress(len(begun), shown=show_progress, busy=runner.busy) as observe:
                     outcome = await run_batch(
                         runner,
-                        documents,
+                        begun,
                         all_or_nothing=not return_failures,
                         keep=lambda document, elements: self._keep(document, elements, folder),
                         observe=observe,
+                        empty=recreating(pipeline, engines, written_to),
                     )
                 if rebuild:
                     await asyncio.to_thread(_finish, rebuild, outcome)
@@ -428,6 +432,12 @@ def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
         if not outcome.failures:
             raise
         warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
+
+
+def _at_least_one(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidOptionError(f"{name} is {value!r}.", hint="Give a whole number of at least 1.")
+    return value
 
 
 def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -202,6 +202,12 @@ class Ledger:
             body = _bodies(connection, schema.receipts, corpus, key).get(key)
         return _receipt(body) if body else None
 
+    def committed_version(self, corpus: str, key: str) -> str:
+        """Return the version that the document's rows were made from, "" without a receipt."""
+        with self._database.read() as connection:
+            body = _bodies(connection, schema.receipts, corpus, key).get(key)
+        return str(body["version"]) if body else ""
+
     def settled(self, corpus: str, key: str, version: str) -> bool:
         """Whether the receipt is the last word on a document: made from ``version``, and no failure since."""
         with self._database.read() as connection:
@@ -217,10 +223,11 @@ class Ledger:
 
     # -- failures ------------------------------------------------------------------------------------------------
 
-    def fail(self, corpus: str, failure: Failure, *, version: str | None = None) -> Failure:
+    def fail(self, corpus: str, failure: Failure) -> Failure:
         """Record a failure until a success replaces it; return it with the attempts of all runs added up.
 
-        ``version`` is the one that failed; without it, the one last remembered.
+        It is of ``failure.version``, or else of the version last remembered. A run that was late with another one than
+        that, whose rows are in meanwhile, says nothing of the document as it is: its failure is not recorded.
         """
         key = failure.document
         with self._database.write(corpus, key) as connection:
@@ -234,9 +241,13 @@ class Ledger:
                 attempts=before["attempts"] + failure.attempts,
                 cause=redact(failure.cause),
                 hint=redact(failure.hint),
+                version=clean(failure.version) or known["version"],
             )
-            body = {**asdict(total), "version": known["version"] if version is None else clean(version)}
-            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, {**body, "failed_at": _now()})])
+            written = _bodies(connection, schema.receipts, corpus, key).get(key)
+            if written and written["version"] == known["version"] != total.version:
+                return total
+            body = {**asdict(total), "failed_at": _now()}
+            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, body)])
         return total
 
     def failures(self, corpus: str) -> list[Failure]:
@@ -333,19 +344,14 @@ def _state(
 
 
 def _receipt(body: Mapping[str, Any]) -> Receipt:
-    return Receipt(**_fields(body))
+    """Leave out what the ledger added; sequences of the model are tuples."""
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
+    del fields["version"]
+    return Receipt(**fields)
 
 
 def _failure(body: Mapping[str, Any]) -> Failure:
-    return Failure(**_fields(body))
-
-
-def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what the ledger added; sequences of the model are tuples."""
-    added = {"version", "failed_at"}
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in body.items() if name not in added
-    }
+    return Failure(**{name: value for name, value in body.items() if name != "failed_at"})
 
 
 _USAGE_PLACE = [column.name for column in schema.usage.primary_key]

@@ -318,6 +318,7 @@ class Failure:
     attempts: int = 1
     index: int = 0
     run_id: str = ""
+    version: str = ""
 
     @classmethod
     def of(cls, document: Document, stage: Stage, error: BaseException, **more: Any) -> Self:
@@ -329,7 +330,8 @@ class Failure:
             hint = "This is not an error the package expects; please report it with the document's type."
             parts = {"category": str(Category.INFRASTRUCTURE), "cause": cause, "hint": hint}
         kind = type(error).__name__
-        return cls(document=document.key, uri=document.uri, stage=str(stage), kind=kind, **{**parts, **more})
+        known = {"document": document.key, "uri": document.uri, "version": document.version}
+        return cls(stage=str(stage), kind=kind, **{**known, **parts, **more})
 
     @property
     def message(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster.errors import InfrastructureError, Stage
+from nemo_retriever_dagster.errors import Category, InfrastructureError, Stage
 from nemo_retriever_dagster.ledger import DocumentStatus
 from nemo_retriever_dagster.sidecar import Sidecar
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.ledger import DocumentState
     from nemo_retriever_dagster.model import Document, Failure, Receipt
+    from nemo_retriever_dagster.source_names import Skipped
 
 DELETIONS_AT_ONCE = 10
 DELETED_SHARE = 0.2
@@ -23,7 +24,7 @@ _PRESENT = ("new", "changed", "unfinished", "outdated", "failed", "unchanged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Documents by what is to be done with them, each sorted by path.
+    """Documents by what is to be done with them, each sorted by path; ``passed_over`` is what is none, or has no name.
 
     ``unfinished`` were seen before in this version but have neither rows nor a failure that needs other bytes;
     ``outdated`` are unchanged themselves, but the pipeline's options changed since.
@@ -36,6 +37,7 @@ class Plan:
     failed: tuple[Document, ...] = ()
     unchanged: tuple[Document, ...] = ()
     vanished: tuple[str, ...] = ()
+    passed_over: tuple[Skipped, ...] = ()
 
     @property
     def arrived(self) -> tuple[Document, ...]:
@@ -70,7 +72,7 @@ def compare(
     ``fingerprints`` are the pipeline's current ones by document format, to which ``sidecar`` adds what a document has
     of its own; without them no document counts as outdated.
     """
-    for_good = {failure.document for failure in failures if failure.category in {"data", "misuse"}}
+    for_good = {failure.document for failure in failures if _is_for_good(failure)}
     made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
     sorted_out: dict[str, list[Document]] = {}
     for document in documents:
@@ -81,10 +83,13 @@ def compare(
             word = "outdated" if _outdated(made_by.get(document.key, {}), wanted) else word
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
-    return Plan(
-        vanished=tuple(sorted(key for key in states if key not in there)),
-        **{word: tuple(found) for word, found in sorted_out.items()},
-    )
+    words: dict[str, Any] = {word: tuple(found) for word, found in sorted_out.items()}
+    return Plan(vanished=tuple(sorted(key for key in states if key not in there)), **words)
+
+
+def _is_for_good(failure: Failure) -> bool:
+    """Whether only other bytes help: not where a key or an option was wrong, or a file was away that is listed now."""
+    return failure.category == Category.DATA and failure.stage != Stage.SOURCE
 
 
 def _word(document: Document, state: DocumentState | None, failed_for_good: bool) -> str:  # noqa: FBT001

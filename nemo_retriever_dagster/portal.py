@@ -33,7 +33,7 @@ def submit(coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
 def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     """Run ``coroutine`` on the package's loop and wait for it; Ctrl-C cancels it and waits for its clean-up.
 
-    A second Ctrl-C does not wait.
+    So does whatever else interrupts the waiting (Dagster's own word for the end of a run); a second one does not wait.
     """
     ended = threading.Event()
 
@@ -46,7 +46,7 @@ def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     future = submit(watched())
     try:
         return future.result()
-    except KeyboardInterrupt:
+    except BaseException:
         future.cancel()
         ended.wait(_CLEAN_UP_SECONDS)
         raise

@@ -61,6 +61,7 @@ class Rebuild:
         self._tidy()
         self._verify()
         self._miss_nothing(set(gone))
+        self._undo_nothing()
         before = {alias: switch(self.store.store, alias, name) for alias, name in self.store.names.items()}
         hand_over(self.ledger, self.building, self.corpus)
         _log.info("%s: %s serve now", self.corpus, ", ".join(self.store.names.values()))
@@ -89,6 +90,14 @@ class Rebuild:
         if missing:
             shown = ", ".join(missing[:_SHOWN])
             raise self._incomplete(f"{len(missing)} documents that are searched now are not in it ({shown})")
+
+    def _undo_nothing(self) -> None:
+        """Raise if an ordinary run wrote a document anew since it was built: the switch would undo that."""
+        built = {receipt.document: receipt for receipt in self.ledger.receipts(self.building)}
+        both = ((built[now.document], now) for now in self.ledger.receipts(self.corpus) if now.document in built)
+        late = [old.document for old, now in both if now.sha256 != old.sha256 and now.finished_at > old.finished_at]
+        if late:
+            raise self._incomplete(f"{len(late)} documents were changed since ({', '.join(late[:_SHOWN])})")
 
     def _incomplete(self, why: str) -> VerificationError:
         names = ", ".join(self.store.names.values())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Element = dict[str, Any]
 """One object of the reference's result shape: ``document_type`` and ``metadata``."""
 
-_NAME_LENGTH = 120
+_NAME_BYTES = 120
 
 
 class LazyLoadedList(Sequence[Element]):
@@ -99,7 +99,8 @@ DocumentResult = list[Element] | LazyLoadedList
 
 def file_name(source: str, compression: str | None) -> str:
     """Return the name of a document's result file: readable, and its own even among equal base names."""
-    base = re.sub(r"[^-\w.]", "", Path(source).name.replace(" ", "_"))[:_NAME_LENGTH] or "document"
+    whole = re.sub(r"[^-\w.]", "", Path(source).name.replace(" ", "_"))
+    base = whole.encode()[:_NAME_BYTES].decode(errors="ignore") or "document"  # a file system counts bytes
     suffix = ".gz" if compression == "gzip" else ""
     return f"{base}.{stable_id(source)[:8]}.results.jsonl{suffix}"
 

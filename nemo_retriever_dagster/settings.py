@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".nemo_retriever")
     ledger_url: str = ""
     artifacts_uri: str = ""
-    artifacts_options: dict[str, Any] = Field(default_factory=dict)
+    artifacts_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     milvus_uri: str = "milvus.db"
     milvus_token: SecretStr | None = None
     models_dir: Path | None = None

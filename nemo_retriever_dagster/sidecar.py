@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 _Key = TypeVar("_Key", bound=str)
 
+_TAKEN = frozenset(
+    {
+        *("type", "description", "page_number", "hierarchy", "subtype", "start_time", "end_time", "custom_content"),
+        *("audio_metadata", "text_metadata", "image_metadata", "table_metadata", "chart_metadata"),
+        *("error_metadata", "info_message_metadata", "debug_metadata", "total_pages", "location", "max_dimensions"),
+        *("run_id", "document", "version", "element", "position", "kind", "origin"),
+    }
+)
+"""What a row's ``content_metadata`` holds of its own."""
 _READERS = {".csv": "read_csv", ".json": "read_json", ".parquet": "read_parquet"}
 
 
@@ -47,6 +56,9 @@ def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> 
     ``table`` is a pandas data frame, a list of mappings, or the path or URI of a CSV, JSON or Parquet file.
     Raises `InvalidOptionError` where the table cannot be read or lacks one of the columns.
     """
+    if taken := sorted(_TAKEN & set(names)):
+        hint = "Give these columns other names: each row has fields of these names already."
+        raise InvalidOptionError(f"meta_fields names {', '.join(taken)}.", hint=hint)
     if not (source_field and names):
         hint = "Name the column that holds the documents' paths or names, and the columns to keep."
         raise InvalidOptionError("meta_dataframe says nothing without meta_source_field and meta_fields.", hint=hint)
@@ -92,4 +104,8 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if isinstance(value, (str, int, float, bool, type(None), list, dict)) else str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

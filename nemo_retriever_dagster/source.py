@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nemo_retriever_dagster.errors import (
     DocumentGoneError,
     InvalidOptionError,
+    RetrieverError,
     SourceNotFoundError,
     SourceUnavailableError,
 )
@@ -50,10 +51,15 @@ class Documents(Protocol):
         """Give the document's bytes on this machine while the block lasts."""
         ...
 
+    def version_now(self, document: Document) -> str:
+        """Return the version that the source has of a document now, "" where it cannot tell."""
+        ...
+
 
 class _Place(Protocol):
     def list(self, skipped: builtins.list[Skipped]) -> Iterator[Listed]: ...
     def owns(self, uri: str) -> bool: ...
+    def look(self, uri: str) -> Listed: ...
     def fetch(self, uri: str) -> AbstractContextManager[Fetched]: ...
 
 
@@ -111,9 +117,8 @@ class Source:
         Raises `LimitExceededError` above ``limits.file_bytes``, `SourceUnavailableError` if it cannot be read or
         changes meanwhile.
         """
-        place = next((place for place in self._places if place.owns(document.uri)), None)
         try:
-            with (place or self._place(document.uri)).fetch(document.uri) as fetched:
+            with self._place_of(document).fetch(document.uri) as fetched:
                 yield fetched
         except SourceNotFoundError as error:
             raise DocumentGoneError(f"{document.uri} has gone since it was listed.") from error
@@ -121,6 +126,17 @@ class Source:
             if isinstance(error.__context__, FileNotFoundError):
                 raise DocumentGoneError(f"{document.uri} has gone since it was listed.") from error
             raise
+
+    def version_now(self, document: Document) -> str:
+        """Return the version that the source has of a document now, "" where it has none or cannot be read."""
+        try:
+            return self._place_of(document).look(document.uri).version
+        except RetrieverError:
+            return ""
+
+    def _place_of(self, document: Document) -> _Place:
+        place = next((place for place in self._places if place.owns(document.uri)), None)
+        return place or self._place(document.uri)
 
     def _place(self, spec: str) -> _Place:
         if not spec.strip():
@@ -141,18 +157,24 @@ class Buffers:
         """Take the bytes; raise `InvalidOptionError` where two buffers have one name."""
         self._limits = limits
         self._data: dict[str, bytes] = {}
+        keys: set[str] = set()
         for name, buffer in pairs:
-            if not name or name in self._data:
+            if not name or partition_key(name) in keys:
                 hint = "The name is what a document is known by: give each buffer its own."
                 raise InvalidOptionError(
                     f"Two buffers are called {name!r}." if name else "A buffer has no name.", hint=hint
                 )
+            keys.add(partition_key(name))
             self._data[name] = buffer.getvalue()
 
     def list(self, *, as_given: bool = False) -> builtins.list[Document]:
         """Return the documents sorted by name, or with ``as_given`` in the order of the pairs."""
         documents = [_buffered(name, data) for name, data in self._data.items()]
         return documents if as_given else sorted(documents, key=lambda document: document.uri)
+
+    def version_now(self, document: Document) -> str:
+        """Return the document's version: buffers do not change."""
+        return document.version
 
     @contextlib.contextmanager
     def fetch(self, document: Document) -> Iterator[Fetched]:
@@ -185,7 +207,6 @@ def _keyed(listed: Any, skipped: list[Skipped]) -> list[Document]:
         document = Document(uri=item.uri, key=partition_key(item.uri), size=item.size, version=item.version)
         first = documents.setdefault(document.key, document)
         if first is not document:
-            skipped.append(
-                Skipped(uri=item.uri, reason=f"has the same partition key as {first.uri}: rename one of them")
-            )
+            reason = f"has the same partition key as {first.uri}: rename one of them"
+            skipped.append(Skipped(uri=item.uri, reason=reason, lost=True))
     return list(documents.values())

@@ -40,10 +40,14 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A file that the source passed over, and why."""
+    """A file that the source passed over, and why.
+
+    ``lost`` tells that it is a document: somebody must do something, or it will never be found.
+    """
 
     uri: str
     reason: str
+    lost: bool = False
 
 
 def partition_key(uri: str) -> str:

@@ -93,8 +93,10 @@ class RemotePlace:
         if not found and not self._fs.exists(_bucket(root)):
             raise SourceNotFoundError(f"There is no {_bucket(root)!r} to find {shown(self._spec)} in.")
         for path, facts in sorted(found.items()):
-            relative = path[len(root) :].lstrip("/")
+            relative = path[len(root) :].removeprefix("/")  # one: a key may begin with another
             if not relative or facts["type"] != "file" or (pattern and not pattern.match(relative)):
+                continue
+            if relative.endswith("/"):  # what a console writes to show an empty folder
                 continue
             uri = f"{shown(base).rstrip('/')}/{relative}"
             reason = pass_over(relative)

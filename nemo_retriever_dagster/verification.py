@@ -106,7 +106,7 @@ def verify(
     found = _rows(store, names, receipts, only)
     begun = {intent.document for intent in ledger.open_intents(corpus)}
     writing = {key for key in begun if ledger.holder(corpus, key) is not None}
-    known = (set(found) - foreign_documents(ledger, corpus)) | set(receipts) | begun
+    known = (set(found) - set(foreign_documents(ledger, corpus))) | set(receipts) | begun
     wanted = (known if only is None else known & set(only)) - writing
     chosen = [receipts[key] for key in sorted(wanted & set(receipts))]
     gone = images.missing({digest for receipt in chosen for digest in receipt.images}) if images is not None else set()
@@ -124,10 +124,13 @@ def verify(
     )
 
 
-def foreign_documents(ledger: Ledger, corpus: str) -> set[str]:
-    """Return the documents that the ledger's other corpora have in their collections."""
-    others = (name for name in ledger.corpora() if name != corpus)
-    return {receipt.document for name in others for receipt in ledger.receipts(name)}
+def foreign_documents(ledger: Ledger, corpus: str) -> dict[str, set[str]]:
+    """Return the documents that the ledger's other corpora have in collections, and in which."""
+    found: dict[str, set[str]] = {}
+    for name in ledger.corpora():
+        for receipt in ledger.receipts(name) if name != corpus else ():
+            found.setdefault(receipt.document, set()).update(receipt.collection.split(","))
+    return found
 
 
 def _rows(

@@ -178,9 +178,18 @@ class Workbench:
         )
 
     def store_images(self, work: Work) -> Step:
-        """Put a document's pictures into the image store."""
+        """Put a document's pictures into the image store; what was stored and is gone is stored again."""
         place, reused, note = self._step(Stage.STORE_IMAGES, work, self._store)
+        if reused:
+            self._store_again(work, note)
         return Step(place, reused, work.counted({"stored_images": len(note)}))
+
+    def _store_again(self, work: Work, links: Note) -> None:
+        assert self.equipment.images is not None
+        gone = self.equipment.images.missing({digest for _, _, digest in links.values()})
+        if gone:
+            positions = [int(i) for i, (_, _, digest) in links.items() if digest in gone]
+            stages.keep_pictures(self.elements(work), positions, self.equipment.images)
 
     def _store(self, work: Work, _: str) -> Note:
         assert self.pipeline.store is not None

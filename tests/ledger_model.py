@@ -130,14 +130,23 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(corpus=corpora, key=keys, attempts=st.integers(1, 3), cause=texts, version=st.none() | versions)
     def fail(self, corpus: str, key: str, attempts: int, cause: str, version: str | None) -> None:
         failure = Failure(
-            document=key, uri=f"/{key}", stage="embed", category="data", kind="E", cause=cause, attempts=attempts
+            document=key,
+            uri=f"/{key}",
+            stage="embed",
+            category="data",
+            kind="E",
+            cause=cause,
+            attempts=attempts,
+            version=version or "",
         )
         place = (corpus, key)
         before = self.model.failures[place][0].attempts if place in self.model.failures else 0
-        total = replace(failure, attempts=before + attempts)
-        assert self.ledger.fail(corpus, failure, version=version) == total
-        self.model.seen.setdefault(place, "")
-        self.model.failures[place] = (total, self.model.seen[place] if version is None else version)
+        seen = self.model.seen.setdefault(place, "")
+        total = replace(failure, attempts=before + attempts, version=version or seen)
+        assert self.ledger.fail(corpus, failure) == total
+        late = place in self.model.receipts and self.model.receipts[place][1] == seen != total.version
+        if not late:
+            self.model.failures[place] = (total, total.version)
 
     @rule(corpus=corpora, key=keys)
     def forget(self, corpus: str, key: str) -> None:

@@ -46,6 +46,9 @@ def plan(definitions: Path, corpus: str | None) -> None:
             table.add_row(Text(short(document.uri)), word)
     for key in found.vanished:
         table.add_row(Text(short(states[key].uri)), "vanished")
+    for skipped in found.passed_over:
+        if skipped.lost:
+            table.add_row(Text(short(skipped.uri)), skipped.reason)
     console.print(table)
     console.print(", ".join(f"{number} {word}" for word, number in found.counts().items()))
 

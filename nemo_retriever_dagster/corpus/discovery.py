@@ -1,7 +1,9 @@
 """Discovery: the sensor that follows the source, the schedule that sets everything right, the job that deletes."""
 
 import time
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -23,16 +25,17 @@ _HOUR = 3600
 
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
     """Hold the corpus's source against its ledger; with ``engines``, changed options count too."""
-    name = corpus.name
+    name, source = corpus.name, corpus.plant.documents()
     fingerprints = corpus.pipeline.all_fingerprints(engines) if engines is not None else None
-    return compare(
-        corpus.plant.documents().list(),
+    plan = compare(
+        source.list(),
         ledger.versions(name),
         ledger.failures(name),
         ledger.receipts(name) if fingerprints is not None else (),
         fingerprints,
         sidecar=corpus.pipeline.sidecar() if fingerprints is not None else Sidecar(),
     )
+    return replace(plan, passed_over=source.skipped)
 
 
 def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
@@ -53,6 +56,9 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             plan = look(corpus, ledger)
             requests = run_requests(corpus, context.instance, ledger, plan.arrived)
+        for skipped in plan.passed_over:
+            if skipped.lost:
+                context.log.warning("%s %s", skipped.uri, skipped.reason)
         lost = [*plan.vanished, *orphans(corpus, context.instance, {*plan.keys(), *plan.vanished})]
         try:
             check_deletion(len(lost), len(lost) + len(plan.keys()) - len(plan.new), max_deletions=corpus.max_deletions)
@@ -99,17 +105,19 @@ def run_requests(
 ) -> list[dg.RunRequest]:
     """Add the documents' partitions and return ranged run requests for them, at most ``runs_per_tick``.
 
-    Only the documents that are asked for are remembered, so that the next tick finds the rest as new as this one did.
-    The run key is made of the versions, so that one version is run once; ``again`` makes the key another one.
+    Only the documents that are asked for are remembered, so that the next tick finds the rest as new as this one did,
+    and one version is asked for once. Dagster drops a run key that it has seen, for ever: a document that was taken out
+    and put back must not have its former one, so each tick has its own (``again``, or a random one).
     """
     add_keys(instance, corpus.partitions_def, (document.key for document in documents))
     known = {document.key: document for document in documents}
     order = instance.get_dynamic_partitions(str(corpus.partitions_def.name)) if known else ()
+    tick = again or uuid.uuid4().hex
     groups = ranges(known, order, corpus.batch_size)[: corpus.runs_per_tick]
     ledger.remember(corpus.name, [known[key] for keys in groups for key in keys])
     return [
         dg.RunRequest(
-            run_key=stable_id(again, *(f"{key}={known[key].version}" for key in keys)),
+            run_key=stable_id(tick, *keys),
             job_name=f"{corpus.name}_ingest",
             tags=range_tags(keys),
         )
@@ -130,7 +138,7 @@ def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
     """Return the job that takes documents out: rows, pictures nobody refers to, the ledger's entry, the partition."""
 
     @dg.op(
-        name="remove",
+        name=f"{corpus.name}__remove",
         config_schema={"keys": [str]},
         required_resource_keys=set(RESOURCES),
         description="Documents that vanished from the source leave the collection.",
@@ -141,7 +149,7 @@ def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
 
     @dg.job(name=f"{corpus.name}_remove", executor_def=dg.in_process_executor)
     def removal() -> Any:
-        remove()
+        remove.alias("remove")()
 
     return removal
 

@@ -15,9 +15,11 @@ from nemo_retriever_dagster.corpus.reindex import reindex_job
 from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
+from nemo_retriever_dagster.equip import placed
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
 from nemo_retriever_dagster.ingestor import Ingestor
 from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.settings import Settings
 
 if TYPE_CHECKING:
     import os
@@ -79,9 +81,10 @@ class DocumentCorpus:
         _check_count(1, batch_size=batch_size, concurrency=concurrency)
         _check_count(1, runs_per_tick=runs_per_tick, sensor_interval=sensor_interval)
         _check_count(0, workers=workers, max_deletions=max_deletions)
-        _refuse_recreate(pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline)
+        given = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
+        _refuse_recreate(given)
         self.name = name
-        self.pipeline = pipeline.pipeline if isinstance(pipeline, Ingestor) else pipeline
+        self.pipeline = placed(given, Settings())
         self.batch_size, self.runs_per_tick = batch_size, runs_per_tick
         self.max_deletions = max_deletions
         self.sensor_interval, self.cron = sensor_interval, cron
@@ -118,7 +121,7 @@ class DocumentCorpus:
             description=self._description or self._promise(),
             tags=self._tags,
             kinds={"milvus", "python"} if self.pipeline.upload else {"python"},
-            metadata={"source": str(self.plant.source), "stages": ", ".join(self.pipeline.stages())},
+            metadata={"source": self.plant.shown, "stages": ", ".join(self.pipeline.stages())},
         )
         def corpus() -> Any:
             documents = plan.alias(PLAN)()
@@ -130,7 +133,7 @@ class DocumentCorpus:
 
     def _promise(self) -> str:
         return (
-            f"The documents of {self.plant.source}, one partition each. A green partition's rows were counted in the "
+            f"The documents of {self.plant.shown}, one partition each. A green partition's rows were counted in the "
             "collection after they were written; a red one carries an observation with stage, cause and next step. "
             "Running again changes nothing and costs nothing; 'failed and missing' runs only what is not there."
         )

@@ -1,6 +1,7 @@
 """The ops of a corpus: ``plan``, one a stage, each taking many documents on and handing small references over."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -46,30 +47,48 @@ def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
 def stage_op(plant: Plant, stage: Stage, *, pool: str | None, policy: dg.RetryPolicy) -> dg.OpDefinition:
     """Return the op that takes documents through one stage.
 
-    Documents that failed for a passing reason, and no others, are tried again under the op's retry policy.
+    Documents that failed for a passing reason, and no others, are tried again by ``policy``. The op itself has none: of
+    an interrupted op that has one, Dagster makes a retry, so that a run that is told to end goes on.
     """
 
     @dg.op(
         name=f"{plant.name}__{stage}",
         description=_DESCRIPTIONS[stage],
         required_resource_keys=set(RESOURCES) if stage is Stage.UPLOAD else {STATE, ENGINES},
-        retry_policy=policy,
         pool=pool,
         ins={"documents": dg.In(list)},
         out={MADE: dg.Out(list)},
     )
     def run_stage(context: dg.OpExecutionContext, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = [result_from_json(item) for item in documents]
-        interim = Interim(settings_of(context), context.run_id, stage)
-        after = _try(plant, context, stage, before, interim.load() if context.retry_number else None)
-        if context.retry_number < policy.max_retries and any(_passing(result) for result in _fresh(before, after)):
-            interim.keep(after)
-            wait = policy.calculate_delay(context.retry_number + 1)
-            raise dg.RetryRequested(max_retries=policy.max_retries, seconds_to_wait=wait)
-        interim.drop()
+        with _tried_again(context, policy):
+            interim = Interim(settings_of(context), context.run_id, stage)
+            after = _try(plant, context, stage, before, interim.load() if context.retry_number else None)
+            if context.retry_number < policy.max_retries and any(_passing(result) for result in _fresh(before, after)):
+                interim.keep(after)
+                raise _again(context, policy)
+            interim.drop()
         return [result_to_json(result) for result in after]
 
     return run_stage
+
+
+@contextmanager
+def _tried_again(context: dg.OpExecutionContext, policy: dg.RetryPolicy) -> Iterator[None]:
+    """Have an error that is not one document's (the artifacts' store is down, say) tried again by ``policy``."""
+    try:
+        yield
+    except dg.RetryRequested:
+        raise
+    except Exception as error:
+        if context.retry_number >= policy.max_retries:
+            raise
+        raise _again(context, policy) from error
+
+
+def _again(context: dg.OpExecutionContext, policy: dg.RetryPolicy) -> dg.RetryRequested:
+    wait = policy.calculate_delay(context.retry_number + 1)
+    return dg.RetryRequested(max_retries=policy.max_retries, seconds_to_wait=wait)
 
 
 def _try(

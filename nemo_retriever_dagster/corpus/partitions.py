@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import dagster as dg
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    import dagster as dg
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 _CHUNK = 10_000
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 def add_keys(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
@@ -33,6 +39,12 @@ def ranges(wanted: Iterable[str], order: Sequence[str], size: int) -> list[tuple
         else:
             groups.append([key])
     return [tuple(group) for group in groups]
+
+
+def ends_in_use(instance: dg.DagsterInstance) -> set[str]:
+    """Return the keys that the ranges of unfinished runs begin or end with: without them such a run cannot go on."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    return {run.tags[name] for run in runs for name in (RANGE_START, RANGE_END) if name in run.tags}
 
 
 def range_tags(keys: Sequence[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ def reindex_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
     """Return the job; ``drop_former`` in its op's config also drops, after the switch, what served before."""
 
     @dg.op(
-        name="reindex",
+        name=f"{corpus.name}__reindex",
         config_schema={"drop_former": dg.Field(bool, default_value=False)},
         required_resource_keys=set(RESOURCES),
         description="New collections beside those that serve; the aliases switch when every row was counted.",
@@ -36,7 +36,7 @@ def reindex_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
 
     @dg.job(name=f"{corpus.name}_reindex", executor_def=dg.in_process_executor)
     def job() -> Any:
-        reindex()
+        reindex.alias("reindex")()
 
     return job
 

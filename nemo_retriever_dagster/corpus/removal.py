@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
+from nemo_retriever_dagster.corpus.partitions import ends_in_use
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
@@ -32,7 +33,11 @@ _AT_ONCE = 200  # documents: the ledger is read through twice for the pictures o
 
 
 def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, keys: Sequence[str]) -> list[str]:
-    """Take documents out of the collection; one that is in the source again is left alone. Return what was removed."""
+    """Take documents out of the collection; one that is in the source again is left alone. Return what was removed.
+
+    A partition that an unfinished run's range begins or ends with stays, or that run could not go on: it is an orphan
+    afterwards. Rows that another corpus has a receipt for are that one's.
+    """
     there = {document.key for document in corpus.plant.documents().list()}
     gone = [key for key in keys if key not in there]
     with ledger_of(context) as ledger, _committer(corpus, context, ledger) as committer:
@@ -43,11 +48,13 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
             receipts = [receipt for key in some if (receipt := ledger.receipt(corpus.name, key)) is not None]
             if committer is not None:
                 for key in some:
-                    committer.clear(key, collections=() if key in others else names)
+                    committer.clear(key, collections=names, but=others.get(key, ()))
             pictures.release(receipts)
+            needed = ends_in_use(context.instance)
             for key in some:
                 ledger.forget(corpus.name, key)
-                context.instance.delete_dynamic_partition(str(corpus.partitions_def.name), key)
+                if key not in needed:
+                    context.instance.delete_dynamic_partition(str(corpus.partitions_def.name), key)
     return gone
 
 

@@ -32,12 +32,13 @@ RESOURCES = frozenset({ENGINES, STORE, STATE})
 class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where artifacts and the ledger are kept. Empty fields fall back to the environment and its defaults.
 
-    Several machines need a shared ``artifacts_uri`` (s3://...) and a PostgreSQL ``ledger_url``.
+    Several machines need a shared ``artifacts_uri`` (s3://...) and a PostgreSQL ``ledger_url``. Secrets in
+    ``artifacts_options`` are given as ``EnvVar``, at any depth.
     """
 
     state_dir: str = ""
     artifacts_uri: str = ""
-    artifacts_options: dict[str, Any] = Field(default_factory=dict)
+    artifacts_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     ledger_url: str = ""
 
     def settings(self) -> Settings:
@@ -45,10 +46,19 @@ class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         fields: dict[str, Any] = {
             "state_dir": Path(self.state_dir) if self.state_dir else None,
             "artifacts_uri": self.artifacts_uri,
-            "artifacts_options": self.artifacts_options,
+            "artifacts_options": _resolved(self.artifacts_options),
             "ledger_url": self.ledger_url,
         }
         return Settings(**{name: value for name, value in fields.items() if value})
+
+
+def _resolved(options: Any) -> Any:
+    """Return options with the values of environment variables: Dagster leaves those inside a mapping as they are."""
+    if not isinstance(options, dict):
+        return options
+    if options.keys() == {"env"}:
+        return dg.EnvVar(options["env"]).get_value()
+    return {name: _resolved(value) for name, value in options.items()}
 
 
 class MilvusResource(dg.ConfigurableResource):  # type: ignore[type-arg]

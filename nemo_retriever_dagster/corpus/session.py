@@ -14,6 +14,7 @@ from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.source import Source
+from nemo_retriever_dagster.source_names import shown
 from nemo_retriever_dagster.work import Result, Work
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Plant:
     limits: Limits
     workers: int
     concurrency: int
+
+    @property
+    def shown(self) -> str:
+        """The source in words, without passwords and tokens."""
+        return ", ".join(map(shown, self.documents().specs))
 
     def documents(self) -> Source:
         """Return the source; nothing is looked at yet."""

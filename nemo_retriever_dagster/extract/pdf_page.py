@@ -72,7 +72,7 @@ class DocumentReader:
         """Whether nothing but native text is wanted, so that the page's drawings need no look."""
         o = self.options
         more = o.tables or o.charts or o.infographics or o.images or o.page_as_image or o.render_pages
-        return o.method == "pdfium" and not more
+        return o.text and o.method == "pdfium" and not more
 
     def read(self, page: Any, number: int) -> Page:
         """Read a pypdfium2 page; ``number`` counts from 1."""

@@ -103,7 +103,7 @@ def test_life_of_a_document(ledger: Ledger):
     assert ledger.fail("c", failure(attempts=2)).attempts == 3
     ledger.remember("c", [document("v2")])
     assert status(ledger) is DocumentStatus.WRITING
-    assert ledger.failures("c") == [failure(attempts=3)]
+    assert ledger.failures("c") == [failure(attempts=3, version="v1")]
     ledger.commit("c", receipt(), version="v2")
     assert status(ledger) is DocumentStatus.CURRENT
     assert ledger.receipt("c", KEY) == receipt()
@@ -130,9 +130,21 @@ def test_commit_knows_which_version_it_was_made_from(ledger: Ledger):
 
 def test_failure_of_an_older_version_does_not_hold_up_the_new_one(ledger: Ledger):
     ledger.remember("c", [document("v2")])
-    ledger.fail("c", failure(), version="v1")
+    ledger.fail("c", failure(version="v1"))
     assert status(ledger) is DocumentStatus.NEW
-    assert ledger.failures("c") == [failure()]
+    assert ledger.failures("c") == [failure(version="v1")]
+
+
+def test_failure_of_a_version_that_is_over_is_not_recorded(ledger: Ledger):
+    """A slow run read a file while it was copied; meanwhile another took the whole file in."""
+    ledger.remember("c", [document("v2")])
+    ledger.commit("c", receipt(), version="v2")
+    assert ledger.fail("c", failure(version="v1")).attempts == 1
+    assert status(ledger) is DocumentStatus.CURRENT
+    assert ledger.failures("c") == []
+    ledger.remember("c", [document("v3")])
+    ledger.fail("c", failure(version="v3"))
+    assert status(ledger) is DocumentStatus.FAILED
 
 
 def test_receipt_of_another_generation_leaves_the_intent_open(ledger: Ledger):
