@@ -24,7 +24,7 @@ _PRESENT = ("new", "changed", "unfinished", "outdated", "failed", "unchanged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Documents by what is to be done with them, each sorted by path; ``passed_over`` is what is none, or has no name.
+    """Documents by what is to be done with them, each sorted by path; ``gone`` are no more, ``passed_over`` never were.
 
     ``unfinished`` were seen before in this version but have neither rows nor a failure that needs other bytes;
     ``outdated`` are unchanged themselves, but the pipeline's options changed since.
@@ -36,7 +36,7 @@ class Plan:
     outdated: tuple[Document, ...] = ()
     failed: tuple[Document, ...] = ()
     unchanged: tuple[Document, ...] = ()
-    vanished: tuple[str, ...] = ()
+    gone: tuple[DocumentState, ...] = ()
     passed_over: tuple[Skipped, ...] = ()
 
     @property
@@ -49,13 +49,18 @@ class Plan:
         """All that a run would have to do; failures of the data are left until the bytes change."""
         return (*self.arrived, *self.unfinished, *self.outdated)
 
+    @property
+    def vanished(self) -> tuple[str, ...]:
+        """The keys of the documents that the source has no more."""
+        return tuple(state.key for state in self.gone)
+
     def counts(self) -> dict[str, int]:
         """Return the number of documents under each word."""
         return {word: len(getattr(self, word)) for word in (*_PRESENT, "vanished")}
 
-    def keys(self) -> list[str]:
-        """Return the keys of all documents that the source has."""
-        return [document.key for word in _PRESENT for document in getattr(self, word)]
+    def present(self) -> list[Document]:
+        """Return all documents that the source has."""
+        return [document for word in _PRESENT for document in getattr(self, word)]
 
 
 def compare(
@@ -84,7 +89,7 @@ def compare(
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
     words: dict[str, Any] = {word: tuple(found) for word, found in sorted_out.items()}
-    return Plan(vanished=tuple(sorted(key for key in states if key not in there)), **words)
+    return Plan(gone=tuple(states[key] for key in sorted(states) if key not in there), **words)
 
 
 def _is_for_good(failure: Failure) -> bool:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import collections
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemo_retriever_dagster import DocumentCorpus, Ingestor, MilvusResource, StateResource, materialize_documents
-from nemo_retriever_dagster.corpus.partitions import range_tags
-from nemo_retriever_dagster.corpus.resources import STATE, STORE
+from nemo_retriever_dagster import (
+    DocumentCorpus,
+    EnginesResource,
+    Ingestor,
+    MilvusResource,
+    StateResource,
+    materialize_documents,
+)
+from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, range_tags
+from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE
 from nemo_retriever_dagster.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster import DocumentOutcome, Receipt
     from nemo_retriever_dagster.model import Failure
@@ -120,3 +128,34 @@ def rebuilt(root: str, *, rows: bool, executor: str) -> dg.JobDefinition:
         executor_def=EXECUTORS[executor],
     )
     return dg.Definitions.merge(definitions, dg.Definitions(jobs=[job])).resolve_job_def("job")
+
+
+def tick(place: Place) -> Any:
+    """Evaluate the sensor once."""
+    resources = {STATE: place.resources[STATE]}
+    with dg.build_sensor_context(instance=place.instance, resources=resources) as context:
+        return place.corpus.sensor.evaluate_tick(context)
+
+
+def asked(place: Place, requests: Sequence[dg.RunRequest]) -> list[list[str]]:
+    """Return the keys that each request takes on."""
+    order = list(place.instance.get_dynamic_partitions("notes_documents"))
+    spans = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
+    return [order[order.index(first) : order.index(last) + 1] for first, last in spans]
+
+
+def reconcile(place: Place, corpus: DocumentCorpus | None = None, *, day: int = 0, engines: Any = None) -> Any:
+    """Evaluate the schedule once."""
+    when = datetime(2026, 1, 1, 3, tzinfo=UTC) + timedelta(days=day)
+    resources = {STATE: place.resources[STATE], ENGINES: engines or EnginesResource()}
+    with dg.build_schedule_context(
+        instance=place.instance, resources=resources, scheduled_execution_time=when
+    ) as context:
+        return (corpus or place.corpus).schedule.evaluate_tick(context)
+
+
+def remove(place: Place, request: dg.RunRequest) -> None:
+    assert request.job_name == "notes_remove"
+    definitions = place.corpus.definitions(resources=place.resources)
+    job = definitions.resolve_job_def("notes_remove")
+    assert job.execute_in_process(instance=place.instance, run_config=request.run_config).success

@@ -39,13 +39,12 @@ def plan(definitions: Path, corpus: str | None) -> None:
     settings = Settings()
     with Ledger(settings.ledger) as ledger:
         found = look(chosen, ledger, engines_for(chosen.pipeline, settings))
-        states = ledger.versions(chosen.name)
     table = Table("document", "what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
             table.add_row(Text(short(document.uri)), word)
-    for key in found.vanished:
-        table.add_row(Text(short(states[key].uri)), "vanished")
+    for state in found.gone:
+        table.add_row(Text(short(state.uri)), "vanished")
     for skipped in found.passed_over:
         if skipped.lost:
             table.add_row(Text(short(skipped.uri)), skipped.reason)

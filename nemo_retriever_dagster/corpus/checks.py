@@ -103,13 +103,15 @@ def _chunks_before(corpus: "DocumentCorpus", instance: dg.DagsterInstance, recei
 
 
 def _keys(corpus: "DocumentCorpus", context: dg.AssetCheckExecutionContext) -> list[str] | None:
-    """Return the partitions of the run, None if it has none."""
+    """Return the partitions of the run, None if it has none, or if the ends of its range were removed since."""
     tags = context.run.tags
     if _PARTITION in tags:
         return [tags[_PARTITION]]
     if RANGE_START not in tags:
         return None
     order = list(context.instance.get_dynamic_partitions(str(corpus.partitions_def.name)))
+    if not {tags[RANGE_START], tags[RANGE_END]} <= set(order):
+        return None
     return order[order.index(tags[RANGE_START]) : order.index(tags[RANGE_END]) + 1]
 
 

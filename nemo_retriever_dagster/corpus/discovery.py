@@ -2,13 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
+from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges, under_way
 from nemo_retriever_dagster.corpus.removal import orphans, remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
 from nemo_retriever_dagster.engines.ports import Engines
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 _HOUR = 3600
+_SAID = {"MATERIALIZED", "IN_PROGRESS"}
 
 
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
@@ -42,7 +43,8 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     """Return the sensor: new and changed documents are run, vanished ones deleted unless suspiciously many are gone.
 
     It asks for a version of a document once; whatever then goes wrong is the schedule's to set right, and anyone's who
-    launches 'failed and missing'.
+    launches 'failed and missing'. Documents that got in elsewhere (from Python, by a re-index, before the event log was
+    lost) are run too, so that each has its partition: they are found done.
     """
 
     @dg.sensor(
@@ -55,13 +57,16 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     def discover(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             plan = look(corpus, ledger)
-            requests = run_requests(corpus, context.instance, ledger, plan.arrived)
+            wanted = [*plan.arrived, *_without_partition(corpus, context.instance, plan)]
+            requests = run_requests(corpus, context.instance, ledger, wanted)
         for skipped in plan.passed_over:
             if skipped.lost:
                 context.log.warning("%s %s", skipped.uri, skipped.reason)
-        lost = [*plan.vanished, *orphans(corpus, context.instance, {*plan.keys(), *plan.vanished})]
+        present = [document.key for document in plan.present()]
+        lost = {state.key: state.updated_at for state in plan.gone}
+        lost |= dict.fromkeys(orphans(corpus, context.instance, {*present, *lost}), "")
         try:
-            check_deletion(len(lost), len(lost) + len(plan.keys()) - len(plan.new), max_deletions=corpus.max_deletions)
+            check_deletion(len(lost), len(lost) + len(present) - len(plan.new), max_deletions=corpus.max_deletions)
             requests += _removal_requests(corpus, lost)
         except MassDeletionError as error:
             context.log.warning(str(error))
@@ -72,8 +77,18 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     return discover
 
 
+def _without_partition(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
+    """Return the documents, neither new nor changed, that this instance has no partition of."""
+    there = {*instance.get_dynamic_partitions(str(corpus.partitions_def.name)), *(d.key for d in plan.arrived)}
+    return [document for document in plan.present() if document.key not in there]
+
+
 def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
-    """Return the schedule: it runs every document that is not in the collection as source and pipeline want it now."""
+    """Return the schedule: it runs every document that is not in the collection as source and pipeline want it now.
+
+    And those that are, but whose partition is not green: a run that was killed before its last step has not said so.
+    What unfinished runs take on is left to them.
+    """
 
     @dg.schedule(
         name=f"{corpus.name}_reconcile",
@@ -87,12 +102,26 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         engines = getattr(context.resources, ENGINES).engines(corpus.pipeline, settings)
         with Ledger(settings.ledger) as ledger:
             plan = look(corpus, ledger, engines)
+            busy = under_way(context.instance, context.instance.get_dynamic_partitions(str(corpus.partitions_def.name)))
+            wanted = [*plan.due, *_not_green(corpus, context.instance, plan)]
             requests = run_requests(
-                corpus, context.instance, ledger, plan.due, again=str(context.scheduled_execution_time)
+                corpus,
+                context.instance,
+                ledger,
+                [document for document in wanted if document.key not in busy],
+                again=str(context.scheduled_execution_time),
             )
         return requests or dg.SkipReason(_words(plan))
 
     return reconcile
+
+
+def _not_green(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
+    """Return the unchanged documents whose partition is not materialized, or failed since."""
+    keys = [document.key for document in plan.unchanged]
+    found = instance.get_status_by_partition(corpus.key, keys, corpus.partitions_def) or {}
+    green = {key for key, status in found.items() if status is not None and status.value in _SAID}
+    return [document for document in plan.unchanged if document.key not in green]
 
 
 def run_requests(
@@ -125,12 +154,15 @@ def run_requests(
     ]
 
 
-def _removal_requests(corpus: "DocumentCorpus", keys: Sequence[str]) -> list[dg.RunRequest]:
-    """Return the request to delete ``keys``; a removal that failed is asked for again in the next hour."""
-    if not keys:
+def _removal_requests(corpus: "DocumentCorpus", lost: Mapping[str, str]) -> list[dg.RunRequest]:
+    """Return the request to delete the documents ``lost``, which are keys and since when the ledger has them.
+
+    A removal that failed is asked for again in the next hour; a document put back and deleted again, at once.
+    """
+    if not lost:
         return []
-    config = {"ops": {"remove": {"config": {"keys": list(keys)}}}}
-    run_key = stable_id("remove", int(time.time() // _HOUR), *keys)
+    config = {"ops": {"remove": {"config": {"keys": list(lost)}}}}
+    run_key = stable_id("remove", int(time.time() // _HOUR), *(f"{key}={since}" for key, since in lost.items()))
     return [dg.RunRequest(run_key=run_key, job_name=f"{corpus.name}_remove", run_config=config)]
 
 

@@ -43,8 +43,19 @@ def ranges(wanted: Iterable[str], order: Sequence[str], size: int) -> list[tuple
 
 def ends_in_use(instance: dg.DagsterInstance) -> set[str]:
     """Return the keys that the ranges of unfinished runs begin or end with: without them such a run cannot go on."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    return {run.tags[name] for run in runs for name in (RANGE_START, RANGE_END) if name in run.tags}
+    return {key for ends in _ranges_in_use(instance) for key in ends}
+
+
+def under_way(instance: dg.DagsterInstance, order: Sequence[str]) -> set[str]:
+    """Return the keys of a corpus, whose keys are in this ``order``, that unfinished runs take on."""
+    place = {key: i for i, key in enumerate(order)}
+    spans = [(place[first], place[last]) for first, last in _ranges_in_use(instance) if {first, last} <= place.keys()]
+    return {key for first, last in spans for key in order[first : last + 1]}
+
+
+def _ranges_in_use(instance: dg.DagsterInstance) -> list[tuple[str, str]]:
+    tags = [run.tags for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))]
+    return [(some[RANGE_START], some[RANGE_END]) for some in tags if {RANGE_START, RANGE_END} <= some.keys()]
 
 
 def range_tags(keys: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from nemo_retriever_dagster import portal
-from nemo_retriever_dagster.corpus.partitions import add_keys
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import equipped, prepare
@@ -77,7 +76,6 @@ def _build(
     for failure in failures:
         context.log.warning(failure.message)
     before = rebuild.finish(gone=gone)
-    add_keys(context.instance, corpus.partitions_def, keys)
     for alias, name in rebuild.store.names.items():
         context.log.info("%s stands for %s now; %s is kept", alias, name, before[alias] or "nothing before it")
 

@@ -53,7 +53,9 @@ class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _resolved(options: Any) -> Any:
-    """Return options with the values of environment variables: Dagster leaves those inside a mapping as they are."""
+    """Return options with the values of environment variables: Dagster does not look inside a mapping."""
+    if isinstance(options, dg.EnvVar):
+        return options.get_value()
     if not isinstance(options, dict):
         return options
     if options.keys() == {"env"}:

@@ -23,6 +23,7 @@ from nemo_retriever_dagster import (
     MilvusResource,
     NimResource,
     Settings,
+    StateResource,
 )
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
@@ -49,8 +50,9 @@ def test_the_code_location_is_valid() -> None:
 
 def test_many_corpora_live_in_one_code_location() -> None:
     defs = dg.Definitions.merge(corpus("manuals").definitions(), corpus("minutes").definitions())
+    dg.Definitions.validate_loadable(defs)
     repository = defs.get_repository_def()
-    jobs = {f"{name}_{job}" for name in ("manuals", "minutes") for job in ("ingest", "remove", "checks")}
+    jobs = {f"{name}_{job}" for name in ("manuals", "minutes") for job in ("ingest", "remove", "checks", "reindex")}
     assert jobs <= set(repository.job_names)
     assert {sensor.name for sensor in repository.sensor_defs} == {"manuals_discovery", "minutes_discovery"}
     assert {schedule.name for schedule in repository.schedule_defs} == {"manuals_reconcile", "minutes_reconcile"}
@@ -187,6 +189,34 @@ def test_names_and_sizes_that_cannot_be_are_refused() -> None:
         with pytest.raises(InvalidOptionError, match=re.escape(words)):
             DocumentCorpus(**options)
     assert DocumentCorpus(name="x", source="d", pipeline=Ingestor().extract(), workers=0, max_deletions=0).name == "x"
+
+
+def test_a_source_is_shown_without_its_secrets() -> None:
+    secret = "https://bob:hunter2pass@example.com/a.pdf?token=SECRETTOKEN123"
+    pipeline = Ingestor().extract().split().embed()
+    asset = DocumentCorpus(name="web", source=[secret, "documents"], pipeline=pipeline).asset
+    (spec,) = asset.specs
+    said = f"{spec.metadata} {spec.description}"
+    assert "example.com/a.pdf" in said
+    assert "hunter2pass" not in said
+    assert "SECRETTOKEN123" not in said
+
+
+def test_a_secret_inside_the_options_of_artifacts_is_given_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_SECRET", "hunter2pass")
+    options = {
+        "key": "user",
+        "secret": dg.EnvVar("S3_SECRET"),
+        "client_kwargs": {"region_name": dg.EnvVar("S3_SECRET")},
+    }
+    given = StateResource(artifacts_uri="s3://bucket/artifacts", artifacts_options=options)
+    settings = given.settings()
+    assert settings.artifacts_options == {
+        "key": "user",
+        "secret": "hunter2pass",
+        "client_kwargs": {"region_name": "hunter2pass"},
+    }
+    assert "hunter2pass" not in repr(settings)
 
 
 def test_milvus_resource_keeps_its_password_to_itself() -> None:

@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
-from corpus_place import Place
+from corpus_place import Place, asked, reconcile, remove, tick
 
 from nemo_retriever_dagster import DocumentCorpus, EnginesResource, Ingestor, NimResource
 from nemo_retriever_dagster.commit import Committer
-from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START
-from nemo_retriever_dagster.corpus.resources import ENGINES, STATE
+from nemo_retriever_dagster.corpus.resources import ENGINES
 from nemo_retriever_dagster.errors import StoreUnavailableError
 from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 # Milvus Lite leaves the file of a write-ahead log open when a collection is let go.
 pytestmark = pytest.mark.filterwarnings("ignore:.*wal_data_.*:pytest.PytestUnraisableExceptionWarning")
-
-
-def tick(place: Place) -> Any:
-    """Evaluate the sensor once."""
-    resources = {STATE: place.resources[STATE]}
-    with dg.build_sensor_context(instance=place.instance, resources=resources) as context:
-        return place.corpus.sensor.evaluate_tick(context)
-
-
-def asked(place: Place, requests: Sequence[dg.RunRequest]) -> list[list[str]]:
-    """Return the keys that each request takes on."""
-    order = list(place.instance.get_dynamic_partitions("notes_documents"))
-    spans = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
-    return [order[order.index(first) : order.index(last) + 1] for first, last in spans]
-
-
-def reconcile(place: Place, corpus: DocumentCorpus | None = None, *, day: int = 0, engines: Any = None) -> Any:
-    """Evaluate the schedule once."""
-    when = datetime(2026, 1, 1, 3, tzinfo=UTC) + timedelta(days=day)
-    resources = {STATE: place.resources[STATE], ENGINES: engines or EnginesResource()}
-    with dg.build_schedule_context(
-        instance=place.instance, resources=resources, scheduled_execution_time=when
-    ) as context:
-        return (corpus or place.corpus).schedule.evaluate_tick(context)
 
 
 def test_the_sensor_asks_for_each_version_once(tmp_path: Path) -> None:
@@ -76,13 +49,6 @@ def test_a_tick_asks_for_a_bounded_number_of_runs_and_the_next_for_the_rest(tmp_
     place.write(**{name: name for name in "abcde"})
     found = [asked(place, tick(place).run_requests) for _ in range(4)]
     assert found == [[place.keys("a", "b")], [place.keys("c", "d")], [place.keys("e")], []]
-
-
-def remove(place: Place, request: dg.RunRequest) -> None:
-    assert request.job_name == "notes_remove"
-    definitions = place.corpus.definitions(resources=place.resources)
-    job = definitions.resolve_job_def("notes_remove")
-    assert job.execute_in_process(instance=place.instance, run_config=request.run_config).success
 
 
 def test_a_vanished_document_leaves_the_collection_although_its_removal_was_killed(tmp_path: Path) -> None:

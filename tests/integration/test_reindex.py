@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.reindex import Rebuild
 from nemo_retriever_dagster.testing.engines import WatchedEmbedder
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.testing.store import InMemoryStore
@@ -199,6 +201,27 @@ def test_rows_that_differ_from_the_receipts_are_never_switched_to(memory: Site) 
     with pytest.raises(VerificationError, match="the rows of 1 documents are not those of their receipts"):
         memory.chain(memory.embedder(NEW), reindex=True).ingest()
     assert memory.store.alias_target("docs") == "docs_v1"
+
+
+def test_a_document_written_anew_while_it_was_built_is_not_undone(memory: Site) -> None:
+    memory.chain(memory.embedder(OLD), reindex=True).ingest()
+    chain = memory.chain(memory.embedder(OLD), chunk_size=50, reindex=True)
+    finish = Rebuild.finish
+
+    def overtaken(self: Rebuild, **given: Any) -> Any:
+        time.sleep(1.1)  # receipts tell whole seconds
+        (memory.source / "anchor.txt").write_text("The anchor was painted.")
+        memory.chain(memory.embedder(OLD)).ingest()
+        return finish(self, **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Rebuild, "finish", overtaken)
+        with pytest.raises(VerificationError, match="1 documents were changed since"):
+            chain.ingest()
+    assert memory.store.alias_target("docs") == "docs_v1"
+    memory.chain(memory.embedder(OLD), chunk_size=50, reindex=True).ingest()
+    assert memory.store.alias_target("docs") == "docs_v2"
+    assert "The anchor was painted." in {row.text for row in memory.store.select("docs", where="")}
 
 
 def test_a_build_for_other_options_is_begun_anew(memory: Site) -> None:

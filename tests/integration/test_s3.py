@@ -48,6 +48,14 @@ def test_documents(s3: S3):
     assert [document.name for document in single.list()] == ["[1].txt", "a.txt"]
 
 
+def test_markers_of_folders_are_no_documents(s3: S3):
+    for name, data in {"f/": b"", "f/sub/": b"", "f/a.txt": b"a"}.items():
+        s3.files.call_s3("put_object", Bucket=s3.bucket, Key=name, Body=data)
+    for spec in ("f", "f/", "f/**/*"):
+        found = Source(f"s3://{s3.bucket}/{spec}", storage_options=s3.options).list()
+        assert [document.name for document in found] == ["a.txt"]
+
+
 def test_versions_and_limits(s3: S3):
     fill(s3, **{"docs/a.txt": b"one"})
     source = Source(f"s3://{s3.bucket}/docs/", storage_options=s3.options, limits=Limits(file_bytes=3))

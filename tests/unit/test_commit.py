@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from nemo_retriever_dagster import commit as protocol
-from nemo_retriever_dagster.commit import Committer, DocumentHeldError, generation_of
+from nemo_retriever_dagster.commit import Committer, DocumentHeldError, SupersededError, generation_of
 from nemo_retriever_dagster.errors import InfrastructureError, Stage, VerificationError
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Record, stable_id
@@ -80,13 +81,16 @@ def rows(made: Document, count: int, name: str = "one") -> dict[str, list[Record
     }
 
 
-def commit(committer: Committer, made: Document, count: int, name: str = "one") -> Receipt:
+def draft(made: Document) -> Receipt:
     generation = generation_of(made, "f")
-    draft = Receipt(
+    return Receipt(
         document=made.key, uri=made.uri, sha256=made.sha256, collection="", generation=generation, rows=0, run_id="",
         finished_at="",
     )  # fmt: skip
-    return committer.commit(made, rows(made, count, name), draft)
+
+
+def commit(committer: Committer, made: Document, count: int, name: str = "one") -> Receipt:
+    return committer.commit(made, rows(made, count, name), draft(made))
 
 
 def texts(store: InMemoryStore, name: str = "one") -> list[str]:
@@ -220,3 +224,66 @@ def test_unknown_rows_go_where_their_collection_is_named(committer: Committer, s
     assert store.count("one", made.key) == 2
     committer.clear(made.key, collections=["one", "nowhere"])
     assert store.count("one", made.key) == 0
+
+
+def test_the_lease_is_kept_while_storing_pictures_takes_longer_than_it_lasts(
+    committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_LEASE_SECONDS", 0.3)
+    other, made, taken = Ledger(committer.ledger.url), document(1), []
+
+    def store_slowly() -> None:
+        until = time.monotonic() + 1.2
+        while time.monotonic() < until:
+            taken.append(other.claim("c", made.key, "another run", 0.3))
+            time.sleep(0.05)
+
+    committer.commit(made, rows(made, 1), draft(made), keep_pictures=store_slowly)
+    assert taken
+    assert not any(taken)
+    assert other.claim("c", made.key, "another run", 0.3), "and given back at the end"
+
+
+def test_a_run_that_lost_its_lease_after_writing_leaves_the_document_to_be_written_again(
+    committer: Committer, store: MortalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, late = document(2), document(1)
+
+    def stopped() -> None:  # the machine stands still; the lease ends, and another run takes a newer version through
+        committer.ledger.release("c", late.key, "run")
+        commit(replace(committer, run_id="another"), made, 2)
+        committer.ledger.claim("c", late.key, "a third", 60)
+
+    monkeypatch.setattr(protocol, "_LEASE_SECONDS", 0.0)
+    with pytest.raises(DocumentHeldError):
+        committer.commit(late, rows(late, 1), draft(late), keep_pictures=stopped)
+    assert [intent.generation for intent in committer.ledger.open_intents("c")] == [generation_of(late, "f")]
+    committer.ledger.release("c", late.key, "a third")
+    assert committer.holds(made, ["one"], generation_of(made, "f")) is None
+    commit(committer, made, 2)
+    assert texts(store) == ["2/0", "2/1"]
+
+
+def test_an_older_version_does_not_replace_a_newer_one(committer: Committer, store: MortalStore) -> None:
+    """Run 1 read version 1, then the file was changed and run 2 took version 2 through."""
+    first = replace(committer, version_now=lambda _: "2")
+    commit(replace(first, run_id="another"), document(2), 2)
+    with pytest.raises(SupersededError):
+        commit(first, document(1), 1)
+    assert texts(store) == ["2/0", "2/1"]
+    assert first.ledger.open_intents("c") == []
+
+
+@pytest.mark.parametrize("now", ["3", "", "1"])
+def test_a_version_is_not_older_because_it_is_another(committer: Committer, store: MortalStore, now: str) -> None:
+    """The source has a third version, cannot be asked, or has the former one back."""
+    commit(committer, document(2), 2)
+    commit(replace(committer, version_now=lambda _: now), document(1), 1)
+    assert texts(store) == ["1/0"]
+
+
+def test_rows_that_are_another_corpus_s_are_left(committer: Committer, store: MortalStore) -> None:
+    made = document(1)
+    commit(committer, made, 2)
+    assert committer.clear(made.key, collections=["one", "two"], but=["one"]) is not None
+    assert texts(store) == ["1/0", "1/1"]

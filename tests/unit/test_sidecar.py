@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ import pytest
 
 from nemo_retriever_dagster import Ingestor
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
-from nemo_retriever_dagster.model import Document
+from nemo_retriever_dagster.model import Chunk, Document, Element, Kind, Place
+from nemo_retriever_dagster.shape import Made, to_record
 from nemo_retriever_dagster.sidecar import Sidecar, read_sidecar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ROWS = [
@@ -62,6 +65,30 @@ def test_a_date_of_a_data_frame_is_text_and_a_missing_one_is_none() -> None:
     frame = pd.DataFrame({"file": ["a", "b"], "since": [pd.Timestamp("2024-05-06"), pd.NaT]})
     found = read_sidecar(frame, "file", ("since",))
     assert [found.of(document(name)) for name in "ab"] == [{"since": "2024-05-06 00:00:00"}, {"since": None}]
+
+
+def test_fields_have_no_names_that_rows_have_of_their_own() -> None:
+    rows = [{"file": "a.txt", "version": "v2", "kind": "memo"}]
+    with pytest.raises(InvalidOptionError, match="kind, version"):
+        read_sidecar(rows, "file", ["version", "kind"])
+    for name in _content_metadata_of_a_row():
+        with pytest.raises(InvalidOptionError, match=name):
+            read_sidecar([{"file": "a.txt", name: 1}], "file", [name])
+
+
+def _content_metadata_of_a_row() -> Mapping[str, Any]:
+    element = Element(kind=Kind.TEXT, text="A valve.")
+    chunk = Chunk(text="A valve.", element=0, position=0, begins=0, kind=Kind.TEXT, places=(Place(page=1),))
+    made = Made(document=document("a.txt"), elements=(element,), chunks=(chunk,), vectors=np.ones((1, 2)))
+    record = to_record(made, 0, collection="c", generation="g", run_id="r")
+    assert record is not None
+    return record.content_metadata
+
+
+def test_fields_inside_fields_become_json() -> None:
+    own = {"file": "a.txt", "own": {"when": dt.date(2026, 1, 2), "sizes": [np.int64(1), np.float32("nan")]}}
+    sidecar = read_sidecar([own], "file", ["own"])
+    assert sidecar.of(document("a.txt")) == {"own": {"when": "2026-01-02", "sizes": [1, None]}}
 
 
 def test_fields_change_the_fingerprint_of_their_documents_upload_and_nothing_else() -> None:

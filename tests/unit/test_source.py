@@ -288,6 +288,18 @@ def test_memory_uris():
         pass
 
 
+def test_a_slash_at_the_start_of_a_remote_key_is_part_of_it():
+    files = fsspec.filesystem("memory")
+    contents = {"slashes/a.txt": b"one", "slashes//a.txt": b"two", "slashes//only.txt": b"three"}
+    for name, data in contents.items():
+        files.pipe_file(f"memory://{name}", data)
+    source, read = Source("memory://slashes/"), {}
+    for document in source.list():
+        with source.fetch(document) as fetched:
+            read[document.uri.removeprefix("memory://")] = fetched.path.read_bytes()
+    assert read == contents
+
+
 def test_buffers_keep_their_names_and_position():
     held = BytesIO(b"two")
     held.read(1)

@@ -1,0 +1,127 @@
+"""What an `Ingestor` must not do in silence: drop a collection, lose a document, point to a picture that is not there."""
+
+from __future__ import annotations
+
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemo_retriever_dagster import Ingestor, Settings
+from nemo_retriever_dagster.batch import IngestError
+from nemo_retriever_dagster.engines.ports import Engines
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
+from nemo_retriever_dagster.testing.store import InMemoryStore
+
+SAMPLE = Path(__file__).parents[2] / "assets/sample"
+PICTURES = SAMPLE / "travel-policy.pdf"
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    return InMemoryStore()
+
+
+@pytest.fixture
+def make(tmp_path: Path, store: InMemoryStore) -> Any:
+    def made(*paths: str | Path, dimension: int = 64, **settings: Any) -> Ingestor:
+        surroundings = Settings(state_dir=tmp_path / "state", **settings)
+        engines = Engines(embedder=HashEmbedder(dimension))
+        ingestor = Ingestor(engines=engines, store=store, settings=surroundings, workers=1)
+        return ingestor.files([str(path) for path in paths])
+
+    return made
+
+
+def upload(ingestor: Ingestor, **options: Any) -> Ingestor:
+    return ingestor.extract().embed().vdb_upload(collection_name="c", **options)
+
+
+def text(folder: Path, name: str = "a") -> Path:
+    path = folder / f"{name}.txt"
+    path.write_text(f"The {name} note.")
+    return path
+
+
+@pytest.mark.parametrize("return_failures", [False, True])
+def test_recreate_drops_nothing_where_nothing_is_uploaded(
+    make: Any, store: InMemoryStore, tmp_path: Path, *, return_failures: bool
+) -> None:
+    upload(make(text(tmp_path))).ingest()
+    for paths in ([SAMPLE / "broken.pdf"], [tmp_path / "*.none"]):
+        try:
+            upload(make(*paths), recreate=True).ingest(return_failures=return_failures)
+        except IngestError:
+            assert not return_failures
+        assert store.count("c") == 1
+
+
+def test_recreate_makes_the_collection_anew_for_what_got_through(
+    make: Any, store: InMemoryStore, tmp_path: Path
+) -> None:
+    upload(make(text(tmp_path))).ingest()
+    paths = [text(tmp_path, "b"), SAMPLE / "broken.pdf", text(tmp_path, "c")]
+    results, failures = upload(make(*paths, dimension=32), recreate=True).ingest(return_failures=True)
+    assert (len(results), len(failures)) == (2, 1)
+    assert sorted(row.text for row in store.select("c", where="")) == ["The b note.", "The c note."]
+
+
+@pytest.mark.parametrize("limit", [0, -1, "8", None, True])
+def test_documents_are_done_one_at_a_time_at_least(make: Any, tmp_path: Path, limit: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="concurrency_limit"):
+        make(text(tmp_path)).extract().ingest(concurrency_limit=limit)
+
+
+def test_a_document_that_cannot_be_told_from_another_is_a_failure(make: Any, tmp_path: Path) -> None:
+    paths = [text(tmp_path, "caf\u00e9"), text(tmp_path, "cafe\u0301")]
+    if len(list(tmp_path.glob("*.txt"))) < 2:
+        pytest.skip("this file system knows one form only")
+    results, failures = make(*paths).extract().ingest(return_failures=True)
+    assert len(results) == 1
+    assert [(failure.stage, failure.uri) for failure in failures] == [("source", str(paths[1]))]
+    buffers = [("caf\u00e9.txt", BytesIO(b"one")), ("cafe\u0301.txt", BytesIO(b"two"))]
+    with pytest.raises(InvalidOptionError, match="Two buffers"):
+        Ingestor().buffers(buffers).extract().ingest()
+
+
+def stored(ingestor: Ingestor, **options: Any) -> list[str]:
+    """Return the links to the pictures of a document."""
+    (document,) = ingestor.extract(extract_images=True).store(structured=True, images=True, **options).ingest()
+    sections = [element["metadata"][name] for element in document for name in ("table_metadata", "image_metadata")]
+    return [section["uploaded_image_url"] for section in sections if section and section["uploaded_image_url"]]
+
+
+def test_another_place_for_pictures_is_another_option(make: Any, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        links = stored(make(PICTURES, image_storage_uri=str(tmp_path / name)))
+        assert links
+        assert all(link.startswith((tmp_path / name).as_uri()) for link in links)
+        assert list((tmp_path / name).rglob("*.png"))
+    public = {"image_storage_uri": str(tmp_path / "two"), "image_storage_public_base_url": "https://pictures.example"}
+    assert all(link.startswith("https://pictures.example/") for link in stored(make(PICTURES, **public)))
+
+
+def test_stored_pictures_that_are_gone_are_stored_again(make: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    links = stored(make(PICTURES), storage_uri=str(folder))
+    shutil.rmtree(folder)
+    assert stored(make(PICTURES), storage_uri=str(folder)) == links
+    assert all(Path(link.removeprefix("file://")).is_file() for link in links)
+
+
+@pytest.mark.parametrize("method", ["pdfium", "pdfium_hybrid"])
+def test_nothing_is_extracted_where_nothing_is_wanted(make: Any, method: str) -> None:
+    nothing = dict.fromkeys(
+        [f"extract_{kind}" for kind in ("text", "tables", "charts", "images", "infographics")], False
+    )
+    assert make(SAMPLE / "travel-policy.pdf").extract(extract_method=method, **nothing).ingest() == [[]]
+
+
+def test_results_of_documents_with_long_names_are_kept_on_disk(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    path = text(tmp_path / "documents", "\u6587" * 80)
+    (result,) = make(path).extract().save_to_disk(output_directory=str(tmp_path / "results")).ingest()
+    assert len(result) == 1
