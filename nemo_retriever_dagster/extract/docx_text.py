@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.docx_math import math_text
 from nemo_retriever_dagster.extract.ooxml import attribute, children, first, short
+from nemo_retriever_dagster.extract.ooxml_symbols import symbol_sign, without_private
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxml.etree import _Element
 
 _SIGNS = {
@@ -24,21 +27,7 @@ _UNSEEN = {"w:del", "w:moveFrom", "w:instrText", "w:delText", "w:pPr", "w:rPr", 
 _DRAWINGS = {"w:drawing", "w:pict", "w:object"}
 _NOTES = {"w:footnoteReference": "footnote", "w:endnoteReference": "endnote", "w:commentReference": "comment"}
 _OFF = {"0", "false", "off"}
-_SYMBOL_FONTS_PAGE = 0xF000
-_GREEK = str.maketrans(
-    "abgdezhqiklmnxoprstufcywABGDEZHQIKLMNXOPRSTUFCYW",
-    "\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba\u03bb\u03bc\u03bd\u03be\u03bf\u03c0\u03c1\u03c3\u03c4\u03c5\u03c6\u03c7\u03c8\u03c9"
-    "\u0391\u0392\u0393\u0394\u0395\u0396\u0397\u0398\u0399\u039a\u039b\u039c\u039d\u039e\u039f\u03a0\u03a1\u03a3\u03a4\u03a5\u03a6\u03a7\u03a8\u03a9",
-)
-_DINGBATS = {
-    0xFC: "\u2713",
-    0xFB: "\u2717",
-    0xFE: "\u2611",
-    0xFD: "\u2612",
-    0xA8: "\u2610",
-    0x6F: "\u2610",
-    0xE0: "\u2192",
-}
+_FONT_ATTRIBUTES = ("w:hAnsi", "w:ascii", "w:eastAsia", "w:cs")
 
 
 @dataclass(slots=True)
@@ -72,7 +61,7 @@ def _inline(node: _Element, found: Paragraph, out: list[str]) -> None:
     for child in children(node):
         name = short(child.tag)
         if name == "w:t":
-            out.append(child.text or "")
+            out.append(without_private(child.text or "", _fonts(node)))
         elif name in _SIGNS:
             out.append(_SIGNS[name])
         elif name == "w:sym":
@@ -94,22 +83,15 @@ def _is_hidden(run: _Element) -> bool:
     return mark is not None and attribute(mark, "w:val", "1") not in _OFF
 
 
+def _fonts(run: _Element) -> Iterator[str]:
+    named = first(run, "w:rPr/w:rFonts")
+    yield from (attribute(named, name) for name in _FONT_ATTRIBUTES)
+
+
 def _symbol(node: _Element) -> str:
-    """Return a ``w:sym``; symbol fonts sit in a private area whose low byte is the font's own code."""
+    """Return the sign of a ``w:sym``, a code in the font it names."""
     try:
         code = int(attribute(node, "w:char"), 16)
     except ValueError:
         return ""
-    if code & 0xFF00 != _SYMBOL_FONTS_PAGE:
-        return _printable(code)
-    if attribute(node, "w:font").lower() == "symbol":
-        return chr(code & 0xFF).translate(_GREEK)
-    return _DINGBATS.get(code & 0xFF, "\u2022")
-
-
-def _printable(code: int) -> str:
-    try:
-        sign = chr(code)
-    except (ValueError, OverflowError):
-        return ""
-    return sign if sign.isprintable() else ""
+    return symbol_sign(code, attribute(node, "w:font"))
