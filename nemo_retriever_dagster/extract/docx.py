@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
-from nemo_retriever_dagster.extract.docx_body import DocxWalk, Story, note_text
+from nemo_retriever_dagster.extract.docx_body import DocxWalk, note_text
 from nemo_retriever_dagster.extract.docx_styles import Numbering, Styles
 from nemo_retriever_dagster.extract.ooxml import Package, attribute, first
 from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
@@ -72,7 +72,7 @@ class _Reader:
             raise CorruptFileError("The document has no body.")
         found = [
             *self._margins("header"),
-            *self._walk.blocks(body, Story(part=self._part)),
+            *self._walk.story(body, part=self._part),
             *self._margins("footer"),
         ]
         if self._warnings:
@@ -98,7 +98,7 @@ class _Reader:
             except CorruptFileError as error:
                 self._warnings.append(f"A {kind} cannot be read: {error.message}")
                 continue
-            elements = list(self._walk.blocks(root, Story(part=link.target, marks={"part": kind})))
+            elements = list(self._walk.story(root, part=link.target, marks={"part": kind}))
             text = "\n".join(element.text for element in elements)
             if text not in seen or any(element.picture for element in elements):
                 yield from elements
@@ -115,8 +115,8 @@ class _Reader:
             return []
         self._open.add((kind, name))
         marks = {"part": kind, **({"author": attribute(node, "w:author")} if kind == "comment" else {})}
-        story = Story(part=self._package.link(self._part, _NOTES[kind]), marks=marks)
-        found = list(self._walk.blocks(node, story))
+        part = self._package.link(self._part, _NOTES[kind])
+        found = list(self._walk.story(node, part=part, marks=marks))
         self._open.discard((kind, name))
         return note_text(found, _label(kind, marks.get("author", "")))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
+from nemo_retriever_dagster.extract.docx_fields import Fields
 from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
-from nemo_retriever_dagster.extract.docx_text import Paragraph, read_paragraph
+from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
 from nemo_retriever_dagster.extract.ooxml_picture import chart_of, diagram_text, link_attribute, picture_element
 from nemo_retriever_dagster.extract.tables.formats import render
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _CONTAINERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:smartTag", "w:ins", "w:moveTo"}
+_BLOCKS = {"w:tbl", "w:altChunk", *_CONTAINERS}
 _INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class _Story:
     """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements."""
 
     part: str
-    marks: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str]
+    reader: ParagraphReader
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,22 +48,34 @@ class DocxWalk:
     numbering: Numbering
     notes: Callable[[str, str], list[Element]] = lambda _kind, _name: []
 
-    def blocks(self, node: _Element, story: Story) -> Iterator[Element]:
-        """Yield the elements of the blocks below ``node``."""
+    def story(self, root: _Element, *, part: str, marks: Mapping[str, str] | None = None) -> Iterator[Element]:
+        """Yield the elements of a story; ``part`` is where its relationships are, ``marks`` go on each element."""
+        reader = ParagraphReader(self.styles, Fields(root))
+        yield from self._blocks(root, _Story(part=part, marks=marks or {}, reader=reader))
+
+    def _blocks(self, node: _Element, story: _Story) -> Iterator[Element]:
+        found = Paragraph()
         for child in children(node):
             name = short(child.tag)
             if name == "w:p":
-                yield from self._paragraph(child, story)
-            elif name == "w:tbl":
-                yield from self._table(child, story)
-            elif name == "w:altChunk":
-                yield self._text("", story, warnings=("A document embedded as a block (altChunk) was not read.",))
-            elif name in _CONTAINERS:
-                yield from self.blocks(child, story)
+                story.reader.read(child, found)
+            if found.ended or name in _BLOCKS:
+                yield from self._paragraph(found, story)
+                found = Paragraph()
+            if name in _BLOCKS:
+                yield from self._block(child, name, story)
+        yield from self._paragraph(found, story)
 
-    def _paragraph(self, node: _Element, story: Story) -> Iterator[Element]:
-        found = read_paragraph(node)
-        properties = first(node, "w:pPr")
+    def _block(self, node: _Element, name: str, story: _Story) -> Iterator[Element]:
+        if name == "w:tbl":
+            yield from self._table(node, story)
+        elif name == "w:altChunk":
+            yield self._text("", story, warnings=("A document embedded as a block (altChunk) was not read.",))
+        else:
+            yield from self._blocks(node, story)
+
+    def _paragraph(self, found: Paragraph, story: _Story) -> Iterator[Element]:
+        properties = found.properties
         heading = self.styles.heading(properties)
         if text := found.text:
             marks = {"part": CAPTION_PART} if self.styles.is_caption(properties) else {}
@@ -76,7 +91,7 @@ class DocxWalk:
         indent = "" if heading else _INDENT * level
         return f"{indent}{marker} {text}" if marker else f"{indent}{text}"
 
-    def _attached(self, found: Paragraph, story: Story) -> Iterator[Element]:
+    def _attached(self, found: Paragraph, story: _Story) -> Iterator[Element]:
         if hidden := found.hidden_text:
             yield self._text(hidden, story, marks={"hidden": True})
         for drawing in found.drawings:
@@ -87,7 +102,7 @@ class DocxWalk:
     def _text(
         self,
         text: str,
-        story: Story,
+        story: _Story,
         *,
         heading: int = 0,
         marks: Mapping[str, object] | None = None,
@@ -96,10 +111,10 @@ class DocxWalk:
         attributes = {**story.marks, **(marks or {})}
         return Element(kind=Kind.TEXT, text=text, heading=heading, attributes=attributes, warnings=warnings)
 
-    def _table(self, node: _Element, story: Story) -> Iterator[Element]:
+    def _table(self, node: _Element, story: _Story) -> Iterator[Element]:
         rows = [list(row_cells(row)) for row in table_rows(node)]
         if [len(row) for row in rows] == [1]:
-            yield from self.blocks(rows[0][0], story)  # a frame around text, not a table
+            yield from self._blocks(rows[0][0], story)  # a frame around text, not a table
             return
         beside: list[Element] = []
         table = read_table(node, lambda cell: self._cell_text(cell, story, beside))
@@ -119,10 +134,10 @@ class DocxWalk:
         )
         yield from beside
 
-    def _cell_text(self, cell: _Element, story: Story, beside: list[Element]) -> str:
+    def _cell_text(self, cell: _Element, story: _Story, beside: list[Element]) -> str:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
         lines = []
-        for element in self.blocks(cell, story):
+        for element in self._blocks(cell, story):
             apart = {name for name, value in element.attributes.items() if value != CAPTION_PART} - story.marks.keys()
             if element.kind is Kind.TABLE and element.table is not None:
                 lines += [", ".join(filter(None, row)) for row in element.table.rows()]
@@ -132,12 +147,12 @@ class DocxWalk:
                 beside.append(element)
         return "\n".join(lines)
 
-    def _drawing(self, node: _Element, story: Story) -> Iterator[Element]:
+    def _drawing(self, node: _Element, story: _Story) -> Iterator[Element]:
         """Yield what a drawing holds: pictures, charts, diagrams, and the text of its boxes."""
         for child, alt_text in _drawn(node, _alt_text(node)):
             name = short(child.tag)
             if name == "w:txbxContent":
-                yield from self.blocks(child, replace(story, marks={**story.marks, "part": "textbox"}))
+                yield from self.story(child, part=story.part, marks={**story.marks, "part": "textbox"})
             elif name in {"c:chart", "cx:chart"}:
                 link_id = child.get(link_attribute("id"), "")
                 yield chart_of(self.package, story.part, link_id, alt_text=alt_text, options=self.options)
@@ -150,7 +165,7 @@ class DocxWalk:
             else:
                 yield from self._picture(child, alt_text, story)
 
-    def _picture(self, node: _Element, alt_text: str, story: Story) -> Iterator[Element]:
+    def _picture(self, node: _Element, alt_text: str, story: _Story) -> Iterator[Element]:
         names = (link_attribute("embed"), link_attribute("id"), link_attribute("link"))
         link_id = next((found for name in names if (found := node.get(name))), "")
         if not link_id:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.ooxml import attribute, every, first, number
+from nemo_retriever_dagster.extract.ooxml import attribute, every, first, number, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _NAMED = {"title": 1, "subtitle": 2}
 _CAPTION = "caption"
 _DEEPEST = 9
+_LONGEST_CHAIN = 100
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"))
 _ROMAN_ENDS = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 _LETTERS = 26
@@ -25,11 +26,12 @@ _COUNT_LIMIT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A paragraph style as far as it matters here."""
+    """A style of paragraphs or of text as far as it matters here."""
 
     name: str
     based_on: str
     properties: _Element | None
+    text: _Element | None
 
 
 class Styles:
@@ -38,6 +40,7 @@ class Styles:
     def __init__(self, root: _Element | None) -> None:
         """Read ``styles.xml``, None where the document has none."""
         self._styles = {attribute(node, "w:styleId"): _style(node) for node in every(root, "w:style")}
+        self._vanishing: dict[str, bool] = {}
 
     def heading(self, paragraph: _Element | None) -> int:
         """Return the level of a paragraph with these properties (``w:pPr``): 1 is a title, 0 is no heading."""
@@ -67,9 +70,24 @@ class Styles:
                 return ("" if found == "0" else found), number(next((level for level in levels if level), "0"))
         return "", 0
 
+    def hides(self, text: _Element | None, paragraph: _Element | None) -> bool:
+        """Tell whether text with these properties (``w:rPr``) is hidden in a paragraph with those (``w:pPr``)."""
+        own = switch(first(text, "w:vanish"))
+        if own is not None:
+            return own
+        names = (attribute(first(text, "w:rStyle"), "w:val"), attribute(first(paragraph, "w:pStyle"), "w:val"))
+        by_text, by_paragraph = (self._vanishes(name) for name in names)
+        return by_text != by_paragraph  # Word's rule: where the styles of both hide, they undo each other
+
+    def _vanishes(self, name: str) -> bool:
+        if name not in self._vanishing:
+            said = (switch(first(style.text, "w:vanish")) for style in self._chain(name))
+            self._vanishing[name] = next((value for value in said if value is not None), False)
+        return self._vanishing[name]
+
     def _chain(self, name: str) -> Iterator[Style]:
         seen: set[str] = set()
-        while name in self._styles and name not in seen:
+        while name in self._styles and name not in seen and len(seen) < _LONGEST_CHAIN:
             seen.add(name)
             yield self._styles[name]
             name = self._styles[name].based_on
@@ -77,7 +95,8 @@ class Styles:
 
 def _style(node: _Element) -> Style:
     name = attribute(first(node, "w:name"), "w:val")
-    return Style(name.lower(), attribute(first(node, "w:basedOn"), "w:val"), first(node, "w:pPr"))
+    based_on = attribute(first(node, "w:basedOn"), "w:val")
+    return Style(name.lower(), based_on, first(node, "w:pPr"), first(node, "w:rPr"))
 
 
 def _named_level(name: str) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import LimitExceededError
-from nemo_retriever_dagster.extract.ooxml import attribute, children, first, number, short
+from nemo_retriever_dagster.extract.ooxml import OFF, attribute, children, first, number, short, switch
 from nemo_retriever_dagster.model import Cell, Table
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _FIRST_ROW = 0x0020
 _MOST_COLUMNS = 1000
 _WRAPPERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:ins", "w:moveTo", "w:smartTag"}
-_OFF = {"0", "false", "off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +92,14 @@ def _add(place: _Place, cells: list[Cell], open_spans: dict[int, int]) -> None:
 def _header_rows(node: _Element, rows: list[_Element]) -> int:
     """Count the rows that repeat on each page; without any, the first row where the table's style treats it apart."""
     count = 0
-    while count < len(rows) and _is_on(first(rows[count], "w:trPr/w:tblHeader")):
+    while count < len(rows) and switch(first(rows[count], "w:trPr/w:tblHeader")):
         count += 1
     if count:
         return count
     look = first(node, "w:tblPr/w:tblLook")
     bits = attribute(look, "w:val", "0")
     apart = attribute(look, "w:firstRow") or str(int(bool(_hexadecimal(bits) & _FIRST_ROW)))
-    return int(len(rows) > 1 and apart not in _OFF)
-
-
-def _is_on(node: _Element | None) -> bool:
-    return node is not None and attribute(node, "w:val", "1") not in _OFF
+    return int(len(rows) > 1 and apart not in OFF)
 
 
 def _hexadecimal(text: str) -> int:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
+    from nemo_retriever_dagster.extract.docx_fields import Fields
+    from nemo_retriever_dagster.extract.docx_styles import Styles
+
 _SIGNS = {
     "w:tab": "\t",
     "w:ptab": "\t",
@@ -26,18 +29,21 @@ _UNSEEN = {"w:del", "w:moveFrom", "w:instrText", "w:delText", "w:pPr", "w:rPr", 
 """Deleted text, field codes, properties; of ruby text the base is read."""
 _DRAWINGS = {"w:drawing", "w:pict", "w:object"}
 _NOTES = {"w:footnoteReference": "footnote", "w:endnoteReference": "endnote", "w:commentReference": "comment"}
-_OFF = {"0", "false", "off"}
+_CONTENT = {"w:t", "w:sym", "m:oMath", *_SIGNS, *_DRAWINGS, *_NOTES}
 _FONT_ATTRIBUTES = ("w:hAnsi", "w:ascii", "w:eastAsia", "w:cs")
 
 
 @dataclass(slots=True)
 class Paragraph:
-    """What was read of one paragraph."""
+    """What was read of one paragraph; ``properties`` (``w:pPr``) are the last ones where several nodes make it up."""
 
+    properties: _Element | None = None
     parts: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     drawings: list[_Element] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    ended: bool = False
+    """Whether its end is shown: else what follows stands on the same line."""
 
     @property
     def text(self) -> str:
@@ -50,40 +56,58 @@ class Paragraph:
         return "".join(self.hidden).strip()
 
 
-def read_paragraph(node: _Element) -> Paragraph:
-    """Read a paragraph (``w:p``): insertions as accepted, deletions as gone."""
-    found = Paragraph()
-    _inline(node, found, found.parts)
-    return found
+@dataclass(frozen=True, slots=True)
+class ParagraphReader:
+    """Reads the paragraphs of one story in order: insertions as accepted, deletions as gone."""
+
+    styles: Styles
+    fields: Fields
+
+    def read(self, node: _Element, into: Paragraph) -> None:
+        """Add a paragraph (``w:p``) to ``into``, which holds what was read before it on the same line."""
+        into.properties = first(node, "w:pPr")
+        self._inline(node, into, into.parts)
+        into.ended = self.fields.shows and not _runs_on(into.properties)
+
+    def _inline(self, node: _Element, found: Paragraph, out: list[str]) -> None:
+        for child in children(node):
+            name = short(child.tag)
+            if name == "w:r":
+                is_hidden = self.styles.hides(first(child, "w:rPr"), found.properties)
+                self._inline(child, found, found.hidden if is_hidden else out)
+            elif name == "w:fldChar":
+                out.append(self.fields.meet(child))
+            elif name in _CONTENT:
+                if self.fields.shows:
+                    _take(child, name, found, out)
+            elif name not in _UNSEEN:
+                self._inline(child, found, out)
 
 
-def _inline(node: _Element, found: Paragraph, out: list[str]) -> None:
-    for child in children(node):
-        name = short(child.tag)
-        if name == "w:t":
-            out.append(without_private(child.text or "", _fonts(node)))
-        elif name in _SIGNS:
-            out.append(_SIGNS[name])
-        elif name == "w:sym":
-            out.append(_symbol(child))
-        elif name in _DRAWINGS:
-            found.drawings.append(child)
-        elif name in _NOTES:
-            found.notes.append((_NOTES[name], attribute(child, "w:id")))
-        elif name == "m:oMath":
-            out.append(f" {math_text(child)} ")
-        elif name == "w:r":
-            _inline(child, found, found.hidden if _is_hidden(child) else out)
-        elif name not in _UNSEEN:
-            _inline(child, found, out)
+def _take(node: _Element, name: str, found: Paragraph, out: list[str]) -> None:
+    if name == "w:t":
+        out.append(without_private(node.text or "", _fonts(node)))
+    elif name in _SIGNS:
+        out.append(_SIGNS[name])
+    elif name == "w:sym":
+        out.append(_symbol(node))
+    elif name in _DRAWINGS:
+        found.drawings.append(node)
+    elif name in _NOTES:
+        found.notes.append((_NOTES[name], attribute(node, "w:id")))
+    else:
+        out.append(f" {math_text(node)} ")
 
 
-def _is_hidden(run: _Element) -> bool:
-    mark = first(run, "w:rPr/w:vanish")
-    return mark is not None and attribute(mark, "w:val", "1") not in _OFF
+def _runs_on(properties: _Element | None) -> bool:
+    """Whether the next paragraph goes on in the same line: the end was deleted, or this is its large first letter."""
+    if any(first(properties, f"w:rPr/{mark}") is not None for mark in ("w:del", "w:moveFrom")):
+        return True
+    return attribute(first(properties, "w:framePr"), "w:dropCap", "none") != "none"
 
 
-def _fonts(run: _Element) -> Iterator[str]:
+def _fonts(text: _Element) -> Iterator[str]:
+    run = text.getparent()
     named = first(run, "w:rPr/w:rFonts")
     yield from (attribute(named, name) for name in _FONT_ATTRIBUTES)
 

@@ -44,6 +44,8 @@ NAMESPACES = {
     "v": "urn:schemas-microsoft-com:vml",
     "o": "urn:schemas-microsoft-com:office:office",
 }
+OFF = frozenset({"0", "false", "off"})
+"""The values that switch a property off."""
 _PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/([A-Za-z]+)/")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -67,6 +69,11 @@ def short(tag: str) -> str:
 def attribute(node: _Element | None, name: str, default: str = "") -> str:
     """Return the attribute ``name`` (``w:val``) of a node that may be missing."""
     return default if node is None else str(node.get(q(name), default))
+
+
+def switch(node: _Element | None) -> bool | None:
+    """Return whether a property that is on or off (``w:vanish``) is on; None where it is not there."""
+    return None if node is None else attribute(node, "w:val", "1") not in OFF
 
 
 def number(text: str | None, default: int = 0) -> int:
