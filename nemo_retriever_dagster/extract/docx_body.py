@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.docx_fields import Fields
+from nemo_retriever_dagster.extract.docx_styles import BULLET
 from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
@@ -35,6 +36,7 @@ class _Story:
     part: str
     marks: Mapping[str, str]
     reader: ParagraphReader
+    in_cell: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,19 +79,28 @@ class DocxWalk:
     def _paragraph(self, found: Paragraph, story: _Story) -> Iterator[Element]:
         properties = found.properties
         heading = self.styles.heading(properties)
+        marker = self._marker(found, heading)
         if text := found.text:
             marks = {"part": CAPTION_PART} if self.styles.is_caption(properties) else {}
-            yield self._text(self._marked(text, properties, heading), story, heading=heading, marks=marks)
+            yield self._text(f"{marker}{text}", story, heading=heading, marks=marks)
+        elif marker.strip(f" {BULLET}") and (found.drawings or story.in_cell):
+            yield self._text(marker.rstrip(), story)  # a step that is a picture, a row that is numbered
         yield from self._attached(found, story)
 
-    def _marked(self, text: str, properties: _Element | None, heading: int) -> str:
-        """Put the list marker before the text, indented by its level; a heading's number is not indented."""
-        name, level = self.styles.list_place(properties)
-        if not name:
-            return text
+    def _marker(self, found: Paragraph, heading: int) -> str:
+        """Count a list item and return what stands before it, indented by its level; a heading is not indented.
+
+        One without text counts as well, but for those whose end is deleted or hidden.
+        """
+        name, level = self.styles.list_place(found.properties)
+        if not name or not (found.text or (found.ended and not self._ends_unseen(found))):
+            return ""
         marker = self.numbering.marker(name, level)
         indent = "" if heading else _INDENT * level
-        return f"{indent}{marker} {text}" if marker else f"{indent}{text}"
+        return f"{indent}{marker} " if marker else indent
+
+    def _ends_unseen(self, found: Paragraph) -> bool:
+        return self.styles.hides(first(found.properties, "w:rPr"), found.properties)
 
     def _attached(self, found: Paragraph, story: _Story) -> Iterator[Element]:
         if hidden := found.hidden_text:
@@ -137,7 +148,7 @@ class DocxWalk:
     def _cell_text(self, cell: _Element, story: _Story, beside: list[Element]) -> str:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
         lines = []
-        for element in self._blocks(cell, story):
+        for element in self._blocks(cell, replace(story, in_cell=True)):
             apart = {name for name, value in element.attributes.items() if value != CAPTION_PART} - story.marks.keys()
             if element.kind is Kind.TABLE and element.table is not None:
                 lines += [", ".join(filter(None, row)) for row in element.table.rows()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.ooxml import attribute, every, first, number, switch
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
+BULLET = "-"
+"""The marker of an item that is not counted."""
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _NAMED = {"title": 1, "subtitle": 2}
 _CAPTION = "caption"
@@ -115,17 +117,21 @@ def _outline(properties: _Element | None) -> int | None:
 
 @dataclass(slots=True)
 class Level:
-    """How one level of a list is marked."""
+    """How one level of a list is marked; ``legal`` writes the counters of all levels in plain digits."""
 
     form: str = "bullet"
     text: str = ""
     start: int = 1
+    legal: bool = False
 
 
 @dataclass(slots=True)
 class _List:
+    """A list: its levels, where the counting stands, and the counters that its first item sets back."""
+
     levels: dict[int, Level]
     counts: dict[int, int] = field(default_factory=dict)
+    restarts: dict[int, int] = field(default_factory=dict)
 
 
 class Numbering:
@@ -133,30 +139,37 @@ class Numbering:
 
     def __init__(self, root: _Element | None) -> None:
         """Read ``numbering.xml``, None where the document has none."""
-        shared = {
-            attribute(node, "w:abstractNumId"): _List(dict(_levels(node))) for node in every(root, "w:abstractNum")
-        }
+        shared = _shared_lists(root)
         self._lists: dict[str, _List] = {}
-        self._restarts: dict[str, dict[int, int]] = {}
         for node in every(root, "w:num"):
-            name = attribute(node, "w:numId")
-            self._lists[name] = shared.get(attribute(first(node, "w:abstractNumId"), "w:val"), _List({}))
-            self._restarts[name] = dict(_restarts(node))
+            base = shared.get(attribute(first(node, "w:abstractNumId"), "w:val"), _List({}))
+            levels = {place: level for override in every(node, "w:lvlOverride") for place, level in _levels(override)}
+            own = replace(base, levels=base.levels | levels, restarts=dict(_restarts(node)))
+            self._lists[attribute(node, "w:numId")] = own
 
     def marker(self, name: str, level: int) -> str:
         """Count one item of list ``name`` and return its marker: ``-``, ``3.``, ``2.1``, ``(b)``; "" for no marker."""
         found = self._lists.get(name)
         if found is None:
-            return "-"
-        if restart := self._restarts.pop(name, None):
-            found.counts.update({place: start - 1 for place, start in restart.items()})
+            return BULLET
+        found.counts.update({place: start - 1 for place, start in found.restarts.items()})
+        found.restarts = {}
         shape = found.levels.get(level, Level())
         found.counts[level] = found.counts.get(level, shape.start - 1) + 1
         for deeper in [place for place in found.counts if place > level]:
             del found.counts[deeper]
         if shape.form == "bullet":
-            return "-"
-        return re.sub(r"%(\d)", lambda match: _shown(found, int(match[1]) - 1), shape.text).strip()
+            return BULLET
+        return re.sub(r"%(\d)", lambda match: _shown(found, int(match[1]) - 1, legal=shape.legal), shape.text).strip()
+
+
+def _shared_lists(root: _Element | None) -> dict[str, _List]:
+    """Return the lists by ``w:abstractNumId``; one that only names a list style is the list of that style."""
+    nodes = {attribute(node, "w:abstractNumId"): node for node in every(root, "w:abstractNum")}
+    lists = {name: _List(dict(_levels(node))) for name, node in nodes.items()}
+    of_style = {attribute(first(node, "w:styleLink"), "w:val"): lists[name] for name, node in nodes.items()}
+    links = {name: attribute(first(node, "w:numStyleLink"), "w:val") for name, node in nodes.items()}
+    return {name: of_style.get(links[name], own) if links[name] else own for name, own in lists.items()}
 
 
 def _levels(node: _Element) -> Iterator[tuple[int, Level]]:
@@ -167,6 +180,7 @@ def _levels(node: _Element) -> Iterator[tuple[int, Level]]:
                 form=attribute(first(level, "w:numFmt"), "w:val", "decimal"),
                 text=attribute(first(level, "w:lvlText"), "w:val"),
                 start=number(attribute(first(level, "w:start"), "w:val"), 1),
+                legal=bool(switch(first(level, "w:isLgl"))),
             ),
         )
 
@@ -178,9 +192,10 @@ def _restarts(node: _Element) -> Iterator[tuple[int, int]]:
             yield number(attribute(override, "w:ilvl")), number(attribute(start, "w:val"), 1)
 
 
-def _shown(found: _List, level: int) -> str:
+def _shown(found: _List, level: int, *, legal: bool) -> str:
     shape = found.levels.get(level, Level("decimal"))
-    return count_shown(found.counts.get(level, shape.start), shape.form)
+    form = "decimal" if legal and shape.form != "none" else shape.form
+    return count_shown(found.counts.get(level, shape.start), form)
 
 
 def count_shown(count: int, form: str) -> str:
