@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.docx_fields import Fields
 from nemo_retriever_dagster.extract.docx_styles import BULLET
-from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
+from nemo_retriever_dagster.extract.docx_table import is_layout, read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
 from nemo_retriever_dagster.extract.ooxml_picture import chart_of, diagram_text, link_attribute, picture_element
@@ -124,8 +125,9 @@ class DocxWalk:
 
     def _table(self, node: _Element, story: _Story) -> Iterator[Element]:
         rows = [list(row_cells(row)) for row in table_rows(node)]
-        if [len(row) for row in rows] == [1]:
-            yield from self._blocks(rows[0][0], story)  # a frame around text, not a table
+        if [len(row) for row in rows] == [1] or is_layout(rows, self._is_heading):
+            for cell in chain.from_iterable(rows):
+                yield from self._blocks(cell, story)
             return
         beside: list[Element] = []
         table = read_table(node, lambda cell: self._cell_text(cell, story, beside))
@@ -144,6 +146,9 @@ class DocxWalk:
             attributes=dict(story.marks),
         )
         yield from beside
+
+    def _is_heading(self, paragraph: _Element) -> bool:
+        return self.styles.heading(first(paragraph, "w:pPr")) > 0
 
     def _cell_text(self, cell: _Element, story: _Story, beside: list[Element]) -> str:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import LimitExceededError
-from nemo_retriever_dagster.extract.ooxml import OFF, attribute, children, first, number, short, switch
+from nemo_retriever_dagster.extract.ooxml import OFF, attribute, children, first, number, q, short, switch
 from nemo_retriever_dagster.model import Cell, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lxml.etree import _Element
 
 _FIRST_ROW = 0x0020
 _MOST_COLUMNS = 1000
+_CONTENT = tuple(map(q, ("w:t", "w:sym", "m:oMath", "w:drawing", "w:pict", "w:object")))
 _WRAPPERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:ins", "w:moveTo", "w:smartTag"}
 
 
@@ -52,13 +53,29 @@ def row_cells(row: _Element) -> Iterator[_Element]:
     yield from _inside(row, "w:tc")
 
 
-def _inside(node: _Element, wanted: str) -> Iterator[_Element]:
+def is_layout(rows: Sequence[Sequence[_Element]], is_heading: Callable[[_Element], bool]) -> bool:
+    """Tell whether a table, given as the cells of its rows, only places text on the page.
+
+    It does where text stands under a heading in a cell, and where there is but one row with several blocks in a cell.
+    ``is_heading`` is asked about paragraphs (``w:p``). A cell that is a heading and no more is a header of data.
+    """
+    filled = [[block for block in _inside(cell, "w:p", "w:tbl") if _is_filled(block)] for row in rows for cell in row]
+    if len(rows) == 1 and any(len(blocks) > 1 for blocks in filled):
+        return True
+    return any(is_heading(block) for blocks in filled for block in blocks[:-1] if short(block.tag) == "w:p")
+
+
+def _is_filled(block: _Element) -> bool:
+    return short(block.tag) == "w:tbl" or next(block.iter(*_CONTENT), None) is not None
+
+
+def _inside(node: _Element, *wanted: str) -> Iterator[_Element]:
     for child in children(node):
         name = short(child.tag)
-        if name == wanted:
+        if name in wanted:
             yield child
         elif name in _WRAPPERS:
-            yield from _inside(child, wanted)
+            yield from _inside(child, *wanted)
 
 
 def _row_cells(row: _Element, index: int, text_of: Callable[[_Element], str], *, header: bool) -> Iterator[_Place]:
