@@ -12,7 +12,7 @@ from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.docx_body import DocxWalk, note_text
 from nemo_retriever_dagster.extract.docx_styles import Numbering, Styles
-from nemo_retriever_dagster.extract.ooxml import Package, attribute, first
+from nemo_retriever_dagster.extract.ooxml import Package, attribute, every, first, q, switch
 from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.model import Element, Kind
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _NOTES = {"footnote": "footnotes", "endnote": "endnotes", "comment": "comments"}
+_MARGINS = ("w:headerReference", "w:footerReference")
 _SEPARATORS = {"separator", "continuationSeparator", "continuationNotice"}
 
 
@@ -55,6 +56,7 @@ class _Reader:
         self._part, self._document = package.main("w:document")
         self._warnings: list[str] = []
         self._notes: dict[str, dict[str, _Element]] = {}
+        self._unshown = self._unshown_margins()
         self._open: set[tuple[str, str]] = set()
         self._walk = DocxWalk(
             package=package,
@@ -90,8 +92,8 @@ class _Reader:
 
     def _margins(self, kind: str) -> Iterator[Element]:
         seen: set[str] = set()
-        for link in self._package.links(self._part).values():
-            if link.kind != kind or link.external:
+        for name, link in self._package.links(self._part).items():
+            if link.kind != kind or link.external or name in self._unshown:
                 continue
             try:
                 root = self._package.xml(link.target)
@@ -103,6 +105,17 @@ class _Reader:
             if text not in seen or any(element.picture for element in elements):
                 yield from elements
             seen.add(text)
+
+    def _unshown_margins(self) -> set[str]:
+        """Return the links of headers and footers of first or even pages, where no section has its own for these."""
+        sections = list(self._document.iter(q("w:sectPr")))
+        settings = self._side_part("settings")
+        off = set() if any(switch(first(section, "w:titlePg")) for section in sections) else {"first"}
+        if settings is not None and not switch(first(settings, "w:evenAndOddHeaders")):
+            off.add("even")
+        named = [node for section in sections for path in _MARGINS for node in every(section, path)]
+        shown = {attribute(node, "r:id") for node in named if attribute(node, "w:type") not in off}
+        return {attribute(node, "r:id") for node in named} - shown
 
     def _note(self, kind: str, name: str) -> list[Element]:
         """Return the elements of a footnote, endnote or comment; one that refers to itself is read once."""
