@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.docx_math import math_text
 from nemo_retriever_dagster.extract.ooxml import attribute, children, first, short
-from nemo_retriever_dagster.extract.ooxml_symbols import symbol_sign, without_private
+from nemo_retriever_dagster.extract.ooxml_symbols import without_private, word_sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def _take(node: _Element, name: str, found: Paragraph, out: list[str]) -> None:
     elif name in _SIGNS:
         out.append(_SIGNS[name])
     elif name == "w:sym":
-        out.append(_symbol(node))
+        out.append(word_sign(node))
     elif name in _DRAWINGS:
         found.drawings.append(node)
     elif name in _NOTES:
@@ -110,12 +110,3 @@ def _fonts(text: _Element) -> Iterator[str]:
     run = text.getparent()
     named = first(run, "w:rPr/w:rFonts")
     yield from (attribute(named, name) for name in _FONT_ATTRIBUTES)
-
-
-def _symbol(node: _Element) -> str:
-    """Return the sign of a ``w:sym``, a code in the font it names."""
-    try:
-        code = int(attribute(node, "w:char"), 16)
-    except ValueError:
-        return ""
-    return symbol_sign(code, attribute(node, "w:font"))

@@ -6,8 +6,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.ooxml import attribute
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lxml.etree import _Element
 
 _PRIVATE_AREA = 0xF000
 _LAST = 0xFF
@@ -56,6 +60,15 @@ def symbol_sign(code: int, font: str) -> str:
     if 0 <= own <= _LAST and (signs is not None or own != code):
         return (signs or {}).get(own, _UNKNOWN)
     return _printable(code)
+
+
+def word_sign(node: _Element) -> str:
+    """Return the sign of a ``w:sym``, a code in the font it names."""
+    try:
+        code = int(attribute(node, "w:char"), 16)
+    except ValueError:
+        return ""
+    return symbol_sign(code, attribute(node, "w:font"))
 
 
 def without_private(text: str, fonts: Iterable[str]) -> str:
