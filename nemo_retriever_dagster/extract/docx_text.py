@@ -101,7 +101,8 @@ def _take(node: _Element, name: str, found: Paragraph, out: list[str]) -> None:
 
 def _runs_on(properties: _Element | None) -> bool:
     """Whether the next paragraph goes on in the same line: the end was deleted, or this is its large first letter."""
-    if any(first(properties, f"w:rPr/{mark}") is not None for mark in ("w:del", "w:moveFrom")):
+    end = first(properties, "w:rPr")
+    if any(first(end, mark) is not None for mark in ("w:del", "w:moveFrom")):
         return True
     return attribute(first(properties, "w:framePr"), "w:dropCap", "none") != "none"
 

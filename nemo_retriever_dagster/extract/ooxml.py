@@ -66,6 +66,12 @@ def short(tag: str) -> str:
     return f"{_PREFIXES.get(uri, '?')}:{local}" if uri else local
 
 
+@cache
+def _steps(path: str) -> str:
+    """Turn ``w:pPr/w:rPr`` into the path lxml uses, which it follows twice as fast as one with prefixes."""
+    return "/".join(map(q, path.split("/")))
+
+
 def attribute(node: _Element | None, name: str, default: str = "") -> str:
     """Return the attribute ``name`` (``w:val``) of a node that may be missing."""
     return default if node is None else str(node.get(q(name), default))
@@ -86,12 +92,12 @@ def number(text: str | None, default: int = 0) -> int:
 
 def first(node: _Element | None, path: str) -> _Element | None:
     """Return the first node at a path of prefixed names, or None."""
-    return None if node is None else node.find(path, NAMESPACES)
+    return None if node is None else node.find(_steps(path))
 
 
 def every(node: _Element | None, path: str) -> list[_Element]:
     """Return all nodes at a path of prefixed names."""
-    return [] if node is None else list(node.iterfind(path, NAMESPACES))
+    return [] if node is None else list(node.iterfind(_steps(path)))
 
 
 def children(node: _Element) -> Iterator[_Element]:
