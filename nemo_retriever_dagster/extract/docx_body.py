@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.docx_fields import Fields
 from nemo_retriever_dagster.extract.docx_styles import BULLET
-from nemo_retriever_dagster.extract.docx_table import is_layout, read_table, row_cells, table_rows
+from nemo_retriever_dagster.extract.docx_table import is_continued, is_layout, read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
 from nemo_retriever_dagster.extract.ooxml_picture import chart_of, diagram_text, link_attribute, picture_element
@@ -32,7 +32,10 @@ _INDENT = "  "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Story:
-    """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements."""
+    """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements.
+
+    ``in_cell`` tells that a cell of data is read, where a number may be all that stands in it.
+    """
 
     part: str
     marks: Mapping[str, str]
@@ -153,7 +156,7 @@ class DocxWalk:
     def _cell_text(self, cell: _Element, story: _Story, beside: list[Element]) -> str:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
         lines = []
-        for element in self._blocks(cell, replace(story, in_cell=True)):
+        for element in self._blocks(cell, replace(story, in_cell=not is_continued(cell))):
             apart = {name for name, value in element.attributes.items() if value != CAPTION_PART} - story.marks.keys()
             if element.kind is Kind.TABLE and element.table is not None:
                 lines += [", ".join(filter(None, row)) for row in element.table.rows()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _FIRST_ROW = 0x0020
+_MERGE = "w:tcPr/w:vMerge"
 _MOST_COLUMNS = 1000
 _CONTENT = tuple(map(q, ("w:t", "w:sym", "m:oMath", "w:drawing", "w:pict", "w:object")))
 _WRAPPERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:ins", "w:moveTo", "w:smartTag"}
@@ -53,6 +54,12 @@ def row_cells(row: _Element) -> Iterator[_Element]:
     yield from _inside(row, "w:tc")
 
 
+def is_continued(cell: _Element) -> bool:
+    """Tell whether a cell (``w:tc``) is the lower part of the one above it."""
+    merge = first(cell, _MERGE)
+    return merge is not None and attribute(merge, "w:val", "continue") != "restart"
+
+
 def is_layout(rows: Sequence[Sequence[_Element]], is_heading: Callable[[_Element], bool]) -> bool:
     """Tell whether a table, given as the cells of its rows, only places text on the page.
 
@@ -82,10 +89,9 @@ def _row_cells(row: _Element, index: int, text_of: Callable[[_Element], str], *,
     column = _span(attribute(first(row, "w:trPr/w:gridBefore"), "w:val", "0"), least=0)
     for node in row_cells(row):
         width = _span(attribute(first(node, "w:tcPr/w:gridSpan"), "w:val", "1"))
-        merge = first(node, "w:tcPr/w:vMerge")
-        continues = merge is not None and attribute(merge, "w:val", "continue") != "restart"
         cell = Cell(row=index, column=column, column_span=width, text=text_of(node), header=header)
-        yield _Place(cell=cell, continues=continues, joinable=merge is not None)
+        joinable = first(node, _MERGE) is not None
+        yield _Place(cell=cell, continues=is_continued(node), joinable=joinable)
         column += width
         if column > _MOST_COLUMNS:
             raise LimitExceededError(f"A table has more than {_MOST_COLUMNS:,} columns.")

@@ -57,6 +57,14 @@ def test_rows_are_numbered_by_empty_items(tmp_path):
     assert table.table.rows() == [["1.", "x"], ["2.", "x"]]
 
 
+def test_a_cell_over_two_rows_has_one_number(tmp_path):
+    upper, lower = (f"<w:tc><w:tcPr><w:vMerge{more}/></w:tcPr>{item()}</w:tc>" for more in (' w:val="restart"', ""))
+    other = f"<w:tc>{paragraph(run('x'))}</w:tc>"
+    rows = f"<w:tr>{upper}{other}</w:tr><w:tr>{lower}{other}</w:tr>"
+    (table,) = read_body(tmp_path, f"<w:tbl>{rows}</w:tbl>", numbering=PLAIN)
+    assert [cell.text for cell in table.table.cells] == ["1.", "x", "x"]
+
+
 def test_a_list_that_names_a_style_is_the_list_of_that_style(tmp_path):
     numbering = (
         plan(90, '<w:numStyleLink w:val="Steps"/>')
