@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
-from nemo_retriever_dagster.extract.docx_body import DocxWalk, Story, note_text
+from nemo_retriever_dagster.extract.docx_body import DocxWalk, note_text
 from nemo_retriever_dagster.extract.docx_styles import Numbering, Styles
-from nemo_retriever_dagster.extract.ooxml import Package, attribute, first
+from nemo_retriever_dagster.extract.ooxml import Package, attribute, every, first, q, switch
 from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.model import Element, Kind
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _NOTES = {"footnote": "footnotes", "endnote": "endnotes", "comment": "comments"}
+_MARGINS = ("w:headerReference", "w:footerReference")
 _SEPARATORS = {"separator", "continuationSeparator", "continuationNotice"}
 
 
@@ -33,7 +34,7 @@ class DocxExtractor:
 
     formats: tuple[str, ...] = ("docx",)
     methods: tuple[str, ...] = ("python_docx", "render_as_pdf")
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the document as one page with number 0, or the pages of its rendering."""
@@ -55,6 +56,7 @@ class _Reader:
         self._part, self._document = package.main("w:document")
         self._warnings: list[str] = []
         self._notes: dict[str, dict[str, _Element]] = {}
+        self._unshown = self._unshown_margins()
         self._open: set[tuple[str, str]] = set()
         self._walk = DocxWalk(
             package=package,
@@ -72,7 +74,7 @@ class _Reader:
             raise CorruptFileError("The document has no body.")
         found = [
             *self._margins("header"),
-            *self._walk.blocks(body, Story(part=self._part)),
+            *self._walk.story(body, part=self._part),
             *self._margins("footer"),
         ]
         if self._warnings:
@@ -90,19 +92,30 @@ class _Reader:
 
     def _margins(self, kind: str) -> Iterator[Element]:
         seen: set[str] = set()
-        for link in self._package.links(self._part).values():
-            if link.kind != kind or link.external:
+        for name, link in self._package.links(self._part).items():
+            if link.kind != kind or link.external or name in self._unshown:
                 continue
             try:
                 root = self._package.xml(link.target)
             except CorruptFileError as error:
                 self._warnings.append(f"A {kind} cannot be read: {error.message}")
                 continue
-            elements = list(self._walk.blocks(root, Story(part=link.target, marks={"part": kind})))
+            elements = list(self._walk.story(root, part=link.target, marks={"part": kind}))
             text = "\n".join(element.text for element in elements)
             if text not in seen or any(element.picture for element in elements):
                 yield from elements
             seen.add(text)
+
+    def _unshown_margins(self) -> set[str]:
+        """Return the links of headers and footers of first or even pages, where no section has its own for these."""
+        sections = list(self._document.iter(q("w:sectPr")))
+        settings = self._side_part("settings")
+        off = set() if any(switch(first(section, "w:titlePg")) for section in sections) else {"first"}
+        if settings is not None and not switch(first(settings, "w:evenAndOddHeaders")):
+            off.add("even")
+        named = [node for section in sections for path in _MARGINS for node in every(section, path)]
+        shown = {attribute(node, "r:id") for node in named if attribute(node, "w:type") not in off}
+        return {attribute(node, "r:id") for node in named} - shown
 
     def _note(self, kind: str, name: str) -> list[Element]:
         """Return the elements of a footnote, endnote or comment; one that refers to itself is read once."""
@@ -115,8 +128,8 @@ class _Reader:
             return []
         self._open.add((kind, name))
         marks = {"part": kind, **({"author": attribute(node, "w:author")} if kind == "comment" else {})}
-        story = Story(part=self._package.link(self._part, _NOTES[kind]), marks=marks)
-        found = list(self._walk.blocks(node, story))
+        part = self._package.link(self._part, _NOTES[kind])
+        found = list(self._walk.story(node, part=part, marks=marks))
         self._open.discard((kind, name))
         return note_text(found, _label(kind, marks.get("author", "")))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
-from nemo_retriever_dagster.extract.docx_table import read_table, row_cells, table_rows
-from nemo_retriever_dagster.extract.docx_text import Paragraph, read_paragraph
+from nemo_retriever_dagster.extract.docx_fields import Fields
+from nemo_retriever_dagster.extract.docx_styles import BULLET
+from nemo_retriever_dagster.extract.docx_table import is_continued, is_layout, read_table, row_cells, table_rows
+from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
 from nemo_retriever_dagster.extract.ooxml import Package, children, first, q, short
 from nemo_retriever_dagster.extract.ooxml_picture import chart_of, diagram_text, link_attribute, picture_element
 from nemo_retriever_dagster.extract.tables.formats import render
@@ -23,15 +26,21 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _CONTAINERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:smartTag", "w:ins", "w:moveTo"}
+_BLOCKS = {"w:tbl", "w:altChunk", *_CONTAINERS}
 _INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements."""
+class _Story:
+    """One story of the document. ``part`` is where its relationships are; ``marks`` go on each of its elements.
+
+    ``in_cell`` tells that a cell of data is read, where a number may be all that stands in it.
+    """
 
     part: str
-    marks: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str]
+    reader: ParagraphReader
+    in_cell: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,38 +54,59 @@ class DocxWalk:
     numbering: Numbering
     notes: Callable[[str, str], list[Element]] = lambda _kind, _name: []
 
-    def blocks(self, node: _Element, story: Story) -> Iterator[Element]:
-        """Yield the elements of the blocks below ``node``."""
+    def story(self, root: _Element, *, part: str, marks: Mapping[str, str] | None = None) -> Iterator[Element]:
+        """Yield the elements of a story; ``part`` is where its relationships are, ``marks`` go on each element."""
+        reader = ParagraphReader(self.styles, Fields(root))
+        yield from self._blocks(root, _Story(part=part, marks=marks or {}, reader=reader))
+
+    def _blocks(self, node: _Element, story: _Story) -> Iterator[Element]:
+        found = Paragraph()
         for child in children(node):
             name = short(child.tag)
             if name == "w:p":
-                yield from self._paragraph(child, story)
-            elif name == "w:tbl":
-                yield from self._table(child, story)
-            elif name == "w:altChunk":
-                yield self._text("", story, warnings=("A document embedded as a block (altChunk) was not read.",))
-            elif name in _CONTAINERS:
-                yield from self.blocks(child, story)
+                story.reader.read(child, found)
+            if found.ended or name in _BLOCKS:
+                yield from self._paragraph(found, story)
+                found = Paragraph()
+            if name in _BLOCKS:
+                yield from self._block(child, name, story)
+        yield from self._paragraph(found, story)
 
-    def _paragraph(self, node: _Element, story: Story) -> Iterator[Element]:
-        found = read_paragraph(node)
-        properties = first(node, "w:pPr")
+    def _block(self, node: _Element, name: str, story: _Story) -> Iterator[Element]:
+        if name == "w:tbl":
+            yield from self._table(node, story)
+        elif name == "w:altChunk":
+            yield self._text("", story, warnings=("A document embedded as a block (altChunk) was not read.",))
+        else:
+            yield from self._blocks(node, story)
+
+    def _paragraph(self, found: Paragraph, story: _Story) -> Iterator[Element]:
+        properties = found.properties
         heading = self.styles.heading(properties)
+        marker = self._marker(found, heading)
         if text := found.text:
             marks = {"part": CAPTION_PART} if self.styles.is_caption(properties) else {}
-            yield self._text(self._marked(text, properties, heading), story, heading=heading, marks=marks)
+            yield self._text(f"{marker}{text}", story, heading=heading, marks=marks)
+        elif marker.strip(f" {BULLET}") and (found.drawings or story.in_cell):
+            yield self._text(marker.rstrip(), story)  # a step that is a picture, a row that is numbered
         yield from self._attached(found, story)
 
-    def _marked(self, text: str, properties: _Element | None, heading: int) -> str:
-        """Put the list marker before the text, indented by its level; a heading's number is not indented."""
-        name, level = self.styles.list_place(properties)
-        if not name:
-            return text
+    def _marker(self, found: Paragraph, heading: int) -> str:
+        """Count a list item and return what stands before it, indented by its level; a heading is not indented.
+
+        One without text counts as well, but for those whose end is deleted or hidden.
+        """
+        name, level = self.styles.list_place(found.properties)
+        if not name or not (found.text or (found.ended and not self._ends_unseen(found))):
+            return ""
         marker = self.numbering.marker(name, level)
         indent = "" if heading else _INDENT * level
-        return f"{indent}{marker} {text}" if marker else f"{indent}{text}"
+        return f"{indent}{marker} " if marker else indent
 
-    def _attached(self, found: Paragraph, story: Story) -> Iterator[Element]:
+    def _ends_unseen(self, found: Paragraph) -> bool:
+        return self.styles.hides(first(found.properties, "w:rPr"), found.properties)
+
+    def _attached(self, found: Paragraph, story: _Story) -> Iterator[Element]:
         if hidden := found.hidden_text:
             yield self._text(hidden, story, marks={"hidden": True})
         for drawing in found.drawings:
@@ -87,7 +117,7 @@ class DocxWalk:
     def _text(
         self,
         text: str,
-        story: Story,
+        story: _Story,
         *,
         heading: int = 0,
         marks: Mapping[str, object] | None = None,
@@ -96,10 +126,11 @@ class DocxWalk:
         attributes = {**story.marks, **(marks or {})}
         return Element(kind=Kind.TEXT, text=text, heading=heading, attributes=attributes, warnings=warnings)
 
-    def _table(self, node: _Element, story: Story) -> Iterator[Element]:
+    def _table(self, node: _Element, story: _Story) -> Iterator[Element]:
         rows = [list(row_cells(row)) for row in table_rows(node)]
-        if [len(row) for row in rows] == [1]:
-            yield from self.blocks(rows[0][0], story)  # a frame around text, not a table
+        if [len(row) for row in rows] == [1] or is_layout(rows, self._is_heading):
+            for cell in chain.from_iterable(rows):
+                yield from self._blocks(cell, story)
             return
         beside: list[Element] = []
         table = read_table(node, lambda cell: self._cell_text(cell, story, beside))
@@ -119,10 +150,13 @@ class DocxWalk:
         )
         yield from beside
 
-    def _cell_text(self, cell: _Element, story: Story, beside: list[Element]) -> str:
+    def _is_heading(self, paragraph: _Element) -> bool:
+        return self.styles.heading(first(paragraph, "w:pPr")) > 0
+
+    def _cell_text(self, cell: _Element, story: _Story, beside: list[Element]) -> str:
         """Return a cell's paragraphs as lines, an inner table as lines too; what is not text goes to ``beside``."""
         lines = []
-        for element in self.blocks(cell, story):
+        for element in self._blocks(cell, replace(story, in_cell=not is_continued(cell))):
             apart = {name for name, value in element.attributes.items() if value != CAPTION_PART} - story.marks.keys()
             if element.kind is Kind.TABLE and element.table is not None:
                 lines += [", ".join(filter(None, row)) for row in element.table.rows()]
@@ -132,12 +166,12 @@ class DocxWalk:
                 beside.append(element)
         return "\n".join(lines)
 
-    def _drawing(self, node: _Element, story: Story) -> Iterator[Element]:
+    def _drawing(self, node: _Element, story: _Story) -> Iterator[Element]:
         """Yield what a drawing holds: pictures, charts, diagrams, and the text of its boxes."""
         for child, alt_text in _drawn(node, _alt_text(node)):
             name = short(child.tag)
             if name == "w:txbxContent":
-                yield from self.blocks(child, replace(story, marks={**story.marks, "part": "textbox"}))
+                yield from self.story(child, part=story.part, marks={**story.marks, "part": "textbox"})
             elif name in {"c:chart", "cx:chart"}:
                 link_id = child.get(link_attribute("id"), "")
                 yield chart_of(self.package, story.part, link_id, alt_text=alt_text, options=self.options)
@@ -150,7 +184,7 @@ class DocxWalk:
             else:
                 yield from self._picture(child, alt_text, story)
 
-    def _picture(self, node: _Element, alt_text: str, story: Story) -> Iterator[Element]:
+    def _picture(self, node: _Element, alt_text: str, story: _Story) -> Iterator[Element]:
         names = (link_attribute("embed"), link_attribute("id"), link_attribute("link"))
         link_id = next((found for name in names if (found := node.get(name))), "")
         if not link_id:

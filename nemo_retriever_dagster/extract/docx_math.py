@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.ooxml import attribute, first, q, short
+from nemo_retriever_dagster.extract.ooxml_symbols import word_sign
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _FORMS = {
-    "m:f": "({num})/({den})",
     "m:sSup": "{e}^{{{sup}}}",
     "m:sSub": "{e}_{{{sub}}}",
     "m:sSubSup": "{e}_{{{sub}}}^{{{sup}}}",
@@ -20,6 +20,21 @@ _FORMS = {
     "m:func": "{fName} {e}",
 }
 _PROPERTIES = "Pr"
+_DELETED = {"w:del", "w:moveFrom"}
+_ACCENTS = {
+    "\u0300": "grave",
+    "\u0301": "acute",
+    "\u0302": "hat",
+    "\u0303": "tilde",
+    "\u0304": "bar",
+    "\u0305": "bar",
+    "\u0306": "breve",
+    "\u0307": "dot",
+    "\u0308": "ddot",
+    "\u030c": "check",
+    "\u20d7": "vec",
+}
+_BRACES = {"\u23de": "overbrace", "\u23df": "underbrace"}
 
 
 def math_text(node: _Element) -> str:
@@ -31,12 +46,14 @@ def _read(node: _Element) -> str:
     name = short(node.tag)
     if name in {"m:t", "w:t"}:
         return node.text or ""
-    if name.endswith(_PROPERTIES):
+    if name == "w:sym":
+        return word_sign(node)
+    if name.endswith(_PROPERTIES) or name in _DELETED:
         return ""
     if name in _FORMS:
-        parts = {part: _part(node, part) for part in ("num", "den", "e", "sup", "sub", "lim", "fName")}
+        parts = {part: _part(node, part) for part in ("e", "sup", "sub", "lim", "fName")}
         return _FORMS[name].format(**parts)
-    reader = {"m:rad": _root, "m:nary": _large, "m:d": _fenced, "m:m": _matrix, "m:eqArr": _rows}.get(name)
+    reader = _READERS.get(name)
     if reader is not None:
         return reader(node)
     return "".join(_read(child) for child in node if isinstance(child.tag, str))
@@ -45,6 +62,33 @@ def _read(node: _Element) -> str:
 def _part(node: _Element, name: str) -> str:
     found = first(node, f"m:{name}")
     return math_text(found) if found is not None else ""
+
+
+def _fraction(node: _Element) -> str:
+    """Return a fraction; one without a bar (a binomial) divides nothing."""
+    above, below = _part(node, "num"), _part(node, "den")
+    if attribute(first(node, "m:fPr/m:type"), "m:val") == "noBar":
+        return f"{{{above} \\atop {below}}}"
+    return f"({above})/({below})"
+
+
+def _accented(node: _Element) -> str:
+    sign = attribute(first(node, "m:accPr/m:chr"), "m:val", "\u0302")
+    return f"\\{_ACCENTS[sign]}{{{_part(node, 'e')}}}" if sign in _ACCENTS else f"{_part(node, 'e')}{sign}"
+
+
+def _barred(node: _Element) -> str:
+    place = "over" if attribute(first(node, "m:barPr/m:pos"), "m:val") == "top" else "under"
+    return f"\\{place}line{{{_part(node, 'e')}}}"
+
+
+def _grouped(node: _Element) -> str:
+    """Return what a brace or an arrow spans."""
+    sign = attribute(first(node, "m:groupChrPr/m:chr"), "m:val", "\u23df")
+    if sign in _BRACES:
+        return f"\\{_BRACES[sign]}{{{_part(node, 'e')}}}"
+    place = "over" if attribute(first(node, "m:groupChrPr/m:pos"), "m:val") == "top" else "under"
+    return f"\\{place}set{{{sign}}}{{{_part(node, 'e')}}}"
 
 
 def _root(node: _Element) -> str:
@@ -74,3 +118,16 @@ def _matrix(node: _Element) -> str:
 
 def _rows(node: _Element) -> str:
     return "; ".join(math_text(row) for row in node.iterchildren(q("m:e")))
+
+
+_READERS = {
+    "m:f": _fraction,
+    "m:acc": _accented,
+    "m:bar": _barred,
+    "m:groupChr": _grouped,
+    "m:rad": _root,
+    "m:nary": _large,
+    "m:d": _fenced,
+    "m:m": _matrix,
+    "m:eqArr": _rows,
+}

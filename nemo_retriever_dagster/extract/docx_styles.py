@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.ooxml import attribute, every, first, number
+from nemo_retriever_dagster.extract.ooxml import attribute, every, first, number, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxml.etree import _Element
 
+BULLET = "-"
+"""The marker of an item that is not counted."""
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _NAMED = {"title": 1, "subtitle": 2}
 _CAPTION = "caption"
 _DEEPEST = 9
+_LONGEST_CHAIN = 100
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"))
 _ROMAN_ENDS = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 _LETTERS = 26
@@ -25,11 +28,12 @@ _COUNT_LIMIT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A paragraph style as far as it matters here."""
+    """A style of paragraphs or of text as far as it matters here."""
 
     name: str
     based_on: str
     properties: _Element | None
+    text: _Element | None
 
 
 class Styles:
@@ -38,6 +42,7 @@ class Styles:
     def __init__(self, root: _Element | None) -> None:
         """Read ``styles.xml``, None where the document has none."""
         self._styles = {attribute(node, "w:styleId"): _style(node) for node in every(root, "w:style")}
+        self._vanishing: dict[str, bool] = {}
 
     def heading(self, paragraph: _Element | None) -> int:
         """Return the level of a paragraph with these properties (``w:pPr``): 1 is a title, 0 is no heading."""
@@ -67,9 +72,24 @@ class Styles:
                 return ("" if found == "0" else found), number(next((level for level in levels if level), "0"))
         return "", 0
 
+    def hides(self, text: _Element | None, paragraph: _Element | None) -> bool:
+        """Tell whether text with these properties (``w:rPr``) is hidden in a paragraph with those (``w:pPr``)."""
+        own = switch(first(text, "w:vanish"))
+        if own is not None:
+            return own
+        names = (attribute(first(text, "w:rStyle"), "w:val"), attribute(first(paragraph, "w:pStyle"), "w:val"))
+        by_text, by_paragraph = (self._vanishes(name) for name in names)
+        return by_text != by_paragraph  # Word's rule: where the styles of both hide, they undo each other
+
+    def _vanishes(self, name: str) -> bool:
+        if name not in self._vanishing:
+            said = (switch(first(style.text, "w:vanish")) for style in self._chain(name))
+            self._vanishing[name] = next((value for value in said if value is not None), False)
+        return self._vanishing[name]
+
     def _chain(self, name: str) -> Iterator[Style]:
         seen: set[str] = set()
-        while name in self._styles and name not in seen:
+        while name in self._styles and name not in seen and len(seen) < _LONGEST_CHAIN:
             seen.add(name)
             yield self._styles[name]
             name = self._styles[name].based_on
@@ -77,7 +97,8 @@ class Styles:
 
 def _style(node: _Element) -> Style:
     name = attribute(first(node, "w:name"), "w:val")
-    return Style(name.lower(), attribute(first(node, "w:basedOn"), "w:val"), first(node, "w:pPr"))
+    based_on = attribute(first(node, "w:basedOn"), "w:val")
+    return Style(name.lower(), based_on, first(node, "w:pPr"), first(node, "w:rPr"))
 
 
 def _named_level(name: str) -> int | None:
@@ -96,17 +117,21 @@ def _outline(properties: _Element | None) -> int | None:
 
 @dataclass(slots=True)
 class Level:
-    """How one level of a list is marked."""
+    """How one level of a list is marked; ``legal`` writes the counters of all levels in plain digits."""
 
     form: str = "bullet"
     text: str = ""
     start: int = 1
+    legal: bool = False
 
 
 @dataclass(slots=True)
 class _List:
+    """A list: its levels, where the counting stands, and the counters that its first item sets back."""
+
     levels: dict[int, Level]
     counts: dict[int, int] = field(default_factory=dict)
+    restarts: dict[int, int] = field(default_factory=dict)
 
 
 class Numbering:
@@ -114,30 +139,37 @@ class Numbering:
 
     def __init__(self, root: _Element | None) -> None:
         """Read ``numbering.xml``, None where the document has none."""
-        shared = {
-            attribute(node, "w:abstractNumId"): _List(dict(_levels(node))) for node in every(root, "w:abstractNum")
-        }
+        shared = _shared_lists(root)
         self._lists: dict[str, _List] = {}
-        self._restarts: dict[str, dict[int, int]] = {}
         for node in every(root, "w:num"):
-            name = attribute(node, "w:numId")
-            self._lists[name] = shared.get(attribute(first(node, "w:abstractNumId"), "w:val"), _List({}))
-            self._restarts[name] = dict(_restarts(node))
+            base = shared.get(attribute(first(node, "w:abstractNumId"), "w:val"), _List({}))
+            levels = {place: level for override in every(node, "w:lvlOverride") for place, level in _levels(override)}
+            own = replace(base, levels=base.levels | levels, restarts=dict(_restarts(node)))
+            self._lists[attribute(node, "w:numId")] = own
 
     def marker(self, name: str, level: int) -> str:
         """Count one item of list ``name`` and return its marker: ``-``, ``3.``, ``2.1``, ``(b)``; "" for no marker."""
         found = self._lists.get(name)
         if found is None:
-            return "-"
-        if restart := self._restarts.pop(name, None):
-            found.counts.update({place: start - 1 for place, start in restart.items()})
+            return BULLET
+        found.counts.update({place: start - 1 for place, start in found.restarts.items()})
+        found.restarts = {}
         shape = found.levels.get(level, Level())
         found.counts[level] = found.counts.get(level, shape.start - 1) + 1
         for deeper in [place for place in found.counts if place > level]:
             del found.counts[deeper]
         if shape.form == "bullet":
-            return "-"
-        return re.sub(r"%(\d)", lambda match: _shown(found, int(match[1]) - 1), shape.text).strip()
+            return BULLET
+        return re.sub(r"%(\d)", lambda match: _shown(found, int(match[1]) - 1, legal=shape.legal), shape.text).strip()
+
+
+def _shared_lists(root: _Element | None) -> dict[str, _List]:
+    """Return the lists by ``w:abstractNumId``; one that only names a list style is the list of that style."""
+    nodes = {attribute(node, "w:abstractNumId"): node for node in every(root, "w:abstractNum")}
+    lists = {name: _List(dict(_levels(node))) for name, node in nodes.items()}
+    of_style = {attribute(first(node, "w:styleLink"), "w:val"): lists[name] for name, node in nodes.items()}
+    links = {name: attribute(first(node, "w:numStyleLink"), "w:val") for name, node in nodes.items()}
+    return {name: of_style.get(links[name], own) if links[name] else own for name, own in lists.items()}
 
 
 def _levels(node: _Element) -> Iterator[tuple[int, Level]]:
@@ -148,6 +180,7 @@ def _levels(node: _Element) -> Iterator[tuple[int, Level]]:
                 form=attribute(first(level, "w:numFmt"), "w:val", "decimal"),
                 text=attribute(first(level, "w:lvlText"), "w:val"),
                 start=number(attribute(first(level, "w:start"), "w:val"), 1),
+                legal=bool(switch(first(level, "w:isLgl"))),
             ),
         )
 
@@ -159,9 +192,10 @@ def _restarts(node: _Element) -> Iterator[tuple[int, int]]:
             yield number(attribute(override, "w:ilvl")), number(attribute(start, "w:val"), 1)
 
 
-def _shown(found: _List, level: int) -> str:
+def _shown(found: _List, level: int, *, legal: bool) -> str:
     shape = found.levels.get(level, Level("decimal"))
-    return count_shown(found.counts.get(level, shape.start), shape.form)
+    form = "decimal" if legal and shape.form != "none" else shape.form
+    return count_shown(found.counts.get(level, shape.start), form)
 
 
 def count_shown(count: int, form: str) -> str:

@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import LimitExceededError
-from nemo_retriever_dagster.extract.ooxml import attribute, children, first, number, short
+from nemo_retriever_dagster.extract.ooxml import OFF, attribute, children, first, number, q, short, switch
 from nemo_retriever_dagster.model import Cell, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lxml.etree import _Element
 
 _FIRST_ROW = 0x0020
+_MERGE = "w:tcPr/w:vMerge"
 _MOST_COLUMNS = 1000
+_CONTENT = tuple(map(q, ("w:t", "w:sym", "m:oMath", "w:drawing", "w:pict", "w:object")))
 _WRAPPERS = {"w:sdt", "w:sdtContent", "w:customXml", "w:ins", "w:moveTo", "w:smartTag"}
-_OFF = {"0", "false", "off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +54,44 @@ def row_cells(row: _Element) -> Iterator[_Element]:
     yield from _inside(row, "w:tc")
 
 
-def _inside(node: _Element, wanted: str) -> Iterator[_Element]:
+def is_continued(cell: _Element) -> bool:
+    """Tell whether a cell (``w:tc``) is the lower part of the one above it."""
+    merge = first(cell, _MERGE)
+    return merge is not None and attribute(merge, "w:val", "continue") != "restart"
+
+
+def is_layout(rows: Sequence[Sequence[_Element]], is_heading: Callable[[_Element], bool]) -> bool:
+    """Tell whether a table, given as the cells of its rows, only places text on the page.
+
+    It does where text stands under a heading in a cell, and where there is but one row with several blocks in a cell.
+    ``is_heading`` is asked about paragraphs (``w:p``). A cell that is a heading and no more is a header of data.
+    """
+    filled = [[block for block in _inside(cell, "w:p", "w:tbl") if _is_filled(block)] for row in rows for cell in row]
+    if len(rows) == 1 and any(len(blocks) > 1 for blocks in filled):
+        return True
+    return any(is_heading(block) for blocks in filled for block in blocks[:-1] if short(block.tag) == "w:p")
+
+
+def _is_filled(block: _Element) -> bool:
+    return short(block.tag) == "w:tbl" or next(block.iter(*_CONTENT), None) is not None
+
+
+def _inside(node: _Element, *wanted: str) -> Iterator[_Element]:
     for child in children(node):
         name = short(child.tag)
-        if name == wanted:
+        if name in wanted:
             yield child
         elif name in _WRAPPERS:
-            yield from _inside(child, wanted)
+            yield from _inside(child, *wanted)
 
 
 def _row_cells(row: _Element, index: int, text_of: Callable[[_Element], str], *, header: bool) -> Iterator[_Place]:
     column = _span(attribute(first(row, "w:trPr/w:gridBefore"), "w:val", "0"), least=0)
     for node in row_cells(row):
         width = _span(attribute(first(node, "w:tcPr/w:gridSpan"), "w:val", "1"))
-        merge = first(node, "w:tcPr/w:vMerge")
-        continues = merge is not None and attribute(merge, "w:val", "continue") != "restart"
         cell = Cell(row=index, column=column, column_span=width, text=text_of(node), header=header)
-        yield _Place(cell=cell, continues=continues, joinable=merge is not None)
+        joinable = first(node, _MERGE) is not None
+        yield _Place(cell=cell, continues=is_continued(node), joinable=joinable)
         column += width
         if column > _MOST_COLUMNS:
             raise LimitExceededError(f"A table has more than {_MOST_COLUMNS:,} columns.")
@@ -93,18 +115,14 @@ def _add(place: _Place, cells: list[Cell], open_spans: dict[int, int]) -> None:
 def _header_rows(node: _Element, rows: list[_Element]) -> int:
     """Count the rows that repeat on each page; without any, the first row where the table's style treats it apart."""
     count = 0
-    while count < len(rows) and _is_on(first(rows[count], "w:trPr/w:tblHeader")):
+    while count < len(rows) and switch(first(rows[count], "w:trPr/w:tblHeader")):
         count += 1
     if count:
         return count
     look = first(node, "w:tblPr/w:tblLook")
     bits = attribute(look, "w:val", "0")
     apart = attribute(look, "w:firstRow") or str(int(bool(_hexadecimal(bits) & _FIRST_ROW)))
-    return int(len(rows) > 1 and apart not in _OFF)
-
-
-def _is_on(node: _Element | None) -> bool:
-    return node is not None and attribute(node, "w:val", "1") not in _OFF
+    return int(len(rows) > 1 and apart not in OFF)
 
 
 def _hexadecimal(text: str) -> int:

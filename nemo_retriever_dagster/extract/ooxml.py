@@ -44,6 +44,8 @@ NAMESPACES = {
     "v": "urn:schemas-microsoft-com:vml",
     "o": "urn:schemas-microsoft-com:office:office",
 }
+OFF = frozenset({"0", "false", "off"})
+"""The values that switch a property off."""
 _PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/([A-Za-z]+)/")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -64,9 +66,20 @@ def short(tag: str) -> str:
     return f"{_PREFIXES.get(uri, '?')}:{local}" if uri else local
 
 
+@cache
+def _steps(path: str) -> str:
+    """Turn ``w:pPr/w:rPr`` into the path lxml uses, which it follows twice as fast as one with prefixes."""
+    return "/".join(map(q, path.split("/")))
+
+
 def attribute(node: _Element | None, name: str, default: str = "") -> str:
     """Return the attribute ``name`` (``w:val``) of a node that may be missing."""
     return default if node is None else str(node.get(q(name), default))
+
+
+def switch(node: _Element | None) -> bool | None:
+    """Return whether a property that is on or off (``w:vanish``) is on; None where it is not there."""
+    return None if node is None else attribute(node, "w:val", "1") not in OFF
 
 
 def number(text: str | None, default: int = 0) -> int:
@@ -79,12 +92,12 @@ def number(text: str | None, default: int = 0) -> int:
 
 def first(node: _Element | None, path: str) -> _Element | None:
     """Return the first node at a path of prefixed names, or None."""
-    return None if node is None else node.find(path, NAMESPACES)
+    return None if node is None else node.find(_steps(path))
 
 
 def every(node: _Element | None, path: str) -> list[_Element]:
     """Return all nodes at a path of prefixed names."""
-    return [] if node is None else list(node.iterfind(path, NAMESPACES))
+    return [] if node is None else list(node.iterfind(_steps(path)))
 
 
 def children(node: _Element) -> Iterator[_Element]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.ooxml import every, first, number, q, short
+from nemo_retriever_dagster.extract.ooxml import OFF, every, first, number, q, short
 from nemo_retriever_dagster.extract.tables.formats import render
 from nemo_retriever_dagster.model import Element, Kind, Table
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.contract import TableFormat
 
 NO_DATA = "The chart keeps no copy of its data; it was read without values."
+_PLAIN = "General"
+_LONGEST_FORMAT = 255
+"""What Excel lets one type; a longer one is no format of a chart's."""
 _AXES = ("c:catAx", "c:dateAx", "c:valAx", "c:serAx")
 
 
@@ -93,16 +97,22 @@ def _read_classic(root: _Element) -> Chart:
         kind=", ".join(dict.fromkeys(short(plot.tag)[2:].removesuffix("Chart") for plot in plots)),
         title=_rich_text(first(root, "c:chart/c:title")),
         axes=tuple(axis for axis in axes if axis),
-        series=tuple(_series(node) for plot in plots for node in every(plot, "c:ser")),
+        series=tuple(_series(node, mac_epoch=_mac_epoch(root)) for plot in plots for node in every(plot, "c:ser")),
     )
 
 
-def _series(node: _Element) -> Series:
+def _mac_epoch(root: _Element) -> bool:
+    """Whether days are counted from 1904."""
+    node = first(root, "c:date1904")
+    return node is not None and node.get("val", "1") not in OFF
+
+
+def _series(node: _Element, *, mac_epoch: bool) -> Series:
     name = first(node, "c:tx")
     return Series(
         name=" ".join(_points(name).values()) if name is not None else "",
-        categories=_points(_either(node, "c:cat", "c:xVal")),
-        values=_points(_either(node, "c:val", "c:yVal")),
+        categories=_points(_either(node, "c:cat", "c:xVal"), mac_epoch=mac_epoch),
+        values=_points(_either(node, "c:val", "c:yVal"), mac_epoch=mac_epoch),
     )
 
 
@@ -110,14 +120,15 @@ def _either(node: _Element, *paths: str) -> _Element | None:
     return next((found for path in paths if (found := first(node, path)) is not None), None)
 
 
-def _points(node: _Element | None) -> dict[int, str]:
+def _points(node: _Element | None, *, mac_epoch: bool = False) -> dict[int, str]:
     """Return the cached values below a node by index; the levels of a multi-level category stand in one text."""
     if node is None:
         return {}
     levels = list(node.iter(q("c:lvl"))) or [node]
+    code = _number_format(node)
     found: dict[int, str] = {}
     for level in reversed(levels):
-        own = {number(point.get("idx")): _value(point) for point in level.iter(q("c:pt"))}
+        own = {number(point.get("idx")): _value(point, code, mac_epoch=mac_epoch) for point in level.iter(q("c:pt"))}
         found = _below(found, own) if found else own
     return found or {i: text for i, v in enumerate(node.iter(q("c:v"))) if (text := (v.text or "").strip())}
 
@@ -131,17 +142,32 @@ def _below(outer: dict[int, str], inner: dict[int, str]) -> dict[int, str]:
     return joined
 
 
-def _value(point: _Element) -> str:
-    """Return a cached value; numbers lose the noise behind their fifteenth digit, as Office shows them."""
+def _number_format(node: _Element) -> str | None:
+    """Return the format of cached numbers, None where texts are cached."""
+    cache = next(node.iter(q("c:numCache"), q("c:numLit")), None)
+    if cache is None:
+        return None
+    code = first(cache, "c:formatCode")
+    return _PLAIN if code is None else code.text or _PLAIN
+
+
+def _value(point: _Element, code: str | None, *, mac_epoch: bool) -> str:
     value = first(point, "c:v")
     text = (value.text or "").strip() if value is not None else ""
-    parent = point.getparent()
-    if parent is None or short(parent.tag) != "c:numCache":
-        return text
+    return text if code is None else _number_text(text, point.get("formatCode", code), mac_epoch=mac_epoch)
+
+
+def _number_text(text: str, code: str, *, mac_epoch: bool = False) -> str:
+    """Return a cached number as Office shows it: a date, per cent, without the noise behind the fifteenth digit."""
+    from nemo_retriever_dagster.extract.xlsx_shown import shown
+
     try:
-        return f"{float(text):.15g}"
+        value = float(text)
     except ValueError:
         return text
+    if not isfinite(value):
+        return text
+    return shown(value, code if len(code) <= _LONGEST_FORMAT else _PLAIN, mac_epoch=mac_epoch)
 
 
 def _rich_text(title: _Element | None) -> str:
@@ -175,9 +201,14 @@ def _extended_points(dimensions: Sequence[_Element]) -> dict[int, str]:
     found: dict[int, str] = {}
     for dimension in dimensions:
         for level in reversed(every(dimension, "cx:lvl")):
-            own = {number(point.get("idx")): (point.text or "").strip() for point in every(level, "cx:pt")}
+            own = {number(point.get("idx")): _extended_value(point, level) for point in every(level, "cx:pt")}
             found = _below(found, own) if found else own
     return found
+
+
+def _extended_value(point: _Element, level: _Element) -> str:
+    text, code = (point.text or "").strip(), level.get("formatCode")
+    return text if code is None else _number_text(text, code)
 
 
 def _extended_text(node: _Element | None) -> str:

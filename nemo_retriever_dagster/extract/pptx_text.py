@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.docx_math import math_text
 from nemo_retriever_dagster.extract.docx_styles import count_shown
 from nemo_retriever_dagster.extract.ooxml import children, every, first, number, q, short
+from nemo_retriever_dagster.extract.ooxml_symbols import without_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,13 +63,19 @@ def _pieces(node: _Element) -> Iterator[str]:
     for child in children(node):
         name = short(child.tag)
         if name == "a:t":
-            yield (child.text or "").replace("\v", "\n")
+            yield without_private((child.text or "").replace("\v", "\n"), _fonts(node))
         elif name == "a:br":
             yield "\n"
         elif name == "m:oMath":
             yield f" {math_text(child)} "
         else:
             yield from _pieces(child)
+
+
+def _fonts(run: _Element) -> Iterator[str]:
+    for name in ("a:sym", "a:latin"):
+        if (named := first(run, f"a:rPr/{name}")) is not None:
+            yield named.get("typeface", "")
 
 
 def _line(node: _Element, styles: Sequence[_Element], counting: _Counting) -> str:
