@@ -15,8 +15,9 @@ from nemo_retriever_dagster.extract.ooxml_picture import (
     picture_element,
     wanted_elements,
 )
+from nemo_retriever_dagster.extract.pptx_layouts import Layouts
 from nemo_retriever_dagster.extract.pptx_notes import comments, notes
-from nemo_retriever_dagster.extract.pptx_shapes import EMU_PER_POINT, Layouts, Shape, read_shapes
+from nemo_retriever_dagster.extract.pptx_shapes import EMU_PER_POINT, Shape, read_shapes
 from nemo_retriever_dagster.extract.pptx_text import body_text
 from nemo_retriever_dagster.extract.tables.formats import render
 from nemo_retriever_dagster.model import Cell, Element, Kind, Table
@@ -40,7 +41,7 @@ class PptxExtractor:
 
     formats: tuple[str, ...] = ("pptx",)
     methods: tuple[str, ...] = ("python_pptx", "render_as_pdf")
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a slide, in the order of the show; boxes are in points."""

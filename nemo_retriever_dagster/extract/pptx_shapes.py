@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import CorruptFileError
-from nemo_retriever_dagster.extract.ooxml import children, first, number, q, short
+from nemo_retriever_dagster.extract.ooxml import children, first, number, short
+from nemo_retriever_dagster.extract.pptx_layouts import own_properties, placeholder_of
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -14,14 +14,13 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from nemo_retriever_dagster.extract.ooxml import Package
+    from nemo_retriever_dagster.extract.pptx_layouts import Layouts
 
 EMU_PER_POINT = 12700
 _SAME_LINE = 10.0
 """Shapes whose upper edges differ by less (points) stand beside each other."""
 _SHAPES = {"p:sp", "p:pic", "p:graphicFrame", "p:cxnSp", "p:contentPart"}
 _TITLES = {"title", "ctrTitle"}
-_BODIES = {"", "body", "obj", "subTitle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,44 +72,6 @@ class Shape:
         return self.role in _TITLES
 
 
-@dataclass(slots=True, kw_only=True)
-class Layouts:
-    """What slides inherit from layouts and masters: places and list styles of placeholders."""
-
-    package: Package
-    _known: dict[str, list[_Element]] = field(default_factory=dict)
-    _masters: dict[str, _Element | None] = field(default_factory=dict)
-
-    def ancestors(self, slide: str, placeholder: _Element) -> tuple[_Element, ...]:
-        """Return the shapes a placeholder (``p:ph``) of a slide inherits from, the layout's before the master's."""
-        layout = self.package.link(slide, "slideLayout")
-        master = self.package.link(layout, "slideMaster") if layout else ""
-        found = (_match(self._placeholders(part), placeholder) for part in (layout, master) if part)
-        return tuple(node for node in found if node is not None)
-
-    def text_style(self, slide: str, role: str | None) -> _Element | None:
-        """Return the master's list style for a placeholder of this type."""
-        layout = self.package.link(slide, "slideLayout")
-        master = self.package.link(layout, "slideMaster") if layout else ""
-        name = "titleStyle" if role in _TITLES else "bodyStyle" if role in _BODIES else "otherStyle"
-        return first(self._root(master), f"p:txStyles/p:{name}")
-
-    def _placeholders(self, part: str) -> list[_Element]:
-        if part not in self._known:
-            tree = first(self._root(part), "p:cSld/p:spTree")
-            self._known[part] = [] if tree is None else [node for node in tree.iter(q("p:sp")) if _ph(node) is not None]
-        return self._known[part]
-
-    def _root(self, part: str) -> _Element | None:
-        """Return a layout's or master's root; slides stand without it, so one that is damaged gives nothing."""
-        if part not in self._masters:
-            try:
-                self._masters[part] = self.package.xml(part) if part else None
-            except CorruptFileError:
-                self._masters[part] = None
-        return self._masters[part]
-
-
 def read_shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling = Scaling()) -> list[Shape]:
     """Return the shapes of a tree (``p:spTree``, ``p:grpSp``) in reading order; a group stays together."""
     return in_order(list(_shapes(tree, slide, layouts, scaling)))
@@ -149,18 +110,15 @@ def _shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> I
 
 
 def _shape(node: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> Shape:
-    placeholder = _ph(node)
+    placeholder = placeholder_of(node)
     if placeholder is None:
         return Shape(node=node, box=_box(node, scaling), role=None, alt_text=_description(node))
-    ancestors = layouts.ancestors(slide, placeholder)
-    role = next((kind for one in (node, *ancestors) if (kind := _role(one))), "")
-    styles = [style for one in ancestors if (style := first(one, "p:txBody/a:lstStyle")) is not None]
-    general = layouts.text_style(slide, role)
+    inherited = layouts.inherited(slide, placeholder)
     return Shape(
         node=node,
-        box=next((box for one in (node, *ancestors) if (box := _box(one, scaling))), None),
-        role=role,
-        styles=(*styles, *([general] if general is not None else [])),
+        box=next((box for one in (node, *inherited.ancestors) if (box := _box(one, scaling))), None),
+        role=inherited.role,
+        styles=inherited.styles,
         alt_text=_description(node),
     )
 
@@ -170,31 +128,6 @@ def _box(node: _Element, scaling: Scaling) -> Box | None:
     return scaling.box(first(node, "p:xfrm") if frame is None else frame)
 
 
-def _own_properties(node: _Element) -> _Element | None:
-    """Return ``p:nvSpPr``, ``p:nvPicPr`` ...: the first child whose name says so."""
-    return next((child for child in children(node) if short(child.tag).startswith("p:nv")), None)
-
-
-def _ph(node: _Element) -> _Element | None:
-    return first(_own_properties(node), "p:nvPr/p:ph")
-
-
-def _role(node: _Element) -> str:
-    placeholder = _ph(node)
-    return placeholder.get("type", "") if placeholder is not None else ""
-
-
 def _description(node: _Element) -> str:
-    named = first(_own_properties(node), "p:cNvPr")
+    named = first(own_properties(node), "p:cNvPr")
     return (named.get("descr") or named.get("title") or "").strip() if named is not None else ""
-
-
-def _match(candidates: list[_Element], wanted: _Element) -> _Element | None:
-    """Return the placeholder of the same index, else of the same type."""
-    for name in ("idx", "type"):
-        value = wanted.get(name)
-        for node in candidates:
-            placeholder = _ph(node)
-            if value and placeholder is not None and placeholder.get(name) == value:
-                return node
-    return None
