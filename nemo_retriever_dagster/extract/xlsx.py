@@ -36,7 +36,7 @@ class XlsxExtractor:
 
     formats: tuple[str, ...] = ("xlsx",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a sheet, in the order of the tabs."""

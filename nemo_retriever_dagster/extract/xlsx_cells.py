@@ -21,6 +21,11 @@ _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LETTERS = 26
 _PHONETIC = "s:rPh"
 _YES = {"1", "true"}
+_MENDED = {
+    **dict.fromkeys((*range(27, 37), *range(50, 59)), "yyyy-mm-dd"),
+    44: r'_("$"* #,##0.00_);_("$"* \(#,##0.00\);_("$"* "-"??_);_(@_)',
+}
+"""Formats that openpyxl lacks or has without semicolons; 27 to 36 and 50 to 58 are dates and times of East Asia."""
 
 
 class Workbook:
@@ -118,6 +123,7 @@ def place(reference: str) -> tuple[int, int]:
 
 
 def _built_in(code: int) -> str:
+    """Return the format of a number that files use without stating it."""
     from openpyxl.styles.numbers import BUILTIN_FORMATS
 
-    return str(BUILTIN_FORMATS.get(code, "General"))
+    return _MENDED.get(code) or str(BUILTIN_FORMATS.get(code, "General"))
