@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -29,6 +30,8 @@ _EXACT = Context(prec=1_000)
 
 def shown(value: float, code: str, *, mac_epoch: bool = False) -> str:
     """Return ``value`` in the number format ``code``; a format that cannot be followed gives the plain number."""
+    if not math.isfinite(value):
+        return plain(value)
     if is_date_format(code):
         elapsed = _ELAPSED.search(code)
         try:

@@ -104,6 +104,24 @@ def test_number_formats_that_files_use_without_stating_them(make):
     ]
 
 
+def test_signs_that_xml_cannot_hold_are_put_back(make):
+    def fill(book):
+        book.active.append(["one_x000D_\ntwo", "a_x005F_x0041_b", "_xD83D__xDE00_", "bell_x0007_", "_x00zz_"])
+
+    assert read(make(fill))[0].elements[1].table.rows() == [["one\ntwo", "a_x0041_b", "😀", "bell", "_x00zz_"]]
+
+
+def test_the_text_of_a_formula_is_put_back_too(make):
+    def fill(book):
+        book.active.append(["=A2", 1])
+
+    kept = b't="str"><f>A2</f><v>x_x000D_y</v>'
+    path = rewrite(
+        make(fill), "xl/worksheets/sheet1.xml", lambda data: re.sub(rb"><f>A2</f><v( ?/|></v)>", b" " + kept, data)
+    )
+    assert read(path)[0].elements[1].table.rows() == [["x\ny", "1"]]
+
+
 def test_empty_rows_part_blocks_and_empty_columns_are_left_out(make):
     def fill(book):
         for cell, value in {"A1": "Report", "C4": "k", "E4": "v", "C5": "a", "E5": 1}.items():
