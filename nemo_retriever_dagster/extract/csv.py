@@ -50,8 +50,10 @@ class CsvExtractor:
 
 
 def _unclosed(rows: Rows) -> str:
-    lines = "1 line opens a quote and does" if rows.unclosed == 1 else f"{rows.unclosed} lines open a quote and do"
-    return f"{lines} not close it (the first of them: {rows.first_unclosed}); read as it stands."
+    if rows.unclosed == 1:
+        return f"Line {rows.first_unclosed} opens a quote and does not close it; it was read as it stands."
+    first = f"the first of them line {rows.first_unclosed}"
+    return f"{rows.unclosed} lines open a quote and do not close it, {first}; they were read as they stand."
 
 
 def delimiter_of(sample: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.ooxml import children, first, number, short
+from nemo_retriever_dagster.extract.drawingml import description, is_hidden
+from nemo_retriever_dagster.extract.ooxml import children, first, number, q, short
 from nemo_retriever_dagster.extract.pptx_layouts import own_properties, placeholder_of
+from nemo_retriever_dagster.extract.pptx_order import reading_order
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.pptx_layouts import Layouts
 
 EMU_PER_POINT = 12700
-_SAME_LINE = 10.0
-"""Shapes whose upper edges differ by less (points) stand beside each other."""
 _SHAPES = {"p:sp", "p:pic", "p:graphicFrame", "p:cxnSp", "p:contentPart"}
+_OUTLINES = {"p:sp", "p:cxnSp"}
+_CONTENTS = ("a:t", "m:t", "a:blip")
 _TITLES = {"title", "ctrTitle"}
+_FOOTERS = {"ftr", "dt", "hdr", "sldNum"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,20 @@ class Shape:
     role: str | None
     styles: tuple[_Element, ...] = ()
     alt_text: str = ""
+    hidden: bool = False
+    is_outline: bool = False
+    """Whether it says nothing, so that it must not stand in the way of shapes that do."""
     members: tuple[Shape, ...] = ()
 
     @property
     def is_title(self) -> bool:
         """Whether the shape holds the slide's title."""
         return self.role in _TITLES
+
+    @property
+    def is_footer(self) -> bool:
+        """Whether the shape holds the date, the number or the footer of the slide."""
+        return self.role in _FOOTERS
 
 
 def read_shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling = Scaling()) -> list[Shape]:
@@ -78,24 +89,20 @@ def read_shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling =
 
 
 def in_order(shapes: list[Shape]) -> list[Shape]:
-    """Sort shapes: titles, then line by line from the top, from the left; what has no place comes last."""
-    lines: list[list[Shape]] = []
-    for shape in sorted((shape for shape in shapes if shape.box), key=_top):
-        if lines and _top(shape) - _top(lines[-1][0]) < _SAME_LINE:
-            lines[-1].append(shape)
-        else:
-            lines.append([shape])
-    ordered = [shape for line in lines for shape in sorted(line, key=_left)]
-    ordered += [shape for shape in shapes if not shape.box]
-    return sorted(ordered, key=lambda shape: not shape.is_title)
+    """Sort shapes: titles, what stands between, footers; what says nothing or has no place comes last."""
+    placed = [(shape, shape.box) for shape in shapes if shape.box and not shape.is_outline]
+    inner = [(shape, box) for shape, box in placed if not shape.is_title and not shape.is_footer]
+    ordered = [shape for shape in shapes if shape.is_title]
+    ordered += [inner[place][0] for place in reading_order([box for _, box in inner])]
+    ordered += [shape for shape, _ in placed if shape.is_footer]
+    known = set(map(id, ordered))
+    return [*ordered, *(shape for shape in shapes if id(shape) not in known)]
 
 
-def _top(shape: Shape) -> float:
-    return shape.box.y0 if shape.box else 0.0
-
-
-def _left(shape: Shape) -> float:
-    return shape.box.x0 if shape.box else 0.0
+def _says_something(node: _Element) -> bool:
+    if short(node.tag) not in _OUTLINES:
+        return True
+    return any(part.tag == q("a:blip") or (part.text or "").strip() for part in node.iter(*map(q, _CONTENTS)))
 
 
 def _shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> Iterator[Shape]:
@@ -104,30 +111,33 @@ def _shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> I
         if name == "p:grpSp":
             frame = first(node, "p:grpSpPr/a:xfrm")
             members = tuple(read_shapes(node, slide, layouts, scaling.inside(frame)))
-            yield Shape(node=node, box=scaling.box(frame), role=None, alt_text=_description(node), members=members)
+            yield replace(
+                _plain(node, scaling.box(frame)),
+                is_outline=all(member.is_outline for member in members),
+                members=members,
+            )
         elif name in _SHAPES:
             yield _shape(node, slide, layouts, scaling)
 
 
 def _shape(node: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> Shape:
+    shape = _plain(node, _box(node, scaling))
     placeholder = placeholder_of(node)
     if placeholder is None:
-        return Shape(node=node, box=_box(node, scaling), role=None, alt_text=_description(node))
+        return shape
     inherited = layouts.inherited(slide, placeholder)
-    return Shape(
-        node=node,
-        box=next((box for one in (node, *inherited.ancestors) if (box := _box(one, scaling))), None),
-        role=inherited.role,
-        styles=inherited.styles,
-        alt_text=_description(node),
-    )
+    places = (_box(one, scaling) for one in inherited.ancestors)
+    box = shape.box or next((place for place in places if place), None)
+    return replace(shape, box=box, role=inherited.role, styles=inherited.styles)
+
+
+def _plain(node: _Element, box: Box | None) -> Shape:
+    """Return a shape as it is without what a placeholder inherits."""
+    named = first(own_properties(node), "p:cNvPr")
+    alt_text, hidden, is_outline = description(named), is_hidden(named), not _says_something(node)
+    return Shape(node=node, box=box, role=None, alt_text=alt_text, hidden=hidden, is_outline=is_outline)
 
 
 def _box(node: _Element, scaling: Scaling) -> Box | None:
     frame = first(node, "p:spPr/a:xfrm")
     return scaling.box(first(node, "p:xfrm") if frame is None else frame)
-
-
-def _description(node: _Element) -> str:
-    named = first(own_properties(node), "p:cNvPr")
-    return (named.get("descr") or named.get("title") or "").strip() if named is not None else ""

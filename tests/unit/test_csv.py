@@ -91,11 +91,11 @@ def test_a_quote_that_is_not_closed_costs_its_line_only(file):
         ["3", '"last', "7"],
         ["4", "d", "8"],
     ]
-    assert told.warnings == ("2 lines open a quote and do not close it (the first of them: 4); read as it stands.",)
-    hinted = read(file, 'sep=,\n1,"open\n')
-    assert hinted[-1].warnings == (
-        "1 line opens a quote and does not close it (the first of them: 2); read as it stands.",
+    assert told.warnings == (
+        "2 lines open a quote and do not close it, the first of them line 4; they were read as they stand.",
     )
+    hinted = read(file, 'sep=,\n1,"open\n')
+    assert hinted[-1].warnings == ("Line 2 opens a quote and does not close it; it was read as it stands.",)
 
 
 def test_quotes_that_never_end_are_not_sought_again_for_each_line(file):

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BLANK, TITLE_ONLY, COMPARISON, TWO_CONTENT, BULLETS = 6, 5, 4, 3, 1
-P = "http://schemas.openxmlformats.org/presentationml/2006/main"
+BLANK, TITLE_ONLY, BULLETS = 6, 5, 1
 
 
 def read(path: Path, limits: Limits | None = None, **options: object) -> list[Page]:
@@ -113,38 +112,6 @@ def test_bullets_are_inherited_from_layout_and_master(make):
         )
 
     assert only(make(fill)).text == "- first\n  - inner\nplain"
-
-
-def test_placeholders_are_known_by_their_index_on_the_layout_alone(make):
-    """The master's indexes 2, 3 and 4 are date, footer and slide number; a layout's are contents."""
-
-    def fill(show):
-        for layout, count in ((TWO_CONTENT, 2), (COMPARISON, 4)):
-            page = slide(show, layout)
-            for index in range(1, count + 1):
-                page.placeholders[index].text = f"content {index}"
-
-    pages = read(make(fill))
-    assert [sorted((e.text, e.heading, *e.attributes) for e in page.elements) for page in pages] == [
-        [("- content 1", 0), ("- content 2", 0)],
-        [("- content 2", 0), ("- content 4", 0), ("content 1", 0), ("content 3", 0)],
-    ]
-
-
-def test_footers_are_marked_and_slide_numbers_left_out(make):
-    def fill(show):
-        page = slide(show, TWO_CONTENT)
-        for place, kind in enumerate(["dt", "ftr", "sldNum"]):
-            text = page.shapes.add_textbox(0, Inches(place), Inches(1), Inches(0.5))
-            text.text_frame.text = f"the {kind}"
-            mark = f'<p:ph xmlns:p="{P}" type="{kind}" idx="{place + 10}"/>'
-            text._element.nvSpPr.nvPr.append(etree.fromstring(mark))
-
-    (page,) = read(make(fill))
-    assert [(e.text, e.attributes) for e in page.elements] == [
-        ("the dt", {"part": "footer"}),
-        ("the ftr", {"part": "footer"}),
-    ]
 
 
 def test_automatic_numbers_count_and_start_again(make):
