@@ -82,7 +82,7 @@ class Rows:
         return csv.reader(
             lines,
             delimiter=self._delimiter,
-            skipinitialspace=True,
+            skipinitialspace=self._delimiter != " ",
             strict=strict,
             quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         )

@@ -1,7 +1,8 @@
-"""Excel workbooks (.xlsx): one page a sheet; blocks of cells as tables, with charts, pictures and comments.
+"""Excel workbooks (.xlsx): one page a sheet; blocks of cells as tables, with text boxes, charts, pictures, comments.
 
-Rows that are empty part a sheet into blocks. A block of one column is text, any other is a table, in groups of rows
-that repeat its header, so that no table is larger than a bounded element.
+Rows that are empty, and columns between tables, part a sheet into blocks; what is hidden of a block stands apart. A
+block of one column is text, any other is a table, in groups of rows that repeat its header, so that no table is larger
+than a bounded element.
 """
 
 from __future__ import annotations

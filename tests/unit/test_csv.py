@@ -43,6 +43,8 @@ def test_the_delimiter_is_found(file, delimiter):
 def test_excels_own_hint_wins(file):
     (table,) = read(file, "sep=;\na,b;c\n1,2;3\n")
     assert table.table.rows() == [["a,b", "c"], ["1,2", "3"]]
+    (table,) = read(file, "sep= \na  c\n1 2 3\n")
+    assert table.table.rows() == [["a", "", "c"], ["1", "2", "3"]]
 
 
 def test_quotes_line_ends_blank_lines_and_ragged_rows(file):
