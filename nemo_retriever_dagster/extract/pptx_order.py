@@ -20,7 +20,7 @@ _MOST_OVERLAP_POINTS = 7.2
 """The margin of text inside its frame, as PowerPoint sets it."""
 _MOSTLY = 0.9
 _MOST_CUTS = 20
-_MOST_THINGS = 300
+_MOST_THINGS = 200
 """More on one slide are read line by line."""
 
 

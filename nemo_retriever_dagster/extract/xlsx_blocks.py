@@ -21,6 +21,10 @@ Spans = dict[tuple[int, int], tuple[int, int]]
 _NUMBER = re.compile(r"[-+(]?[^\w\s]?\s*[\d.,]+\s*[%)]?|\d{4}-\d\d-\d\d.*|TRUE|FALSE")
 
 
+_NEAR = 2
+"""Columns from one text to the next where a single empty one is between."""
+
+
 class Part(NamedTuple):
     """What a sheet shows of a block, or what it hides of it; the first ``headers`` rows name the columns."""
 
@@ -133,13 +137,22 @@ def _strips(band: Rows, starts: list[int]) -> list[Rows]:
 
 
 def _apart(left: Rows, right: Rows) -> bool:
-    """Whether strips are tables of their own: both of columns, the right one with labels first, and not row for row.
+    """Whether strips are tables of their own: both of columns, the right one with labels first.
 
-    Strips that begin and end in the same rows are one table with space in it, unless both have the same header.
+    The right one may hold further columns of the left one's rows: those begin level with them, have no row more and, a
+    wider gap between, no row less.
     """
     columns = [sorted({column for _, cells in strip for column in cells}) for strip in (left, right)]
     labels = (text for _, cells in right if (text := cells.get(columns[1][0])))
     if min(map(len, columns)) == 1 or any(_NUMBER.fullmatch(text) for text in labels):
         return False
-    same_rows = (left[0][0], left[-1][0]) == (right[0][0], right[-1][0])
-    return not same_rows or list(left[0][1].values()) == list(right[0][1].values())
+    if list(left[0][1].values()) == list(right[0][1].values()):
+        return True
+    own, others = ({row for row, _ in strip} for strip in (left, right))
+    is_near = columns[1][0] - columns[0][-1] <= _NEAR
+    return _level(left) != _level(right) or not (others <= own if is_near else others == own)
+
+
+def _level(strip: Rows) -> int:
+    """Return the row in which the columns of a strip begin; a title may stand alone above them."""
+    return next((row for row, cells in strip if len(cells) > 1), strip[0][0])

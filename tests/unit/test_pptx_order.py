@@ -79,10 +79,10 @@ def test_nothing_and_one_thing():
     "boxes",
     [
         [Box(n, n, n, n) for n in range(100_000)],
-        [Box(n, n, n + 0.5, n + 0.5) for n in range(300)],
-        [Box(n, n, 1000 - n, 1000 - n) for n in range(300)],
-        [Box(n % 2 * 50, n, n % 2 * 50 + 40, n + 0.5) for n in range(300)],
-        [Box(0, 0, 0, 0)] * 300,
+        [Box(n, n, n + 0.5, n + 0.5) for n in range(200)],
+        [Box(n, n, 1000 - n, 1000 - n) for n in range(200)],
+        [Box(n % 2 * 50, n, n % 2 * 50 + 40, n + 0.5) for n in range(200)],
+        [Box(0, 0, 0, 0)] * 200,
     ],
 )
 def test_many_things_are_each_read_once_and_soon(boxes):

@@ -79,11 +79,26 @@ def test_the_empty_row_of_one_table_beside_another_parts_it(sheet):
         [["Name", "Post", None, "Town", "Land"], ["Ann", "cook", None, "Rome", "Italy"]],
         [["Name", None, "Town", "Land"], ["Ann", None, "Rome", "Italy"], ["Bob"]],
         [["Name", "Post", None, "Remark"], ["Ann", "cook"], ["Bob", "baker"]],
+        [["Task", "Owner", None, "State", "Remark"], ["Plan", "Ann", None, "done", "ok"], ["Build", "Bob"]],
     ],
 )
 def test_an_empty_column_inside_a_table_does_not_part_it(sheet, rows):
     (element,) = sheet(rows)
     assert element.table.shape == (len(rows), sum(cell is not None for cell in rows[0]))
+
+
+def test_a_title_alone_above_its_table_does_not_part_it(sheet):
+    rows = [["Tasks"], ["Task", "Owner", None, "State", "Remark"], ["Plan", "Ann", None, "done", "ok"]]
+    assert len(sheet(rows)) == 1
+
+
+def test_a_short_table_beside_a_long_one_is_its_own_where_the_gap_is_wide_or_it_begins_elsewhere(sheet):
+    long = [["Task", "Owner"], ["Plan", "Ann"], ["Build", "Bob"], ["Test", "Cy"]]
+    wide = [[None, None, "Key", "Means"], [None, None, "x", "late"], [], []]
+    lower = [[], [None, "Key", "Means"], [None, "x", "late"], []]
+    for short in (wide, lower):
+        rows = [[*one, *other] for one, other in zip(long, short, strict=True)]
+        assert grids(sheet(rows)) == [long, [["Key", "Means"], ["x", "late"]]]
 
 
 def test_tables_of_the_same_header_are_two_though_row_stands_beside_row(sheet):
