@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.extract.csv_rows import Rows, rows_of
 from nemo_retriever_dagster.extract.encoding import read_text
 from nemo_retriever_dagster.extract.tabular import ROWS_A_GROUP, row_groups
 from nemo_retriever_dagster.model import Element, Kind
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 20_000
 _SAMPLE_ROWS = 100
+_COMMA_BETWEEN = re.compile(r",(?! )(?!(?<=[0-9],)[0-9])")
+"""A comma that is neither a decimal one nor one of prose, which another delimiter may have beside it."""
 _HINT = re.compile(r"sep=(.)\n")  # Excel's first line
 _NUMBER = re.compile(r"\s*[-+(]?[$€£]?\s*\d[\d.,' ]*\s*[%)]?\s*")
 
@@ -33,7 +33,7 @@ class CsvExtractor:
 
     formats = ("csv",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield pages without a number, each a group of rows under the file's header."""
@@ -41,12 +41,19 @@ class CsvExtractor:
         text = decoded.text
         hint = _HINT.match(text)
         delimiter = hint[1] if hint else delimiter_of(text[:_SAMPLE_CHARS])
-        rows = _rows(text[hint.end() :] if hint else text, delimiter)
-        warnings = decoded.warnings
-        for element in _elements(rows, options, delimiter):
+        rows = rows_of(f"\n{text[hint.end() :]}" if hint else text, delimiter)
+        for element in _elements(iter(rows), options, delimiter):
             yield Page(elements=(element,))
+        warnings = (*decoded.warnings, *([_unclosed(rows)] if rows.unclosed else []))
         if warnings:
             yield Page(elements=(Element(kind=Kind.TEXT, warnings=warnings),))
+
+
+def _unclosed(rows: Rows) -> str:
+    if rows.unclosed == 1:
+        return f"Line {rows.first_unclosed} opens a quote and does not close it; it was read as it stands."
+    first = f"the first of them line {rows.first_unclosed}"
+    return f"{rows.unclosed} lines open a quote and do not close it, {first}; they were read as they stand."
 
 
 def delimiter_of(sample: str) -> str:
@@ -55,22 +62,13 @@ def delimiter_of(sample: str) -> str:
 
 
 def _evenness(sample: str, delimiter: str) -> float:
-    rows = list(islice(_rows(sample, delimiter), _SAMPLE_ROWS))
+    rows = list(islice(Rows(sample, delimiter), _SAMPLE_ROWS))
     width, even = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
     if width == 1:
         return 0.0
     stray = sum(any('"' in field.strip('"') for field in row) for row in rows)  # quotes that the delimiter cut through
-    return (even - stray) / len(rows) + width / 1000
-
-
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if any(field.strip() for field in row):
-                yield [field.strip() for field in row]
-    except csv.Error as error:
-        raise CorruptFileError(f"The file cannot be read as separated values: {error}.") from None
+    counts = delimiter != "," or _COMMA_BETWEEN.search(sample) is not None
+    return (even - stray) / len(rows) + (width / 1000 if counts else 0)
 
 
 def _elements(rows: Iterator[list[str]], options: ExtractOptions, delimiter: str) -> Iterator[Element]:

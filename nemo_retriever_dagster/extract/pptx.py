@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.extract.drawingml import picture_links
 from nemo_retriever_dagster.extract.ooxml import Package, attribute, every, first, number, q, short
 from nemo_retriever_dagster.extract.ooxml_picture import (
     chart_of,
@@ -15,8 +16,9 @@ from nemo_retriever_dagster.extract.ooxml_picture import (
     picture_element,
     wanted_elements,
 )
+from nemo_retriever_dagster.extract.pptx_layouts import Layouts
 from nemo_retriever_dagster.extract.pptx_notes import comments, notes
-from nemo_retriever_dagster.extract.pptx_shapes import EMU_PER_POINT, Layouts, Shape, read_shapes
+from nemo_retriever_dagster.extract.pptx_shapes import EMU_PER_POINT, Shape, read_shapes
 from nemo_retriever_dagster.extract.pptx_text import body_text
 from nemo_retriever_dagster.extract.tables.formats import render
 from nemo_retriever_dagster.model import Cell, Element, Kind, Table
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
 _HEADINGS = {"title": 1, "ctrTitle": 1, "subTitle": 2}
-_FOOTERS = {"ftr", "dt", "hdr"}
 _OFF = {"0", "false"}
 _MOST_SPAN = 1000
 
@@ -40,7 +41,7 @@ class PptxExtractor:
 
     formats: tuple[str, ...] = ("pptx",)
     methods: tuple[str, ...] = ("python_pptx", "render_as_pdf")
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a slide, in the order of the show; boxes are in points."""
@@ -110,6 +111,8 @@ class _Reader:
             yield Element(kind=Kind.TEXT, text=text, page=number_, attributes={**marks, "part": part, **more})
 
     def _shape(self, shape: Shape, slide: _Slide) -> Iterator[Element]:
+        if shape.hidden:
+            slide = replace(slide, marks={"hidden": True})
         if shape.members:
             for member in shape.members:
                 yield from self._shape(member, slide)
@@ -128,7 +131,7 @@ class _Reader:
         """Yield the text of a shape and the picture that it is or is filled with."""
         text = "" if shape.role == "sldNum" else body_text(first(shape.node, "p:txBody"), shape.styles)
         if text:
-            marks = {"part": "footer"} if shape.role in _FOOTERS else {}
+            marks = {"part": "footer"} if shape.is_footer else {}
             yield Element(kind=Kind.TEXT, text=text, heading=_HEADINGS.get(shape.role or "", 0), attributes=marks)
         yield from self._pictures(shape, slide)
         for name in ("a:videoFile", "a:audioFile"):
@@ -136,20 +139,18 @@ class _Reader:
                 yield Element(kind=Kind.TEXT, warnings=(f"A {name[2:7]} on the slide was not read.",))
 
     def _pictures(self, shape: Shape, slide: _Slide) -> Iterator[Element]:
-        blips = list(shape.node.iter(q("a:blip")))
-        if not blips and short(shape.node.tag) == "p:pic":
+        links = picture_links(shape.node)
+        if not links and short(shape.node.tag) == "p:pic":
             yield Element(kind=Kind.IMAGE, alt_text=shape.alt_text, warnings=("The picture names no image.",))
-        for blip in blips:
-            link_id = blip.get(link_attribute("embed")) or blip.get(link_attribute("link")) or ""
-            if link_id:
-                yield picture_element(
-                    self._package,
-                    slide.part,
-                    link_id,
-                    alt_text=shape.alt_text,
-                    options=self._options,
-                    budget=self._budget,
-                )
+        for link_id in links:
+            yield picture_element(
+                self._package,
+                slide.part,
+                link_id,
+                alt_text=shape.alt_text,
+                options=self._options,
+                budget=self._budget,
+            )
 
     def _frame(self, shape: Shape, slide: _Slide) -> Iterator[Element]:
         """Yield the table, chart, diagram or embedded object of a graphic frame."""

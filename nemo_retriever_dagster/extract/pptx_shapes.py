@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.drawingml import description, is_hidden
 from nemo_retriever_dagster.extract.ooxml import children, first, number, q, short
+from nemo_retriever_dagster.extract.pptx_layouts import own_properties, placeholder_of
+from nemo_retriever_dagster.extract.pptx_order import reading_order
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -14,14 +16,14 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from nemo_retriever_dagster.extract.ooxml import Package
+    from nemo_retriever_dagster.extract.pptx_layouts import Layouts
 
 EMU_PER_POINT = 12700
-_SAME_LINE = 10.0
-"""Shapes whose upper edges differ by less (points) stand beside each other."""
 _SHAPES = {"p:sp", "p:pic", "p:graphicFrame", "p:cxnSp", "p:contentPart"}
+_OUTLINES = {"p:sp", "p:cxnSp"}
+_CONTENTS = ("a:t", "m:t", "a:blip")
 _TITLES = {"title", "ctrTitle"}
-_BODIES = {"", "body", "obj", "subTitle"}
+_FOOTERS = {"ftr", "dt", "hdr", "sldNum"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class Shape:
     role: str | None
     styles: tuple[_Element, ...] = ()
     alt_text: str = ""
+    hidden: bool = False
+    is_outline: bool = False
+    """Whether it says nothing, so that it must not stand in the way of shapes that do."""
     members: tuple[Shape, ...] = ()
 
     @property
@@ -72,43 +77,10 @@ class Shape:
         """Whether the shape holds the slide's title."""
         return self.role in _TITLES
 
-
-@dataclass(slots=True, kw_only=True)
-class Layouts:
-    """What slides inherit from layouts and masters: places and list styles of placeholders."""
-
-    package: Package
-    _known: dict[str, list[_Element]] = field(default_factory=dict)
-    _masters: dict[str, _Element | None] = field(default_factory=dict)
-
-    def ancestors(self, slide: str, placeholder: _Element) -> tuple[_Element, ...]:
-        """Return the shapes a placeholder (``p:ph``) of a slide inherits from, the layout's before the master's."""
-        layout = self.package.link(slide, "slideLayout")
-        master = self.package.link(layout, "slideMaster") if layout else ""
-        found = (_match(self._placeholders(part), placeholder) for part in (layout, master) if part)
-        return tuple(node for node in found if node is not None)
-
-    def text_style(self, slide: str, role: str | None) -> _Element | None:
-        """Return the master's list style for a placeholder of this type."""
-        layout = self.package.link(slide, "slideLayout")
-        master = self.package.link(layout, "slideMaster") if layout else ""
-        name = "titleStyle" if role in _TITLES else "bodyStyle" if role in _BODIES else "otherStyle"
-        return first(self._root(master), f"p:txStyles/p:{name}")
-
-    def _placeholders(self, part: str) -> list[_Element]:
-        if part not in self._known:
-            tree = first(self._root(part), "p:cSld/p:spTree")
-            self._known[part] = [] if tree is None else [node for node in tree.iter(q("p:sp")) if _ph(node) is not None]
-        return self._known[part]
-
-    def _root(self, part: str) -> _Element | None:
-        """Return a layout's or master's root; slides stand without it, so one that is damaged gives nothing."""
-        if part not in self._masters:
-            try:
-                self._masters[part] = self.package.xml(part) if part else None
-            except CorruptFileError:
-                self._masters[part] = None
-        return self._masters[part]
+    @property
+    def is_footer(self) -> bool:
+        """Whether the shape holds the date, the number or the footer of the slide."""
+        return self.role in _FOOTERS
 
 
 def read_shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling = Scaling()) -> list[Shape]:
@@ -117,24 +89,20 @@ def read_shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling =
 
 
 def in_order(shapes: list[Shape]) -> list[Shape]:
-    """Sort shapes: titles, then line by line from the top, from the left; what has no place comes last."""
-    lines: list[list[Shape]] = []
-    for shape in sorted((shape for shape in shapes if shape.box), key=_top):
-        if lines and _top(shape) - _top(lines[-1][0]) < _SAME_LINE:
-            lines[-1].append(shape)
-        else:
-            lines.append([shape])
-    ordered = [shape for line in lines for shape in sorted(line, key=_left)]
-    ordered += [shape for shape in shapes if not shape.box]
-    return sorted(ordered, key=lambda shape: not shape.is_title)
+    """Sort shapes: titles, what stands between, footers; what says nothing or has no place comes last."""
+    placed = [(shape, shape.box) for shape in shapes if shape.box and not shape.is_outline]
+    inner = [(shape, box) for shape, box in placed if not shape.is_title and not shape.is_footer]
+    ordered = [shape for shape in shapes if shape.is_title]
+    ordered += [inner[place][0] for place in reading_order([box for _, box in inner])]
+    ordered += [shape for shape, _ in placed if shape.is_footer]
+    known = set(map(id, ordered))
+    return [*ordered, *(shape for shape in shapes if id(shape) not in known)]
 
 
-def _top(shape: Shape) -> float:
-    return shape.box.y0 if shape.box else 0.0
-
-
-def _left(shape: Shape) -> float:
-    return shape.box.x0 if shape.box else 0.0
+def _says_something(node: _Element) -> bool:
+    if short(node.tag) not in _OUTLINES:
+        return True
+    return any(part.tag == q("a:blip") or (part.text or "").strip() for part in node.iter(*map(q, _CONTENTS)))
 
 
 def _shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> Iterator[Shape]:
@@ -143,58 +111,33 @@ def _shapes(tree: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> I
         if name == "p:grpSp":
             frame = first(node, "p:grpSpPr/a:xfrm")
             members = tuple(read_shapes(node, slide, layouts, scaling.inside(frame)))
-            yield Shape(node=node, box=scaling.box(frame), role=None, alt_text=_description(node), members=members)
+            yield replace(
+                _plain(node, scaling.box(frame)),
+                is_outline=all(member.is_outline for member in members),
+                members=members,
+            )
         elif name in _SHAPES:
             yield _shape(node, slide, layouts, scaling)
 
 
 def _shape(node: _Element, slide: str, layouts: Layouts, scaling: Scaling) -> Shape:
-    placeholder = _ph(node)
+    shape = _plain(node, _box(node, scaling))
+    placeholder = placeholder_of(node)
     if placeholder is None:
-        return Shape(node=node, box=_box(node, scaling), role=None, alt_text=_description(node))
-    ancestors = layouts.ancestors(slide, placeholder)
-    role = next((kind for one in (node, *ancestors) if (kind := _role(one))), "")
-    styles = [style for one in ancestors if (style := first(one, "p:txBody/a:lstStyle")) is not None]
-    general = layouts.text_style(slide, role)
-    return Shape(
-        node=node,
-        box=next((box for one in (node, *ancestors) if (box := _box(one, scaling))), None),
-        role=role,
-        styles=(*styles, *([general] if general is not None else [])),
-        alt_text=_description(node),
-    )
+        return shape
+    inherited = layouts.inherited(slide, placeholder)
+    places = (_box(one, scaling) for one in inherited.ancestors)
+    box = shape.box or next((place for place in places if place), None)
+    return replace(shape, box=box, role=inherited.role, styles=inherited.styles)
+
+
+def _plain(node: _Element, box: Box | None) -> Shape:
+    """Return a shape as it is without what a placeholder inherits."""
+    named = first(own_properties(node), "p:cNvPr")
+    alt_text, hidden, is_outline = description(named), is_hidden(named), not _says_something(node)
+    return Shape(node=node, box=box, role=None, alt_text=alt_text, hidden=hidden, is_outline=is_outline)
 
 
 def _box(node: _Element, scaling: Scaling) -> Box | None:
     frame = first(node, "p:spPr/a:xfrm")
     return scaling.box(first(node, "p:xfrm") if frame is None else frame)
-
-
-def _own_properties(node: _Element) -> _Element | None:
-    """Return ``p:nvSpPr``, ``p:nvPicPr`` ...: the first child whose name says so."""
-    return next((child for child in children(node) if short(child.tag).startswith("p:nv")), None)
-
-
-def _ph(node: _Element) -> _Element | None:
-    return first(_own_properties(node), "p:nvPr/p:ph")
-
-
-def _role(node: _Element) -> str:
-    placeholder = _ph(node)
-    return placeholder.get("type", "") if placeholder is not None else ""
-
-
-def _description(node: _Element) -> str:
-    named = first(_own_properties(node), "p:cNvPr")
-    return (named.get("descr") or named.get("title") or "").strip() if named is not None else ""
-
-
-def _match(candidates: list[_Element], wanted: _Element) -> _Element | None:
-    """Return the placeholder of the same index, else of the same type."""
-    for name in ("idx", "type"):
-        value = wanted.get(name)
-        for node in candidates:
-            placeholder = _ph(node)
-            if value and placeholder is not None and placeholder.get(name) == value:
-                return node
-    return None

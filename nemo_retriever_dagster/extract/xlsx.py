@@ -1,22 +1,25 @@
-"""Excel workbooks (.xlsx): one page a sheet; blocks of cells as tables, with charts, pictures and comments.
+"""Excel workbooks (.xlsx): one page a sheet; blocks of cells as tables, with text boxes, charts, pictures, comments.
 
-Rows that are empty part a sheet into blocks. A block of one column is text, any other is a table, in groups of rows
-that repeat its header, so that no table is larger than a bounded element.
+Rows that are empty, and columns between tables, part a sheet into blocks; what is hidden of a block stands apart. A
+block of one column is text, any other is a table, in groups of rows that repeat its header, so that no table is larger
+than a bounded element.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
-from nemo_retriever_dagster.extract.ooxml import Package, attribute, every, first, q
-from nemo_retriever_dagster.extract.ooxml_picture import chart_of, link_attribute, picture_element, wanted_elements
+from nemo_retriever_dagster.extract.ooxml import Package, attribute, every
+from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.extract.tabular import CELLS_A_GROUP, ROWS_A_GROUP, table_element
-from nemo_retriever_dagster.extract.xlsx_cells import Workbook, merges, rich_text, rows
-from nemo_retriever_dagster.model import Cell, Element, Kind, Table
+from nemo_retriever_dagster.extract.xlsx_blocks import blocks, parted, table_of
+from nemo_retriever_dagster.extract.xlsx_cells import Workbook, hidden, merges, rows
+from nemo_retriever_dagster.extract.xlsx_comments import comments
+from nemo_retriever_dagster.extract.xlsx_drawings import drawn
+from nemo_retriever_dagster.model import Element, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +27,9 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
+    from nemo_retriever_dagster.extract.xlsx_blocks import Part, Spans
     from nemo_retriever_dagster.limits import Budget
 
-Rows = list[tuple[int, dict[int, str]]]
-_NUMBER = re.compile(r"[-+(]?[^\w\s]?\s*[\d.,]+\s*[%)]?|\d{4}-\d\d-\d\d.*|TRUE|FALSE")
 _SHOWN = {"", "visible"}
 
 
@@ -36,7 +38,7 @@ class XlsxExtractor:
 
     formats: tuple[str, ...] = ("xlsx",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a sheet, in the order of the tabs."""
@@ -69,101 +71,37 @@ class _Sheet:
         """Return the sheet's name and content; a sheet that is damaged is a warning, the others are still read."""
         name = node.get("name", "")
         marks = {} if node.get("state", "") in _SHOWN else {"hidden": True}
-        title = Element(kind=Kind.TEXT, text=name, heading=1, page=self._number, attributes={"part": "sheet", **marks})
+        found = [Element(kind=Kind.TEXT, text=name, heading=1, attributes={"part": "sheet"})]
         link = self._package.links(workbook_part).get(attribute(node, "r:id"))
         try:
             if link is None or link.external:
                 raise CorruptFileError("its reference leads nowhere.")  # noqa: TRY301 -- one place makes the warning
-            return [title, *self._content(link.target)]
+            for element in self._content(link.target, workbook_part):
+                found.append(element)  # noqa: PERF402 -- what comes before the damage is kept
         except CorruptFileError as error:
             warning = f"The sheet {name!r} cannot be read: {error.message}"
-            return [title, Element(kind=Kind.TEXT, page=self._number, warnings=(warning,))]
+            found.append(Element(kind=Kind.TEXT, warnings=(warning,)))
+        return [replace(e, page=self._number, attributes={**e.attributes, **marks}) for e in found]
 
-    def _content(self, part: str) -> Iterator[Element]:
+    def _content(self, part: str, workbook_part: str) -> Iterator[Element]:
         root = self._package.xml(part)
-        spans = merges(root)
-        for block in _blocks(rows(root, self._workbook), spans):
-            yield from self._block(block, spans)
-        yield from self._drawings(part)
-        yield from self._comments(part)
+        spans, unseen = merges(root), hidden(root)
+        for block in blocks(rows(root, self._workbook), spans):
+            for shown in parted(block, unseen):
+                yield from self._block(shown, spans)
+        yield from drawn(self._package, part, self._options, self._budget)
+        yield from comments(self._package, workbook_part, part)
 
-    def _block(self, block: Rows, spans: dict[tuple[int, int], tuple[int, int]]) -> Iterator[Element]:
-        columns = sorted({column for _, cells in block for column in cells})
+    def _block(self, part: Part, spans: Spans) -> Iterator[Element]:
+        marks = {"hidden": True} if part.hidden else {}
+        columns = sorted({column for _, cells in part.rows for column in cells})
         if len(columns) == 1 or not self._options.tables:
-            lines = ("\t".join(cells[column] for column in sorted(cells)) for _, cells in block)
-            yield Element(kind=Kind.TEXT, text="\n".join(lines), page=self._number)
+            lines = ("\t".join(cells[column] for column in sorted(cells)) for _, cells in part.rows)
+            yield Element(kind=Kind.TEXT, text="\n".join(lines), attributes=marks)
             return
-        self._budget.spend("xml_nodes", len(block) * len(columns))  # a few far cells must not make a vast grid
-        head = block[:1] if _is_header(block) else []
-        body = block[len(head) :]
+        self._budget.spend("xml_nodes", len(part.rows) * len(columns))  # a few far cells must not make a vast grid
+        head, body = part.rows[: part.headers], part.rows[part.headers :]
         step = max(1, min(ROWS_A_GROUP, CELLS_A_GROUP // len(columns)))
         for start in range(0, max(len(body), 1), step):
-            table = _table([*head, *body[start : start + step]], columns, spans, headers=len(head))
-            yield table_element(table, self._options.table_format, page=self._number)
-
-    def _drawings(self, part: str) -> Iterator[Element]:
-        drawing = self._package.link(part, "drawing")
-        if not drawing:
-            return
-        for node in self._package.xml(drawing).iter(q("c:chart"), q("cx:chart"), q("a:blip")):
-            link_id = node.get(link_attribute("id")) or node.get(link_attribute("embed")) or ""
-            if node.tag == q("a:blip"):
-                yield picture_element(
-                    self._package, drawing, link_id, alt_text="", options=self._options, budget=self._budget
-                )
-            else:
-                yield chart_of(self._package, drawing, link_id, alt_text="", options=self._options)
-
-    def _comments(self, part: str) -> Iterator[Element]:
-        target = self._package.link(part, "comments")
-        for node in every(self._package.xml(target), "s:commentList/s:comment") if target else ():
-            body = first(node, "s:text")
-            if body is not None and (text := rich_text(body)):
-                label = f"Comment on {node.get('ref', '?')}: {text}"
-                yield Element(kind=Kind.TEXT, text=label, page=self._number, attributes={"part": "comment"})
-
-
-def _blocks(
-    found: Iterator[tuple[int, dict[int, str]]], spans: dict[tuple[int, int], tuple[int, int]]
-) -> Iterator[Rows]:
-    """Part the rows where one is empty; a merged cell holds the rows it covers together."""
-    block: Rows = []
-    reach = 0
-    for row, cells in found:
-        if block and row > reach + 1:
-            yield block
-            block = []
-        block.append((row, cells))
-        reach = max(row, *(row + spans.get((row, column), (1, 1))[0] - 1 for column in cells))
-    if block:
-        yield block
-
-
-def _table(block: Rows, columns: list[int], spans: dict[tuple[int, int], tuple[int, int]], *, headers: int) -> Table:
-    """Return a table of these rows and columns; spans are cut to them."""
-    places = {row: index for index, (row, _) in enumerate(block)}
-    covered: set[tuple[int, int]] = set()
-    made: list[Cell] = []
-    for index, (row, cells) in enumerate(block):
-        for position, column in enumerate(columns):
-            if (index, position) in covered:
-                continue
-            height, width = spans.get((row, column), (1, 1))
-            span = bisect_left(columns, column + width) - position
-            down = max(places.get(row + more, index) for more in range(min(height, len(block)))) - index + 1
-            covered |= {(index + r, position + c) for r in range(down) for c in range(span)}
-            cell = Cell(
-                row=index,
-                column=position,
-                text=cells.get(column, ""),
-                row_span=down,
-                column_span=span,
-                header=index < headers,
-            )
-            made.append(cell)
-    return Table(cells=tuple(made))
-
-
-def _is_header(block: Rows) -> bool:
-    """Whether the first row names the columns: texts without a number, above further rows."""
-    return len(block) > 1 and not any(_NUMBER.fullmatch(text) for text in block[0][1].values())
+            table = table_of([*head, *body[start : start + step]], columns, spans, headers=part.headers)
+            yield replace(table_element(table, self._options.table_format), attributes=marks)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.ooxml import every, first, number, q
-from nemo_retriever_dagster.extract.xlsx_shown import plain, shown
+from nemo_retriever_dagster.extract.xlsx_shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +17,24 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.ooxml import Package
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LETTERS = 26
+_MOST_COLUMNS = 16_384
 _PHONETIC = "s:rPh"
 _YES = {"1", "true"}
+_MENDED = {
+    **dict.fromkeys((*range(27, 37), *range(50, 59)), "yyyy-mm-dd"),
+    44: r'_("$"* #,##0.00_);_("$"* \(#,##0.00\);_("$"* "-"??_);_(@_)',
+}
+"""Formats that openpyxl lacks or has without semicolons; 27 to 36 and 50 to 58 are dates and times of East Asia."""
+
+
+class Hidden(NamedTuple):
+    """Rows and columns that a sheet does not show, from 0."""
+
+    rows: frozenset[int]
+    columns: frozenset[int]
 
 
 class Workbook:
@@ -54,7 +68,7 @@ class Workbook:
             return self._strings[place] if 0 <= place < len(self._strings) else ""
         if kind == "b":
             return "TRUE" if text == "1" else "FALSE"
-        return self._number(text, cell) if kind == "n" else text
+        return self._number(text, cell) if kind == "n" else unescaped(text)
 
     def _number(self, text: str, cell: _Element) -> str:
         try:
@@ -63,7 +77,7 @@ class Workbook:
             return text
         style = number(cell.get("s"), -1)
         code = self._formats[style] if 0 <= style < len(self._formats) else "General"
-        return shown(value, code, mac_epoch=self.mac_epoch) if math.isfinite(value) else plain(value)
+        return shown(value, code, mac_epoch=self.mac_epoch)
 
     def _part(self, package: Package, part: str, kind: str) -> _Element | None:
         target = package.link(part, kind)
@@ -77,14 +91,21 @@ class Workbook:
 def rich_text(node: _Element) -> str:
     """Return the text of a string item, reading aids for Asian scripts left out."""
     phonetic = {run for aid in every(node, _PHONETIC) for run in aid.iter(q("s:t"))}
-    return "".join(run.text or "" for run in node.iter(q("s:t")) if run not in phonetic).strip()
+    return unescaped("".join(run.text or "" for run in node.iter(q("s:t")) if run not in phonetic)).strip()
+
+
+def unescaped(text: str) -> str:
+    """Return a string with the signs that XML cannot hold put back (``_x000D_``) and control codes left out."""
+    if "_x" not in text:
+        return text
+    units = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text).replace("\r\n", "\n").replace("\r", "\n")
+    joined = units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # pairs are escaped one by one
+    return _CONTROL.sub("", joined)
 
 
 def rows(sheet: _Element, workbook: Workbook) -> Iterator[tuple[int, dict[int, str]]]:
     """Yield each row that holds text: its number and its cells by column, both from 0."""
-    row = -1
-    for node in every(sheet, "s:sheetData/s:row"):
-        row = number(node.get("r"), row + 2) - 1
+    for row, node in _numbered(sheet):
         cells: dict[int, str] = {}
         column = -1
         for cell in every(node, "s:c"):
@@ -93,6 +114,29 @@ def rows(sheet: _Element, workbook: Workbook) -> Iterator[tuple[int, dict[int, s
                 cells[column] = text
         if cells:
             yield row, cells
+
+
+def hidden(sheet: _Element) -> Hidden:
+    """Return the rows and columns that the sheet does not show."""
+    columns: set[int] = set()
+    reach = 0
+    ranges = ((number(n.get("min")), number(n.get("max"))) for n in every(sheet, "s:cols/s:col") if _is_hidden(n))
+    for low, high in sorted(ranges):  # ranges that overlap are not counted out twice
+        columns.update(range(max(low - 1, reach), min(high, _MOST_COLUMNS)))
+        reach = max(reach, high)
+    return Hidden(frozenset(row for row, node in _numbered(sheet) if _is_hidden(node)), frozenset(columns))
+
+
+def _numbered(sheet: _Element) -> Iterator[tuple[int, _Element]]:
+    """Yield the rows (``s:row``) under their number from 0; one that does not say it follows the last."""
+    row = -1
+    for node in every(sheet, "s:sheetData/s:row"):
+        row = number(node.get("r"), row + 2) - 1
+        yield row, node
+
+
+def _is_hidden(node: _Element) -> bool:
+    return node.get("hidden", "0") in _YES
 
 
 def merges(sheet: _Element) -> dict[tuple[int, int], tuple[int, int]]:
@@ -118,6 +162,7 @@ def place(reference: str) -> tuple[int, int]:
 
 
 def _built_in(code: int) -> str:
+    """Return the format of a number that files use without stating it."""
     from openpyxl.styles.numbers import BUILTIN_FORMATS
 
-    return str(BUILTIN_FORMATS.get(code, "General"))
+    return _MENDED.get(code) or str(BUILTIN_FORMATS.get(code, "General"))

@@ -43,12 +43,67 @@ def test_the_delimiter_is_found(file, delimiter):
 def test_excels_own_hint_wins(file):
     (table,) = read(file, "sep=;\na,b;c\n1,2;3\n")
     assert table.table.rows() == [["a,b", "c"], ["1,2", "3"]]
+    (table,) = read(file, "sep= \na  c\n1 2 3\n")
+    assert table.table.rows() == [["a", "", "c"], ["1", "2", "3"]]
 
 
 def test_quotes_line_ends_blank_lines_and_ragged_rows(file):
     (table,) = read(file, '\ufeffa,b\r\n\r\n"x ""y""\r\nz",1,extra\r\nshort\r\n')
     assert table.table.rows() == [["a", "b", ""], ['x "y"\nz', "1", "extra"], ["short", "", ""]]
     assert table.text.splitlines()[2] == '| x "y" z | 1 | extra |'
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('id, name\n1, "Smith, John"\n', [["id", "name"], ["1", "Smith, John"]]),
+        ('id,said\n1,"\\"hi, you\\" to me"\n2,"a\\\\b"\n', [["id", "said"], ["1", '"hi, you" to me'], ["2", "a\\b"]]),
+        ('dir,n\n"C:\\a\\",5\n"D:\\b, c\\",6\n', [["dir", "n"], ["C:\\a\\", "5"], ["D:\\b, c\\", "6"]]),
+        ('n,said\n1,"Hello" you\n', [["n", "said"], ["1", "Hello you"]]),
+    ],
+)
+def test_blanks_before_quotes_and_backslashes_before_them(file, text, rows):
+    (table,) = read(file, text)
+    assert table.table.rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("2024-01-01 00:00;1,5\n2024-01-01 01:00;2,5\n", [["2024-01-01 00:00", "1,5"], ["2024-01-01 01:00", "2,5"]]),
+        ("1,5;2,5;3,5\n1,0;2,0;3,0\n", [["1,5", "2,5", "3,5"], ["1,0", "2,0", "3,0"]]),
+        ("Name;Preis, EUR\nBrot;2,50\n", [["Name", "Preis, EUR"], ["Brot", "2,50"]]),
+        ("a, b\n1, 2\n", [["a", "b"], ["1", "2"]]),
+        ("1,2,3\n4,5,6\n", [["1", "2", "3"], ["4", "5", "6"]]),
+        ("a;b,c\nd;e,f\n", [["a;b", "c"], ["d;e", "f"]]),
+    ],
+)
+def test_decimal_commas_and_commas_of_prose_do_not_part_fields(file, text, rows):
+    (table,) = read(file, text)
+    assert table.table.rows() == rows
+
+
+def test_a_quote_that_is_not_closed_costs_its_line_only(file):
+    table, told = read(file, 'a,b,c\n0,"two\nlines",1\n1,"open,5\n2,"b, c",6\n3,"last,7\n4,d,8\n')
+    assert table.table.rows() == [
+        ["a", "b", "c"],
+        ["0", "two\nlines", "1"],
+        ["1", '"open', "5"],
+        ["2", "b, c", "6"],
+        ["3", '"last', "7"],
+        ["4", "d", "8"],
+    ]
+    assert told.warnings == (
+        "2 lines open a quote and do not close it, the first of them line 4; they were read as they stand.",
+    )
+    hinted = read(file, 'sep=,\n1,"open\n')
+    assert hinted[-1].warnings == ("Line 2 opens a quote and does not close it; it was read as it stands.",)
+
+
+def test_quotes_that_never_end_are_not_sought_again_for_each_line(file):
+    *texts, told = read(file, 'a","\n' * 60_000, tables=False)
+    assert "\n".join(element.text for element in texts).splitlines() == ['a", "'] * 60_000
+    assert "lines open a quote" in told.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -17,7 +18,6 @@ from nemo_retriever_dagster.errors import CorruptFileError, DataError, LimitExce
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.xlsx import XlsxExtractor
 from nemo_retriever_dagster.extract.xlsx_cells import place
-from nemo_retriever_dagster.extract.xlsx_shown import shown
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Element, Kind
 
@@ -84,36 +84,42 @@ def test_types_are_shown_as_in_the_sheet(make):
     ]
 
 
-@pytest.mark.parametrize(
-    ("value", "code", "text"),
-    [
-        (0.125, "0.0%", "12.5%"),
-        (1234567.891, "#,##0.00", "1,234,567.89"),
-        (1234.5, '"$"#,##0.00', "$1,234.50"),
-        (1234.5, "[$€-407]#,##0", "€1,234"),
-        (-42, "#,##0_);(#,##0)", "(42)"),
-        (-42, "0.0;[Red]-0.0", "-42.0"),
-        (0, '0.0;-0.0;"none"', "none"),
-        (7, ";;;", "7"),
-        (3, '0 "days"', "3 days"),
-        (5_000_000, '0.0,,"M"', "5.0M"),
-        (0.5, "# ?/?", "0.5"),
-        (12345.678, "0.00E+00", "12345.678"),
-        (45352, "yyyy-mm-dd", "2024-03-01"),
-        (45352, '"Date: "dd/mm/yyyy', "2024-03-01"),
-        (1.25, "[h]:mm", "1 day, 6:00:00"),
-        (7, "General", "7"),
-        (7, "@", "7"),
-        (1e300, "yyyy", "1e+300"),
-    ],
-)
-def test_number_formats(value, code, text):
-    assert shown(value, code) == text
+def test_number_formats_that_files_use_without_stating_them(make):
+    def fill(book):
+        book.active.append([45292, 45292, 0.5, 1234.5, -1234.5, 0])
+
+    ids = [31, 57, 32, 44, 44, 44]
+    styles = "".join(f'<xf numFmtId="{code}"/>' for code in ids).encode()
+    path = rewrite(
+        make(fill), "xl/styles.xml", lambda data: re.sub(rb"(?<=<cellXfs)[^>]*>.*(?=</cellXfs>)", b">" + styles, data)
+    )
+    places = iter(range(len(ids)))
+    path = rewrite(
+        path,
+        "xl/worksheets/sheet1.xml",
+        lambda data: re.sub(rb"(?<=<c )", lambda _: f's="{next(places)}" '.encode(), data),
+    )
+    assert read(path)[0].elements[1].table.rows() == [
+        ["2024-01-01", "2024-01-01", "12:00:00", "$1,234.50", "$(1,234.50)", "$-"]
+    ]
 
 
-def test_dates_of_the_other_epoch():
-    assert shown(1, "yyyy-mm-dd", mac_epoch=True) == "1904-01-02"
-    assert shown(timedelta(hours=26) / timedelta(days=1), "[h]:mm") == "1 day, 2:00:00"
+def test_signs_that_xml_cannot_hold_are_put_back(make):
+    def fill(book):
+        book.active.append(["one_x000D_\ntwo", "a_x005F_x0041_b", "_xD83D__xDE00_", "bell_x0007_", "_x00zz_"])
+
+    assert read(make(fill))[0].elements[1].table.rows() == [["one\ntwo", "a_x0041_b", "😀", "bell", "_x00zz_"]]
+
+
+def test_the_text_of_a_formula_is_put_back_too(make):
+    def fill(book):
+        book.active.append(["=A2", 1])
+
+    kept = b't="str"><f>A2</f><v>x_x000D_y</v>'
+    path = rewrite(
+        make(fill), "xl/worksheets/sheet1.xml", lambda data: re.sub(rb"><f>A2</f><v( ?/|></v)>", b" " + kept, data)
+    )
+    assert read(path)[0].elements[1].table.rows() == [["x\ny", "1"]]
 
 
 def test_empty_rows_part_blocks_and_empty_columns_are_left_out(make):
@@ -196,7 +202,7 @@ def test_a_few_far_cells_make_no_vast_grid(make):
 
 
 def rewrite(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
-    target = path.with_name("changed.xlsx")
+    target = path.with_name(f"changed-{path.name}")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             new.writestr(name, change(old.read(name)) if name == part else old.read(name))
