@@ -26,7 +26,7 @@ class TextExtractor:
 
     formats = ("txt", "md", "sh", "json")
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page without a number: a paragraph an element; JSON whole; Markdown by its blocks."""
