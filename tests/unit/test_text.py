@@ -104,6 +104,8 @@ def test_damage_is_replaced_and_told(file):
     (element,) = read(file, "Größe ".encode() * 100 + b"\xff end")
     assert element.text.endswith("\ufffd end")
     assert "1 damaged" in element.warnings[0]
+    (heading, words) = read(file, "# Größe\n\n".encode() + "größer ".encode() * 100 + b"\xff end", "md")
+    assert heading.warnings == words.warnings == element.warnings
     (surrogate,) = read(file, "ab".encode("utf-16") + b"\x00\xd8" + "cd".encode("utf-16-le"))
     assert surrogate.text == "ab\ufffdcd"
     assert surrogate.warnings
