@@ -28,6 +28,8 @@ SOURCE_TYPES = {"pdf": "PDF"}
 
 _SOURCES = {"docx": "DOCX document", "pptx": "PPTX presentation", "pdf": "PDF document"}
 _DOCUMENT_TYPES = {Kind.TEXT: "text", Kind.AUDIO: "audio", Kind.IMAGE: "image", Kind.PAGE_IMAGE: "image"}
+_MARKS = ("part", "hidden")
+"""Attributes of the element a chunk begins in that results tell."""
 _FIT = 1024
 
 
@@ -260,7 +262,8 @@ def _custom(made: Made, chunk: Chunk, element: Element) -> dict[str, Any]:
         found["warnings"] = list(element.warnings)
     if element.heading:
         found["heading"] = element.heading
-    return found
+    marks = made.elements[chunk.begins].attributes
+    return {**found, **{name: marks[name] for name in _MARKS if marks.get(name)}}
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------

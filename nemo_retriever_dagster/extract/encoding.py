@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import CorruptFileError
+from nemo_retriever_dagster.extract.encoding_guess import guess_encoding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,12 +27,6 @@ _IN_USE = [
     *("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
 ]
-_HEBREW = bytes(range(0xE0, 0xFB))  # letters without case; Cyrillic would have capitals and letters above
-_TOO_FEW = 4
-_KANA = 0.2
-_CONFUSED_WITH_WESTERN = {"cp1250", "cp1257"}
-_NEAR = 0.06
-_CENTRAL = re.compile(rb"[\x8a\x8e\x9a\x9e\xf0\xfe]|[A-Za-z][\xb3\xb9\xba][a-z]")
 _ESCAPES_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\([BJ])")
 _SAMPLE_BYTES = 1 << 15
 _FEW = 0.01  # share of bytes that may be damaged in a text that is otherwise UTF-8
@@ -160,48 +155,10 @@ def _by_statistics(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
     sample = data[:_SAMPLE_BYTES]
-    beyond_ascii = sample.translate(None, bytes(range(128)))
-    if len(beyond_ascii) < _TOO_FEW:
-        return "cp1252"
-    if len(beyond_ascii) > 4 * _TOO_FEW and not beyond_ascii.translate(None, _HEBREW):
-        return "cp1255"
-    if by_letters := _japanese(sample) or ("cp1254" if _is_turkish(sample) else ""):
-        return by_letters
-    matches = list(from_bytes(sample, cp_isolation=_IN_USE))
-    if not matches:
-        return "cp1252"
-    western = next((match for match in matches if match.encoding == "cp1252"), None)
-    best = matches[0]
-    if western and best.encoding in _CONFUSED_WITH_WESTERN and not _is_central_european(sample):
-        near = western.chaos <= best.chaos + _NEAR and western.coherence >= best.coherence - _NEAR
-        return "cp1252" if near else best.encoding
-    return best.encoding
-
-
-def _japanese(sample: bytes) -> str:
-    """Return the encoding in which the sample has as many kana as any Japanese text; "" where there is none."""
-    for encoding in ("euc_jp", "cp932"):
-        letters = [letter for letter in sample.decode(encoding, "replace") if letter > "\x7f"]
-        kana = sum("\u3041" <= letter <= "\u30fe" for letter in letters)
-        if kana > _KANA * len(letters) and letters.count("\ufffd") < _FEW * len(letters) + 1:
-            return encoding
-    return ""
-
-
-def _is_turkish(sample: bytes) -> bool:
-    """Look for dotless i and s with cedilla in mostly ASCII; Icelandic has their bytes, and the ae beside them."""
-    mostly_ascii = 3 * len(sample.translate(None, bytes(range(128)))) < len(sample)
-    return mostly_ascii and b"\xfd" in sample and b"\xfe" in sample and b"\xe6" not in sample
-
-
-def _is_central_european(sample: bytes) -> bool:
-    """Look for bytes that Western European texts hardly have: s and z with caron, d and t as South Slavs write them.
-
-    The Hungarian o with double acute shares its byte with the Portuguese and Estonian o with tilde, whose texts have
-    other letters that Hungarian has not.
-    """
-    hungarian = b"\xf5" in sample and b"\xe3" not in sample and b"\xe4" not in sample
-    return hungarian or bool(_CENTRAL.search(sample))
+    if guessed := guess_encoding(sample):
+        return guessed
+    best = from_bytes(sample, cp_isolation=_IN_USE).best()
+    return best.encoding if best else "cp1252"
 
 
 def _losses(text: str, data: bytes, encoding: str) -> tuple[str, ...]:

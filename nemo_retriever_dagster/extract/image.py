@@ -31,6 +31,13 @@ _ORIENTATION = 0x0112
 _KEPT = {"PNG": ("image/png", {"1", "L", "P", "RGB"}), "JPEG": ("image/jpeg", {"L", "RGB"})}
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, struct.error)
 _LOOK_INSIDE = 64
+_SUBFILE_TYPE = 254
+_NO_PAGE = 0b101
+"""Bits of a TIFF frame's type: a smaller version of another frame, a mask of one."""
+_OPAQUE = 128
+_LIGHT = 160
+_A_FEW = 0.01
+"""An alpha from which a pixel is seen, a grey from which it is light, and the share of the seen that may be darker."""
 
 
 class ImageExtractor:
@@ -38,21 +45,23 @@ class ImageExtractor:
 
     formats: tuple[str, ...] = ("png", "jpeg", "bmp", "tiff", "webp")
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
-        """Yield a page for each frame of a TIFF, one for any other picture; boxes are in pixels."""
+        """Yield a page for each frame of a TIFF that is one, one for any other picture; boxes are in pixels."""
         budget.check("file_bytes", path.stat().st_size)
         data = path.read_bytes()
         if not data:
             raise EmptyFileError
         image = _open(data)
         frames = int(getattr(image, "n_frames", 1))
-        total = frames if image.format == "TIFF" else 1
-        budget.check("pages", total)
-        unread = (f"The picture has {frames} frames; the first was read.",) if frames > total else ()
-        for index in range(total):
-            yield picture_page(_read(image, data, index, budget), options, number=index + 1, total=total, warned=unread)
+        budget.check("pages", frames if image.format == "TIFF" else 1)
+        wanted = _pages(image, frames) if image.format == "TIFF" else [0]
+        moving = frames > 1 and image.format != "TIFF"
+        unread = (f"The picture has {frames} frames; the first was read.",) if moving else ()
+        for number, frame in enumerate(wanted, 1):
+            picture = _read(image, data, frame, budget)
+            yield picture_page(picture, options, number=number, total=len(wanted), warned=unread)
 
 
 def read_picture(data: bytes, budget: Budget) -> Picture:
@@ -87,10 +96,21 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=DECODERS)
 
 
+def _pages(image: Image.Image, frames: int) -> list[int]:
+    """Return the frames of a TIFF that are pages, all of them where none says so."""
+    with _decoding():
+        return [frame for frame in range(frames) if not _is_no_page(image, frame)] or [*range(frames)]
+
+
+def _is_no_page(image: Image.Image, frame: int) -> bool:
+    image.seek(frame)
+    kind = image.tag_v2.get(_SUBFILE_TYPE)  # type: ignore[attr-defined]
+    return isinstance(kind, int) and bool(kind & _NO_PAGE)
+
+
 def _read(image: Image.Image, data: bytes, frame: int, budget: Budget) -> Picture:
     with _decoding():
-        if frame:
-            image.seek(frame)
+        image.seek(frame)
         budget.check("page_pixels", image.width * image.height, page=frame + 1)
         media_type, modes = _KEPT.get(image.format or "", ("", set()))
         turned = image.getexif().get(_ORIENTATION, 1) not in {0, 1}
@@ -101,14 +121,23 @@ def _read(image: Image.Image, data: bytes, frame: int, budget: Budget) -> Pictur
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Return grey or RGB in 8 bits; what is transparent becomes white, as on paper."""
+    """Return grey or RGB in 8 bits; what is transparent becomes white, as on paper, or black under light signs."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return Image.fromarray(_eight_bits(np.asarray(image)))
     if image.has_transparency_data:
         clear = image.convert("RGBA")
-        paper = Image.new("RGBA", clear.size, "white")
+        paper = Image.new("RGBA", clear.size, "black" if _is_light(clear) else "white")
         return Image.alpha_composite(paper, clear).convert("RGB")
     return image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode in {"1", "LA"} else "RGB")
+
+
+def _is_light(clear: Image.Image) -> bool:
+    """Whether all that is seen of a picture, save a few pixels, is too light to be read on white."""
+    opaque = clear.getchannel("A").point([0] * _OPAQUE + [255] * _OPAQUE)
+    if opaque.getextrema()[0]:  # nothing shows through
+        return False
+    shades = clear.convert("L").histogram(opaque)
+    return sum(shades[:_LIGHT]) < _A_FEW * sum(shades)
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
@@ -26,7 +27,7 @@ class TextExtractor:
 
     formats = ("txt", "md", "sh", "json")
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page without a number: a paragraph an element; JSON whole; Markdown by its blocks."""
@@ -36,7 +37,9 @@ class TextExtractor:
         else:
             whole = options.format == "json"
             blocks = [decoded.text.strip()] if whole else paragraphs(decoded.text)
-            elements = [Element(kind=Kind.TEXT, text=block, warnings=decoded.warnings) for block in blocks if block]
+            elements = [Element(kind=Kind.TEXT, text=block) for block in blocks if block]
+        if decoded.warnings:
+            elements = [replace(element, warnings=decoded.warnings) for element in elements]
         yield Page(elements=tuple(elements) if options.text else tuple(e for e in elements if e.kind != Kind.TEXT))
 
 

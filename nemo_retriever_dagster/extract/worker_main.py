@@ -19,6 +19,7 @@ from nemo_retriever_dagster.errors import (
     SourceUnavailableError,
 )
 from nemo_retriever_dagster.extract import registry, sandbox, wire
+from nemo_retriever_dagster.extract.invisible import without_invisible
 from nemo_retriever_dagster.limits import Budget
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _MACHINE_FAULTS = {
     errno.ENFILE,
     errno.ESTALE,
 }
+_JOINS_WORDS = {"pdf"}
+"""Document types whose extractor needs such signs as soft hyphens to join words, and leaves none behind."""
 _PARENT_CHECK_SECONDS = 5.0
 _GARBAGE = 20_000  # objects made before garbage is looked for: a page makes thousands, and hardly any garbage
 
@@ -98,7 +101,7 @@ def _pages(job: wire.Job) -> Iterator[Page]:
     budget = Budget(job.limits)
     for page in _extractor(job).extract(Path(job.path), job.options, budget):
         check_page(page, budget)
-        yield page
+        yield page if job.options.format in _JOINS_WORDS else without_invisible(page)
 
 
 def _extractor(job: wire.Job) -> Extractor:

@@ -39,6 +39,7 @@ def units(
     """Group the elements: text by ``depth`` ("document", "page", else block by block), all others one by one.
 
     Order: by page; on each page the text first, then the rest in reading order; a document's text before everything.
+    Text that the document hides is a group of its own behind what it shows.
     With ``page_texts`` a page image has the text of its page.
     """
     if page_texts:
@@ -70,8 +71,12 @@ def _single(position: int, element: Element) -> Unit:
 
 
 def _joined(texts: Sequence[tuple[int, Element]]) -> list[Unit]:
-    if not texts:
-        return []
+    hidden = [bool(element.attributes.get("hidden")) for _, element in texts]
+    groups = ([text for text, mark in zip(texts, hidden, strict=True) if mark is wanted] for wanted in (False, True))
+    return [_unit(group) for group in groups if group]
+
+
+def _unit(texts: Sequence[tuple[int, Element]]) -> Unit:
     parts: list[str] = []
     pieces = []
     offset = 0
@@ -82,7 +87,7 @@ def _joined(texts: Sequence[tuple[int, Element]]) -> list[Unit]:
         parts.append(element.text)
         pieces.append((offset, offset + len(element.text), position))
         offset += len(element.text)
-    return [Unit(kind=Kind.TEXT, text="".join(parts), pieces=tuple(pieces))]
+    return Unit(kind=Kind.TEXT, text="".join(parts), pieces=tuple(pieces))
 
 
 def split(

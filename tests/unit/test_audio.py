@@ -78,6 +78,14 @@ def test_kinds_of_wav(tmp_path, subtype):
     assert abs(pitch_of(heard(read(path))) - 1000) < 5
 
 
+def test_voicemail_is_read(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, tone(8_000), 8_000, subtype="GSM610")
+    page = read(path)
+    assert abs(pitch_of(heard(page)) - 1000) < 5
+    assert page.elements == ()
+
+
 @pytest.mark.parametrize("form", ["flac", "mp3"])
 def test_compressed_formats(tmp_path, form):
     path = tmp_path / f"x.{form}"
@@ -150,6 +158,28 @@ def test_a_cut_recording_is_read_and_says_so(tmp_path):
     assert "cut off after" in page.elements[0].warnings[0]
     assert "of 24.0 s" in page.elements[0].warnings[0]
     assert RATE * 14 < len(heard(page)) < RATE * 19
+
+
+@pytest.mark.parametrize(("subtype", "rate"), [("PCM_16", 16_000), ("GSM610", 8_000)])
+def test_a_wav_that_is_shorter_than_its_header_says_so(tmp_path, subtype, rate):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, tone(rate, 24.0), rate, subtype=subtype)
+    data = path.read_bytes()
+    assert read(path).elements == ()
+    path.write_bytes(data[: len(data) * 3 // 4])
+    assert read(path).elements[0].warnings == ("The sound is cut off after 18.0 of 24.0 s.",)
+
+
+@pytest.mark.parametrize("size", [0xFFFF_FFFF, 0x7FFF_F000])
+def test_a_wav_from_a_pipe_is_not_cut_off(tmp_path, size):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, tone(16_000), 16_000)
+    data = path.read_bytes()
+    place = data.index(b"data") + 4
+    path.write_bytes(data[:place] + struct.pack("<I", size) + data[place + 4 :])
+    page = read(path)
+    assert page.elements == ()
+    assert abs(len(heard(page)) - RATE * SECONDS) <= 2
 
 
 def test_unfit_files_are_one_typed_error(tmp_path):

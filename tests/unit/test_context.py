@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 
 from nemo_retriever_dagster import Ingestor, Settings, stages
@@ -142,6 +143,20 @@ def test_results_keep_the_text_and_tell_the_headings(tmp_path: Path) -> None:
     assert last["content"] == "Change it yearly."
     assert last["custom_content"]["headings"] == ["Pumps", "Oil"]
     assert "headings" not in result[0]["metadata"]["custom_content"]
+
+
+def test_results_tell_what_is_hidden_and_what_part_of_the_document_it_is(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "Shown"
+    book.create_sheet("Secret").sheet_state = "veryHidden"
+    book.save(tmp_path / "book.xlsx")
+    chain = Ingestor(engines=Engines(), settings=Settings(state_dir=tmp_path / "state"), workers=1)
+    (result,) = chain.files(str(tmp_path / "book.xlsx")).extract(text_depth="document").ingest()
+    told = [(one["metadata"]["content"], one["metadata"]["custom_content"]) for one in result]
+    assert [(content, custom["part"], custom.get("hidden")) for content, custom in told] == [
+        ("Shown", "sheet", None),
+        ("Secret", "sheet", True),
+    ]
 
 
 def test_a_picture_that_is_embedded_as_such_gets_no_context() -> None:

@@ -1,5 +1,7 @@
 """Mail: a format that is one file, one registry line and these tests."""
 
+# ruff: noqa: RUF001 -- other scripts are the point here
+
 from __future__ import annotations
 
 import io
@@ -97,6 +99,90 @@ def test_encoded_words_and_charsets(read):
     )
     assert texts(read(raw))[0] == "Gr\u00fc\u00dfe\u20ac"
     assert texts(read(raw))[-1] == "\u20ac 100 f\u00fcr den Gr\u00fc\u00dfenden"
+
+
+@pytest.mark.parametrize(("encoding", "charset"), [("utf-8", "utf-8"), ("cp1251", "windows-1251")])
+def test_headers_of_raw_bytes_are_read_as_the_message_is(read, encoding, charset):
+    raw = (
+        "From: Иван <ivan@x.ru>\r\nTo: =?utf-8?b?0JDQvdC90LA=?= Каренина <a@x.ru>\r\nSubject: Привет, отчёт\r\n готов\r\n"
+        f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n\r\nТело письма, проверка.\r\n"
+    )
+    assert texts(read(raw.encode(encoding))) == [
+        "Привет, отчёт готов",
+        "From: Иван <ivan@x.ru>\nTo: Анна Каренина <a@x.ru>",
+        "Тело письма, проверка.",
+    ]
+
+
+def test_folded_headers_keep_their_blanks(read):
+    raw = (
+        b"To: =?iso-8859-1?Q?J=F6rg?= <d@e.f>,\r\n =?utf-8?Q?Zo=C3=AB?= <z@z.z>\r\n"
+        b"Subject: =?utf-8?Q?Angebot_f=C3=BCr_?=\r\n =?utf-8?Q?M=C3?= =?utf-8?Q?=BCller?= (neu)\r\n\r\nx\r\n"
+    )
+    assert texts(read(raw)) == ["Angebot für Müller (neu)", "To: Jörg <d@e.f>, Zoë <z@z.z>", "x"]
+
+
+def test_a_byte_order_mark_before_the_header_is_no_text(read):
+    assert texts(read(b"\xef\xbb\xbf" + mail().as_bytes())) == texts(read(mail()))
+
+
+@pytest.mark.parametrize(
+    "rich", ["<body></body>", "<head><title>Shop</title></head><img src=a.png alt='Our logo'>", "<h1>Shop</h1>"]
+)
+def test_a_form_that_says_nothing_does_not_hide_the_next(read, rich):
+    made = mail()
+    made.add_alternative(rich, subtype="html")
+    assert texts(read(made))[-2:] == ["At noon?", "The usual place."]
+
+
+INVITATION = """\
+BEGIN:VCALENDAR
+METHOD:REQUEST
+BEGIN:VTIMEZONE
+DTSTART:16010101T020000
+END:VTIMEZONE
+BEGIN:VEVENT
+UID:4711
+SUMMARY;LANGUAGE=en:Meet\\, then
+  lunch
+DTSTART;TZID=Europe/Berlin:20240301T093000
+DTEND:20240301T100000Z
+LOCATION:Room 5
+ORGANIZER;CN="Ann: the boss":mailto:ann@example.org
+ATTENDEE:MAILTO:bob@example.org
+DESCRIPTION:
+BEGIN:VALARM
+DESCRIPTION:REMINDER
+END:VALARM
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Holiday
+DTSTART;VALUE=DATE:20240302
+"""
+MEETING = """\
+Summary: Meet, then lunch
+Start: 2024-03-01 09:30 Europe/Berlin
+End: 2024-03-01 10:00 UTC
+Location: Room 5
+Organizer: Ann: the boss <ann@example.org>
+Attendee: bob@example.org"""
+
+
+def test_an_invitation_stands_beside_the_message(read):
+    made = mail()
+    made.add_alternative(INVITATION, subtype="calendar")
+    found = read(made)
+    assert texts(found[2:]) == [
+        "At noon?",
+        "The usual place.",
+        MEETING,
+        "Summary: Holiday\nStart: 2024-03-02",
+    ]
+    assert found[-1].attributes == {"part": "calendar"}
+    made = EmailMessage()
+    made["Subject"] = "Free"
+    made.set_content("BEGIN:VFREEBUSY\n", subtype="calendar")
+    assert texts(read(made))[-1] == "BEGIN:VFREEBUSY"
 
 
 def test_text_that_is_not_wanted_is_left_out(read):

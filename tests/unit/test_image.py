@@ -70,6 +70,24 @@ def test_every_page_of_a_tiff_is_read(tmp_path):
     assert [pixel(page.scan.data)[0] for page in found] == [0, 40, 80]
 
 
+def subfiles(path: Path, *kinds: int) -> None:
+    """Write a TIFF of frames 10, 11 ... pixels wide that say what they are."""
+    frames = [Image.new("L", (10 + n, 20)) for n in range(len(kinds))]
+    for frame, kind in zip(frames, kinds, strict=True):
+        frame.encoderinfo = {"tiffinfo": {254: kind}}
+    frames[0].save(path, save_all=True, append_images=frames[1:], tiffinfo={254: kinds[0]})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "widths"), [((0, 1, 2), [10, 12]), ((1, 0), [11]), ((0, 4), [10]), ((1, 1), [10, 11])]
+)
+def test_previews_and_masks_in_a_tiff_are_no_pages(tmp_path, kinds, widths):
+    subfiles(tmp_path / "x.tiff", *kinds)
+    found = pages(tmp_path / "x.tiff")
+    assert [page.size[0] for page in found] == widths
+    assert [(page.number, page.total) for page in found] == [(n, len(widths)) for n in range(1, len(widths) + 1)]
+
+
 def test_more_pages_than_the_limit_are_refused(tmp_path):
     path = tmp_path / "x.tiff"
     frame = Image.new("L", (4, 4))
@@ -100,6 +118,26 @@ def test_camera_orientation_is_applied():
 def test_transparency_becomes_paper():
     picture = read_picture(encoded(Image.new("RGBA", (5, 5), (0, 0, 0, 0)), "PNG"), budget())
     assert pixel(picture.data) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("sign", "ground"),
+    [("white", (0, 0, 0)), ("yellow", (0, 0, 0)), ("black", (255, 255, 255)), ("red", (255, 255, 255))],
+)
+def test_signs_on_a_transparent_ground_can_be_read(sign, ground):
+    image = Image.new("RGBA", (50, 20), (0, 0, 0, 0))
+    image.paste(sign, (10, 5, 40, 15))
+    for form in (image, image.quantize(4)):
+        picture = read_picture(encoded(form, "PNG"), budget())
+        assert pixel(picture.data) == ground
+        assert pixel(picture.data, (20, 10)) == Image.new("RGB", (1, 1), sign).getpixel((0, 0))
+
+
+def test_a_light_page_with_clear_corners_stays_on_white():
+    image = Image.new("RGBA", (50, 20), "white")
+    image.paste("black", (10, 5, 40, 15))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    assert pixel(read_picture(encoded(image, "PNG"), budget()).data) == (255, 255, 255)
 
 
 def test_sixteen_bits_keep_their_shade():

@@ -63,6 +63,18 @@ def test_a_chunk_knows_the_pages_and_boxes_it_came_from() -> None:
         assert chunk.text.split()[0] in elements[chunk.begins].text
 
 
+def test_hidden_text_shares_no_chunk_with_what_is_shown() -> None:
+    secret, later = (
+        replace(text(words, page), attributes={"hidden": True}) for words, page in (("two", 1), ("four", 2))
+    )
+    elements = [text("one", 1), secret, text("three", 1), later, text("five", 2)]
+    assert [u.text for u in stages.units(elements, "document")] == ["one\nthree\nfive", "two\nfour"]
+    assert [u.text for u in stages.units(elements, "page")] == ["one\nthree", "two", "five", "four"]
+    shown, hidden = cut(elements)
+    assert (shown.begins, hidden.begins) == (0, 1)
+    assert [place.page for place in hidden.places] == [1, 2]
+
+
 @given(st.lists(st.text(alphabet="ab cdé\n", max_size=60), min_size=1, max_size=6), st.integers(1, 20))
 def test_splitting_loses_no_letter(texts: list[str], size: int) -> None:
     elements = [text(words, n + 1) for n, words in enumerate(texts)]

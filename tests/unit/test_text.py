@@ -104,6 +104,8 @@ def test_damage_is_replaced_and_told(file):
     (element,) = read(file, "Größe ".encode() * 100 + b"\xff end")
     assert element.text.endswith("\ufffd end")
     assert "1 damaged" in element.warnings[0]
+    (heading, words) = read(file, "# Größe\n\n".encode() + "größer ".encode() * 100 + b"\xff end", "md")
+    assert heading.warnings == words.warnings == element.warnings
     (surrogate,) = read(file, "ab".encode("utf-16") + b"\x00\xd8" + "cd".encode("utf-16-le"))
     assert surrogate.text == "ab\ufffdcd"
     assert surrogate.warnings
@@ -196,12 +198,64 @@ def test_markdown_blocks(file):
     assert elements[6].text.endswith("## not a heading")
 
 
+@pytest.mark.parametrize(
+    ("source", "blocks"),
+    [
+        (
+            "---\ntitle: My post\ntags: [a]\n---\n\nIntro\n# Real",
+            [(0, "---\ntitle: My post\ntags: [a]\n---"), (0, "Intro"), (1, "# Real")],
+        ),
+        (
+            "---\n# set by hand\ntitle: x\n...\nIntro\n---",
+            [(0, "---\n# set by hand\ntitle: x\n..."), (2, "Intro\n---")],
+        ),
+        ("---\n---\ntext", [(0, "---\n---"), (0, "text")]),
+        ("---\ntitle: never closed\n# Real", [(0, "---"), (0, "title: never closed"), (1, "# Real")]),
+        ("---\n\n# Real\n\nwords\n\n---", [(0, "---"), (1, "# Real"), (0, "words"), (0, "---")]),
+        ("- one\n- two\n---\nafter", [(0, "- one\n- two"), (0, "---"), (0, "after")]),
+        ("1. one\n   more\n---\n", [(0, "1. one\n   more"), (0, "---")]),
+        ("> quote\n---", [(0, "> quote"), (0, "---")]),
+        ("    code\n---", [(0, "    code"), (0, "---")]),
+        ("Regards\n-- \nBob", [(0, "Regards\n-- \nBob")]),
+        ("words\n* * *\nmore\n___\nlast", [(0, "words"), (0, "* * *"), (0, "more"), (0, "___"), (0, "last")]),
+        ("*emphasis*\n---\n**bold**\n--", [(2, "*emphasis*\n---"), (2, "**bold**\n--")]),
+        ("```npm install```\n# Usage", [(0, "```npm install```"), (1, "# Usage")]),
+        ("~~~ a`b\n# code\n~~~", [(0, "~~~ a`b\n# code\n~~~")]),
+        (
+            "words\n<!-- note\n# no heading\n-->\n# Real\n<!-- short -->\n# Too",
+            [(0, "words"), (0, "<!-- note\n# no heading\n-->"), (1, "# Real"), (0, "<!-- short -->"), (1, "# Too")],
+        ),
+    ],
+)
+def test_markdown_lines_that_only_look_like_headings(file, source, blocks):
+    assert [(e.heading, e.text) for e in read(file, source, "md")] == blocks
+
+
 def test_markdown_without_tables_keeps_their_source(file):
     assert "".join(texts(file, MARKDOWN, "md", tables=False)).replace("\n", "") == MARKDOWN.replace("\n", "")
 
 
 @given(
-    st.lists(st.sampled_from(["# a", "text", "", "|x|y|", "|-|-|", "```", "~~~~", "---", "- item", "    code", "|"]))
+    st.lists(
+        st.sampled_from(
+            [
+                "# a",
+                "text",
+                "",
+                "|x|y|",
+                "|-|-|",
+                "```",
+                "~~~~",
+                "---",
+                "- item",
+                "    code",
+                "|",
+                "<!--",
+                "-->",
+                "a: b",
+            ]
+        )
+    )
 )
 def test_markdown_loses_no_line(lines):
     from nemo_retriever_dagster.extract.markdown import markdown_elements
