@@ -38,7 +38,7 @@ class ImageExtractor:
 
     formats: tuple[str, ...] = ("png", "jpeg", "bmp", "tiff", "webp")
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each frame of a TIFF, one for any other picture; boxes are in pixels."""

@@ -50,5 +50,7 @@ async def _seen(page: Page, frame: Frame, options: ExtractOptions, engines: Engi
         words, elements = await read_scan(page, frame, options, ocr)
     if engines.page_elements is not None:
         elements = await with_regions(elements, words, frame, options, engines)
+    if page.needs_ocr:
+        elements = await asyncio.to_thread(frame.pictured, elements)
     own = set(map(id, page.elements))  # what stood on the page before it was set upright
     return tuple(one if id(one) in own else frame.leaning(one) for one in elements)

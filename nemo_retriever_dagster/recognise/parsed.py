@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
     if native:
         return tuple(_warned(element, "the native one") for element in page.elements)
     _, found = await read_scan(page, frame, options, needed(engines.ocr, "ocr"))
-    return tuple(_warned(element, "OCR's") for element in found)
+    return tuple(_warned(element, "OCR's") for element in await asyncio.to_thread(frame.pictured, found))
 
 
 def _warned(element: Element, whose: str) -> Element:
