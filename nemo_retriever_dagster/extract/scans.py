@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FOLLOWING = 0.6  # of the words stand right of the one before: the rest begin lines, or stand higher than it
 _STEPS = 4  # type sizes of a scan are told apart by a quarter of the usual height
+_INSIDE = 0.5  # of an area in another: more is inside
 
 
 def elements_from_words(
@@ -34,21 +35,25 @@ def elements_from_words(
     options: ExtractOptions,
     rulings: Sequence[Ruling] = (),
     engine: str = "",
+    known: Sequence[Area] = (),
 ) -> tuple[Element, ...]:
     """Return the text blocks, tables and charts that OCR words make, in reading order, ``origin`` OCR.
 
     ``words`` may come in any order; their boxes, ``size`` and the boxes of the elements are in pixels. ``rulings`` are
     the straight lines seen on the picture, where something looked for them. A box that holds several words (an engine
-    that reads whole lines) is fine.
+    that reads whole lines) is fine. ``known`` are the tables and charts found in the page's own pictures: they take
+    their places and their text, and what the words make of the same place is left out.
     """
     kept = [Word(text=word.text, box=Box(*map(float, word.box))) for word in words if word.text.strip()]
     if not kept:
-        return ()
+        return tuple(area.element for area in known)
     boxes = np.array([word.box for word in kept], dtype=np.float32).reshape(-1, 4)
     order = sorted_words(boxes)
     by_row = [kept[i] for i in order]
     paper = Paper(number=page, size=size, origin=Origin.OCR, engine=engine, written=False)
-    areas = [*_tables(by_row, paper, rulings, options), *_charts(by_row, paper, options)]
+    charts = _charts(by_row, paper, options)
+    tables = _not_in([*known, *charts], _tables(by_row, paper, rulings, options))
+    areas = [*known, *tables, *_not_in(known, charts)]
     if not _line_by_line(order):
         kept, boxes = by_row, boxes[order]
     lines = _even_sizes(lines_of([word.text.strip() for word in kept], boxes, Looks.plain(boxes)))
@@ -118,6 +123,18 @@ def _charts(words: Sequence[Word], paper: Paper, options: ExtractOptions) -> lis
         )
         for found in find_charts(words)
     ]
+
+
+def _not_in(taken: Sequence[Area], found: Sequence[Area]) -> list[Area]:
+    return [area for area in found if not any(_same_place(area, other) for other in taken)]
+
+
+def _same_place(found: Area, other: Area) -> bool:
+    """Tell whether ``found`` shows what ``other`` shows, or a part of it: the labels of a chart's axes are no table."""
+    if found.element.attributes.get("ruled") and other.element.kind is not Kind.TABLE:
+        return False  # cells in lines of their own: the numbers under a chart, or a table that was taken for one
+    alike = found.element.kind is other.element.kind
+    return found.box.covered_by(other.box) > _INSIDE or (alike and other.box.covered_by(found.box) > _INSIDE)
 
 
 def _area(element: Element, box: Box) -> Area:

@@ -44,7 +44,7 @@ class SvgExtractor:
 
     formats: tuple[str, ...] = ("svg",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page: its texts, its picture; a drawing without text is to be recognised."""

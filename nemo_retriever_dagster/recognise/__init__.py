@@ -6,6 +6,7 @@ Native elements pass through; scans, pictures, renders and speech become element
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.recognise.frame import Frame
@@ -30,21 +31,26 @@ async def recognise(page: Page, options: ExtractOptions, engines: Engines) -> tu
     An engine that is needed and not there raises `MissingDependencyError` with the name of its port. A page on which an
     engine read nothing says so in a warning.
     """
-    elements = page.elements
+    if options.method == "nemotron_parse" and page.scan is not None:
+        return await parsed(page, Frame.of(page, page.scan), options, engines)
+    page = replace(page, elements=await look_inside(page.elements, options, engines.ocr))
     if page.sound is not None:
-        elements = (*elements, *await heard(page, page.sound, options, needed(engines.transcriber, "transcriber")))
+        return (*page.elements, *await heard(page, page.sound, options, needed(engines.transcriber, "transcriber")))
     if page.scan is None:
-        return await look_inside(elements, options, engines.ocr)
-    frame = Frame.of(page, page.scan)
-    if options.method == "nemotron_parse":
-        elements = await parsed(page, frame, options, engines)
-    else:
-        words = page.words
-        if page.needs_ocr:
-            ocr = needed(engines.ocr, "ocr")
-            frame = await asyncio.to_thread(frame.upright)
-            words, elements = await read_scan(page, frame, options, ocr)
-        if engines.page_elements is not None:
-            elements = await with_regions(elements, words, frame, options, engines)
-        elements = tuple(frame.leaning(element) for element in elements)
-    return await look_inside(elements, options, engines.ocr)
+        return page.elements
+    return await _seen(page, Frame.of(page, page.scan), options, engines)
+
+
+async def _seen(page: Page, frame: Frame, options: ExtractOptions, engines: Engines) -> tuple[Element, ...]:
+    """Return the elements of a page with a render, its pictures looked into."""
+    words, elements = page.words, page.elements
+    if page.needs_ocr:
+        ocr = needed(engines.ocr, "ocr")
+        frame = await asyncio.to_thread(frame.upright)
+        words, elements = await read_scan(page, frame, options, ocr)
+    if engines.page_elements is not None:
+        elements = await with_regions(elements, words, frame, options, engines)
+    if page.needs_ocr:
+        elements = await asyncio.to_thread(frame.pictured, elements)
+    own = set(map(id, page.elements))  # what stood on the page before it was set upright
+    return tuple(one if id(one) in own else frame.leaning(one) for one in elements)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Self
 
 from PIL import Image
 
-from nemo_retriever_dagster.model import Box, Origin, Picture, Word
+from nemo_retriever_dagster.model import STRUCTURED, Box, Origin, Picture, Word
 from nemo_retriever_dagster.recognise.tilt import leaning, tilt_of, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from nemo_retriever_dagster.extract.contract import Page
     from nemo_retriever_dagster.model import Element
+
+_LARGEST = 1024  # pixels of the longer side of what stands for an element: as large as native pages are drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,42 @@ class Frame:
 
     def cut(self, box: Box) -> Picture:
         """Cut the part of the render at ``box`` (in the page's unit) out, as PNG, at least one pixel of it."""
+        with Image.open(io.BytesIO(self.picture.data)) as opened:
+            return _as_png(opened.crop(self._pixels(box)))
+
+    def pictured(self, elements: Sequence[Element]) -> tuple[Element, ...]:
+        """Return ``elements``, tables and charts without a picture with what the render shows at their boxes, as PNG.
+
+        A picture is 1024 pixels wide or high at most.
+        """
+        bare = {i: one.box for i, one in enumerate(elements) if _lacks_picture(one) and one.box is not None}
+        if not bare:
+            return tuple(elements)
+        with Image.open(io.BytesIO(self.picture.data)) as opened:
+            cut = {i: _as_png(_fitted(opened.crop(self._pixels(box)))) for i, box in bare.items()}
+        return tuple(replace(one, picture=cut[i]) if i in cut else one for i, one in enumerate(elements))
+
+    def _pixels(self, box: Box) -> tuple[int, int, int, int]:
+        """Return the pixels of the render at ``box``, at least one."""
         x0, y0, x1, y1 = self.to_render(box)
         left, top = min(max(int(x0), 0), self.picture.width - 1), min(max(int(y0), 0), self.picture.height - 1)
         right = min(max(round(x1), left + 1), self.picture.width)
         bottom = min(max(round(y1), top + 1), self.picture.height)
-        with Image.open(io.BytesIO(self.picture.data)) as opened:
-            image = opened.crop((left, top, right, bottom))
-        out = io.BytesIO()
-        image.save(out, "PNG", compress_level=1)
-        return Picture(data=out.getvalue(), width=image.width, height=image.height)
+        return left, top, right, bottom
+
+
+def _lacks_picture(element: Element) -> bool:
+    return element.kind in STRUCTURED and element.picture is None
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    if max(image.size) > _LARGEST:
+        image = image.convert("L" if image.mode in {"1", "L"} else "RGB")
+        image.thumbnail((_LARGEST, _LARGEST))
+    return image
+
+
+def _as_png(image: Image.Image) -> Picture:
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=1)
+    return Picture(data=out.getvalue(), width=image.width, height=image.height)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.tables.formats import render
 from nemo_retriever_dagster.model import Element, Kind, Origin
+from nemo_retriever_dagster.recognise.inside import look_inside
 from nemo_retriever_dagster.recognise.latex import read_table
 from nemo_retriever_dagster.recognise.needed import needed
 from nemo_retriever_dagster.recognise.scan import read_scan
@@ -29,10 +31,12 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
     made = [element for block in blocks if (element := _element(block, frame, options, parser)) is not None]
     if blocks:
         return (*made, *(element for element in page.elements if element.kind is Kind.PAGE_IMAGE))
-    if any(element.text for element in page.elements):
+    native = any(element.text for element in page.elements)
+    page = replace(page, elements=await look_inside(page.elements, options, engines.ocr))
+    if native:
         return tuple(_warned(element, "the native one") for element in page.elements)
     _, found = await read_scan(page, frame, options, needed(engines.ocr, "ocr"))
-    return tuple(_warned(element, "OCR's") for element in found)
+    return tuple(_warned(element, "OCR's") for element in await asyncio.to_thread(frame.pictured, found))
 
 
 def _warned(element: Element, whose: str) -> Element:

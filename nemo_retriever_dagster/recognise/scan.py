@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.layout_page import Area
 from nemo_retriever_dagster.extract.scans import elements_from_words
-from nemo_retriever_dagster.model import Element, Kind, Origin
+from nemo_retriever_dagster.model import STRUCTURED, Element, Kind, Origin
 from nemo_retriever_dagster.recognise.order import placed
 from nemo_retriever_dagster.recognise.rulings import rulings_of
 
@@ -23,19 +24,27 @@ NOTHING_READ = "OCR read nothing on this page."
 async def read_scan(
     page: Page, frame: Frame, options: ExtractOptions, ocr: Ocr
 ) -> tuple[tuple[Word, ...], tuple[Element, ...]]:
-    """Return the words on the page and its elements, those the parser found (pictures) at their places among them."""
+    """Return the words on the page and its elements, those of the page itself at their places among them.
+
+    Its own are its pictures and what was found in them: tables and charts that are not taken a second time.
+    """
     (found,) = await ocr.read([frame.picture], merge="word")
     words = frame.words(found)
     if not words:
         return (), (*page.elements, _nothing(page, frame, ocr))
-    made = await asyncio.to_thread(_elements, words, frame, options, ocr.name)
-    return words, placed(made, page.elements)
+    known = [Area(element=one, box=one.box) for one in page.elements if one.kind in STRUCTURED and one.box is not None]
+    made = await asyncio.to_thread(_elements, words, frame, options, ocr.name, known)
+    return words, placed(made, (one for one in page.elements if one.kind not in STRUCTURED or one.box is None))
 
 
-def _elements(words: tuple[Word, ...], frame: Frame, options: ExtractOptions, engine: str) -> tuple[Element, ...]:
+def _elements(
+    words: tuple[Word, ...], frame: Frame, options: ExtractOptions, engine: str, known: list[Area]
+) -> tuple[Element, ...]:
     seen = rulings_of(frame.picture) if options.tables else ()
     rulings = [replace(ruling, box=frame.to_page(ruling.box)) for ruling in seen]
-    return elements_from_words(words, frame.size, page=frame.number, options=options, rulings=rulings, engine=engine)
+    return elements_from_words(
+        words, frame.size, page=frame.number, options=options, rulings=rulings, engine=engine, known=known
+    )
 
 
 def _nothing(page: Page, frame: Frame, ocr: Ocr) -> Element:
