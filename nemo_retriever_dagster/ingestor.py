@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, VerificationError
+from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.options import expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
 from nemo_retriever_dagster.reference_options import secret, translated
@@ -43,7 +44,6 @@ from nemo_retriever_dagster.tasks import (
     SplitTask,
     StoreTask,
     UploadTask,
-    make,
 )
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Ingestor:
         ``engines`` and ``store`` replace what the options would choose; ``workers`` is the number of parser processes
         (0: one a core); ``storage_options`` go to fsspec when documents are remote.
         """
-        _known("Ingestor", reference_options, (*_OWN, *_NOT_NEEDED))
+        expect("Ingestor", reference_options, (*_OWN, *_NOT_NEEDED))
         self.client = client
         self._engines, self._store = engines, store
         self._settings = settings
@@ -177,7 +177,7 @@ class Ingestor:
         a gated tokenizer. ``sentences=True`` keeps sentences whole where they fit.
         """
         params = dict(params or {})
-        _known("split(params=...)", params, _SPLIT_PARAMS)
+        expect("split(params=...)", params, _SPLIT_PARAMS)
         types, token = params.get("split_source_types"), params.get("hf_access_token")
         given = {
             "tokenizer": tokenizer,
@@ -284,7 +284,7 @@ class Ingestor:
     async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
         traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
         concurrency = options.pop("concurrency_limit", 32)
-        _known("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
+        expect("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
         if save_all and self._save is None:
             self.save_to_disk()
         if not self._tasks:
@@ -428,9 +428,3 @@ def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
         if not outcome.failures:
             raise
         warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
-
-
-def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise UnknownOptionError.of(where, name, known)

@@ -6,80 +6,22 @@ come from elsewhere, so that a task can be fingerprinted and shown.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping  # noqa: TC003 - types of options are read when a task is made
-from dataclasses import Field, dataclass, field, fields, replace
-from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field as Bounds
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.options import Amount, Number, Share, flag, one_of
 
 TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
 TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
 ContentType = Literal["text", "image"]
 
-Share = Annotated[float, Bounds(ge=0, le=1)]
-Amount = Annotated[int, Bounds(ge=0)]
-Number = Annotated[int, Bounds(ge=1)]
-
 _PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
-_Task = TypeVar("_Task")
-
-
-def make(task: type[_Task], method: str, options: Mapping[str, Any]) -> _Task:
-    """Make a task from keyword options.
-
-    Raises `UnknownOptionError` naming the nearest for one that is not known, `InvalidOptionError` for a value that is
-    not of the option's type; numbers written as text are taken, and lists for tuples.
-    """
-    known = _known(task)  # type: ignore[arg-type] # a type is hashable
-    for name in options:
-        if name not in known:
-            raise UnknownOptionError.of(method, name, known)
-    return task(**{name: _checked(method, *known[name], value) for name, value in options.items()})
-
-
-@cache
-def _known(task: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
-    """Return the options of a task by name, each with its type."""
-    types = get_type_hints(task, include_extras=True)
-    return {option.name: (option, types[option.name]) for option in fields(task)}
-
-
-@cache
-def _adapter(wanted: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(wanted)
-
-
-def _checked(method: str, option: Field[Any], wanted: Any, value: Any) -> Any:
-    parts = (wanted, *get_args(wanted))
-    if bool in parts and value is not None:
-        _flag(option.name, value)
-    if isinstance(value, os.PathLike) and str in parts:
-        value = os.fspath(value)
-    try:
-        return _adapter(wanted).validate_python(value)
-    except ValidationError as error:
-        shown = f" is {value!r}" if option.repr else " is not what it should be"
-        hint = "; ".join(dict.fromkeys(f"{one['msg']}." for one in error.errors(include_input=False)))
-        raise InvalidOptionError(f"{method}(): {option.name}{shown}.", hint=hint) from None
-
-
-def one_of(option: str, value: object, choices: object) -> None:
-    """Raise `InvalidOptionError` unless ``value`` is one of the choices (a Literal or a tuple)."""
-    allowed = get_args(choices) or tuple(choices)  # type: ignore[arg-type]
-    if value not in allowed:
-        listed = ", ".join(repr(choice) for choice in allowed)
-        raise InvalidOptionError(f"{option} is {value!r}.", hint=f"Choose one of {listed}.")
-
-
-def _flag(option: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidOptionError(f"{option} is {value!r}.", hint="Give True or False.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +49,8 @@ class ExtractTask:
     def __post_init__(self) -> None:
         """Check types and choices."""
         for name in ("text", "tables", "charts", "infographics", "images", "page_as_image"):
-            _flag(f"extract_{name}", getattr(self, f"extract_{name}"))
-        _flag("auto_dedup", self.auto_dedup)
+            flag(f"extract_{name}", getattr(self, f"extract_{name}"))
+        flag("auto_dedup", self.auto_dedup)
         one_of("text_depth", self.text_depth, TextDepth)
         one_of("table_output_format", self.table_output_format, TableFormat)
         one_of("extract_images_method", self.extract_images_method, ("group", "simple"))
@@ -197,7 +139,7 @@ class CaptionTask:
     def __post_init__(self) -> None:
         """Check that the two ways to ask for reasoning do not contradict each other."""
         if self.reasoning is not None:
-            _flag("reasoning", self.reasoning)
+            flag("reasoning", self.reasoning)
             wanted = "/think" if self.reasoning else "/no_think"
             if self.system_prompt is not None and self.system_prompt != wanted:
                 hint = f"reasoning={self.reasoning} means system_prompt={wanted!r}: give one of the two."
@@ -237,7 +179,7 @@ class EmbedTask:
 
     def __post_init__(self) -> None:
         """Check the modalities."""
-        _flag("context", self.context)
+        flag("context", self.context)
         for name in ("text", "structured", "image", "audio"):
             one_of(f"{name}_elements_modality", getattr(self, f"{name}_elements_modality"), Modality)
 
