@@ -21,6 +21,7 @@ TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
 ContentType = Literal["text", "image"]
 
+_CHUNK_SIZE = 1024
 _PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
 
 
@@ -103,11 +104,12 @@ class SplitTask:
         """Check the sizes; types are named in lower case."""
         if self.source_types is not None:
             object.__setattr__(self, "source_types", tuple(name.lower() for name in self.source_types))
-        size, overlap = self.chunk_size, self.chunk_overlap
-        if size is not None and size <= 0:
+        size, overlap = _CHUNK_SIZE if self.chunk_size is None else self.chunk_size, self.chunk_overlap
+        if size <= 0:
             raise InvalidOptionError(f"chunk_size is {size}.", hint="Give a positive number of tokens.")
-        if overlap is not None and (overlap < 0 or (size is not None and overlap >= size)):
-            raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint="Give 0 or more, and less than chunk_size.")
+        if overlap is not None and not 0 <= overlap < size:
+            hint = f"Give 0 or more, and less than chunk_size ({size})."
+            raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint=hint)
 
     def applies_to(self, format_name: str) -> bool:
         """Whether documents of this type are cut; "text" stands for all plain text, upper and lower case are alike."""
@@ -116,10 +118,14 @@ class SplitTask:
         return format_name in self.source_types or ("text" in self.source_types and format_name in _PLAIN_TEXT)
 
     def window(self, max_tokens: int) -> tuple[int, int]:
-        """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown)."""
-        size = self.chunk_size or min(1024, max_tokens or 1024)
-        overlap = self.chunk_overlap if self.chunk_overlap is not None else min(150, size * 15 // 100)
-        return size, overlap
+        """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown).
+
+        An overlap that is given is one of chunks as long as asked for: where they get shorter, so does it.
+        """
+        size = self.chunk_size or min(_CHUNK_SIZE, max_tokens or _CHUNK_SIZE)
+        if self.chunk_overlap is None:
+            return size, min(150, size * 15 // 100)
+        return size, self.chunk_overlap * size // (self.chunk_size or _CHUNK_SIZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ def given(method: str, **options: Any) -> Ingestor:
         ("filter", {"max_aspect_ratio": "wide"}, "max_aspect_ratio is 'wide'"),
         ("split", {"chunk_size": "many"}, "chunk_size is 'many'"),
         ("split", {"chunk_size": 3.5}, "chunk_size is 3.5"),
+        ("split", {"chunk_overlap": 1024}, "chunk_overlap is 1024. Give 0 or more, and less than chunk_size (1024)."),
+        ("split", {"chunk_size": 50, "chunk_overlap": 50}, "chunk_overlap is 50"),
         ("split", {"params": {"split_source_types": "pdf"}}, "source_types is 'pdf'. Input should be a valid tuple"),
         ("caption", {"temperature": -0.5}, "greater than or equal to 0"),
         ("embed", {"dimensions": 0}, "greater than or equal to 1"),
