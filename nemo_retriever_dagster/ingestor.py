@@ -159,8 +159,9 @@ class Ingestor:
     def extract(self, **options: Any) -> Self:
         """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
         options = {**self._options.get("extract", {}), **translated("extract", options)}
-        if isinstance(options.get("extract_method"), str):
-            options["extract_method"] = checked_method(options["extract_method"], options.get("document_type"))
+        method, kind = options.get("extract_method"), options.get("document_type")
+        if all(value is None or isinstance(value, str) for value in (method, kind)):
+            options["extract_method"] = checked_method(method, kind)
         return self._add("extract", ExtractTask, options)
 
     def split(
