@@ -27,7 +27,7 @@ from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.options import expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
-from nemo_retriever_dagster.reference_options import secret, translated
+from nemo_retriever_dagster.reference_options import translated
 from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.results import file_name, save
 from nemo_retriever_dagster.runner import Runner
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.results import DocumentResult, Element
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
-_SPLIT_PARAMS = ("split_source_types", "hf_access_token")
 _NOT_NEEDED = (
     "job_queue_id",
     "message_client_allocator",
@@ -177,18 +176,8 @@ class Ingestor:
         ``params``: ``split_source_types`` (types to cut, e.g. ["pdf", "mp3"]; default all) and ``hf_access_token`` for
         a gated tokenizer. ``sentences=True`` keeps sentences whole where they fit.
         """
-        params = dict(params or {})
-        expect("split(params=...)", params, _SPLIT_PARAMS)
-        types, token = params.get("split_source_types"), params.get("hf_access_token")
-        given = {
-            "tokenizer": tokenizer,
-            "chunk_size": chunk_size,
-            "chunk_overlap": chunk_overlap,
-            "source_types": types,
-            "hf_access_token": secret(token),
-            **options,
-        }
-        return self._add("split", SplitTask, given)
+        sizes = {"tokenizer": tokenizer, "chunk_size": chunk_size, "chunk_overlap": chunk_overlap}
+        return self._add("split", SplitTask, translated("split", {"params": params, **sizes, **options}))
 
     def caption(self, **options: Any) -> Self:
         """Describe pictures and infographics; see `CaptionTask` for the options."""

@@ -7,14 +7,14 @@ that chose between engines of its server and say nothing here. A name that nobod
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import SecretStr
 
 from nemo_retriever_dagster.errors import InvalidOptionError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from nemo_retriever_dagster.extract.methods import checked_types
+from nemo_retriever_dagster.options import checked, expect
 
 _TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
 _NOT_NEEDED = {
@@ -30,7 +30,14 @@ _DEPRECATED = {
     "extract": {"paddle_output_format": "table_output_format"},
     "embed": {"text": "embed_text_elements", "tables": "embed_structured_elements"},
 }
-_SECRETS = {"caption": ("api_key",), "embed": ("api_key",), "vdb_upload": ("password", "access_key", "secret_key")}
+_SPLIT_PARAMS = ("split_source_types", "hf_access_token")
+_SECRETS = {
+    "split": ("hf_access_token",),
+    "caption": ("api_key",),
+    "embed": ("api_key",),
+    "vdb_upload": ("password", "access_key", "secret_key"),
+}
+_Params = Mapping[str, Any] | None
 _CUSTOM = ("custom_content_field", "result_target_field")
 
 
@@ -46,13 +53,12 @@ def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if old in given:
             warnings.warn(f"{method}({old}=...) is {new} now.", DeprecationWarning, stacklevel=3)
             _rename(method, given, old, new)
-    more = {"extract": _extract, "embed": _embed, "store": _store, "vdb_upload": _upload}.get(method)
+    more = {"extract": _extract, "split": _split, "embed": _embed, "store": _store, "vdb_upload": _upload}.get(method)
     given = more(given) if more else given
-    return {name: secret(value) if name in _SECRETS.get(method, ()) else value for name, value in given.items()}
+    return {name: _secret(value) if name in _SECRETS.get(method, ()) else value for name, value in given.items()}
 
 
-def secret(value: Any) -> Any:
-    """Return a text as a secret; what is none stays what it is."""
+def _secret(value: Any) -> Any:
     return SecretStr(value) if isinstance(value, str) else value
 
 
@@ -73,6 +79,20 @@ def _extract(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _split(given: dict[str, Any]) -> dict[str, Any]:
+    params = _params("split", given)
+    expect("split(params=...)", params, _SPLIT_PARAMS)
+    types = params.pop("split_source_types", given.pop("source_types", None))
+    types = checked("split", "split_source_types", tuple[str, ...] | None, types)
+    source_types = None if types is None else checked_types(types, "split_source_types")
+    return {"hf_access_token": None, **params, **given, "source_types": source_types}
+
+
+def _params(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Take the mapping ``params`` out of the options of a method."""
+    return dict(checked(method, "params", _Params, given.pop("params", None), shown=False) or {})
+
+
 def _embed(given: dict[str, Any]) -> dict[str, Any]:
     if any(given.pop(name, None) is not None for name in _CUSTOM):
         raise InvalidOptionError(
@@ -86,7 +106,7 @@ def _store(given: dict[str, Any]) -> dict[str, Any]:
     if "store_method" in given:
         warnings.warn("store(store_method=...) says nothing: storage_uri names the place.", DeprecationWarning, 4)
         del given["store_method"]
-    return {**(given.pop("params", None) or {}), **given}
+    return {**_params("store", given), **given}
 
 
 def _upload(given: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def checked_type(name: str, option: str = "document_type") -> str:
     return found
 
 
+def checked_types(names: Iterable[str], option: str) -> tuple[str, ...]:
+    """Return the document types that ``names`` mean; "text", all plain text, stays what it is.
+
+    Raises `InvalidOptionError`, which names the ``option``, for a name of no type, and where there is no name at all.
+    """
+    found = tuple("text" if name.strip().lower() == "text" else checked_type(name, option) for name in names)
+    if not found:
+        raise InvalidOptionError(f"{option} names no document type.", hint="Leave it out for all of them.")
+    return found
+
+
 def checked_method(method: str | None, document_type: str | None = None) -> str | None:
     """Return ``method`` under its present name.
 

@@ -30,7 +30,16 @@ def given(method: str, **options: Any) -> Ingestor:
         ("split", {"chunk_size": 3.5}, "chunk_size is 3.5"),
         ("split", {"chunk_overlap": 1024}, "chunk_overlap is 1024. Give 0 or more, and less than chunk_size (1024)."),
         ("split", {"chunk_size": 50, "chunk_overlap": 50}, "chunk_overlap is 50"),
-        ("split", {"params": {"split_source_types": "pdf"}}, "source_types is 'pdf'. Input should be a valid tuple"),
+        (
+            "split",
+            {"params": {"split_source_types": "pdf"}},
+            "(): split_source_types is 'pdf'. Input should be a valid",
+        ),
+        ("split", {"params": {"split_source_types": ["pfd"]}}, "split_source_types: there is no document type 'pfd'. "),
+        ("split", {"params": {"split_source_types": ["text", "Mp33"]}}, "'Mp33'. Did you mean 'mp3'?"),
+        ("split", {"params": {"split_source_types": []}}, "split_source_types names no document type. Leave it out"),
+        ("split", {"params": "x"}, "split(): params is not what it should be. Input should be a valid dictionary"),
+        ("store", {"params": "x"}, "store(): params is not what it should be. Input should be a valid dictionary"),
         ("caption", {"temperature": -0.5}, "greater than or equal to 0"),
         ("embed", {"dimensions": 0}, "greater than or equal to 1"),
         ("store", {"images": 1}, "images is 1. Give True or False"),
@@ -52,21 +61,22 @@ def test_a_value_of_another_type_is_refused(method: str, options: dict[str, Any]
     [
         ("extract", {"password": ["hunter2"]}),
         ("embed", {"api_key": ["hunter2"]}),
+        ("split", {"params": {"hf_access_token": ["hunter2"]}}),
         ("store", {"storage_options": "hunter2"}),
         ("vdb_upload", {"password": ["hunter2"]}),
     ],
 )
 def test_a_secret_that_is_refused_is_not_shown(method: str, options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidOptionError, match="is not what it should be") as caught:
+    with pytest.raises(InvalidOptionError, match=r"\(\): [a-z_]+ is not what it should be") as caught:
         given(method, **options)
     assert "hunter2" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
     assert caught.value.__suppress_context__
 
 
 def test_what_can_be_meant_is_taken() -> None:
-    split = given("split", chunk_size="512", params={"split_source_types": ["PDF", "mp3"]}).pipeline.split
+    split = given("split", chunk_size="512", params={"split_source_types": ["PDF", "jpg", "text"]}).pipeline.split
     assert split is not None
-    assert (split.chunk_size, split.source_types) == (512, ("pdf", "mp3"))
+    assert (split.chunk_size, split.source_types) == (512, ("pdf", "jpeg", "text"))
     chain = given("embed").vdb_upload(dense_dim=np.int64(64), milvus_uri=Path("rows.db"), meta_fields=["team"])
     upload = chain.pipeline.upload
     assert upload is not None
