@@ -9,13 +9,10 @@ Over 400 lines because the reference's methods are one class's; what they do is 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from nemo_retriever_dagster import portal
@@ -23,13 +20,14 @@ from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
+from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.options import expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
 from nemo_retriever_dagster.reference_options import translated
 from nemo_retriever_dagster.reindex import rebuilding
-from nemo_retriever_dagster.results import file_name, save
+from nemo_retriever_dagster.result_folder import ResultFolder
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.source import Buffers, Source
@@ -47,15 +45,16 @@ from nemo_retriever_dagster.tasks import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from concurrent.futures import Future
     from io import BytesIO
     from os import PathLike
     from types import TracebackType
 
     from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.model import Document, Failure
+    from nemo_retriever_dagster.model import Failure
     from nemo_retriever_dagster.reindex import Rebuild
-    from nemo_retriever_dagster.results import DocumentResult, Element
+    from nemo_retriever_dagster.results import DocumentResult
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
 _NOT_NEEDED = (
@@ -68,14 +67,20 @@ _NOT_NEEDED = (
     "worker_pool_size",
 )
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
-_OWN_TO_INGEST = ("show_progress", "return_failures", "save_to_disk", "return_traces", "concurrency_limit")
+_OWN_TO_INGEST = (
+    "show_progress",
+    "return_failures",
+    "save_to_disk",
+    "return_traces",
+    "include_parent_trace_ids",
+    "concurrency_limit",
+)
 _NOT_NEEDED_TO_INGEST = (
     "timeout",
     "max_job_retries",
     "verbose",
     "enable_telemetry",
     "show_telemetry",
-    "include_parent_trace_ids",
     "batch_size",
     "job_queue_id",
 )
@@ -124,9 +129,9 @@ class Ingestor:
         self._options: dict[str, dict[str, Any]] = {}
         self._tasks: dict[str, Any] = {}
         self._save: SaveTask | None = None
-        self._saved_in: Path | None = None
+        self._folders: list[ResultFolder] = []
         self._outcome: BatchOutcome | None = None
-        self._total = 0
+        self._jobs = Jobs()
         if documents is not None:
             self.files(documents)
 
@@ -263,24 +268,34 @@ class Ingestor:
         """Do it, and return a list of elements for each document that got through, in the order of the inputs.
 
         With ``return_failures`` also the list of `Failure`; without it, and with an upload, one failed document raises
-        `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document.
+        `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document;
+        ``include_parent_trace_ids`` an empty list, as there is no server that gives any.
         """
-        return portal.run(self._ingest(show_progress, return_failures, options))
+        return portal.run(self._begun(show_progress, return_failures, options))
 
-    def ingest_async(self, *, return_failures: bool = False, **options: Any) -> Future[Any]:
-        """Start `ingest` and return a future of what it returns."""
-        return portal.submit(self._ingest(show_progress=False, return_failures=return_failures, options=options))
+    def ingest_async(
+        self, *, show_progress: bool = False, return_failures: bool = False, **options: Any
+    ) -> Future[Any]:
+        """Start `ingest` and return a future of what it returns; `get_status` tells how far it is."""
+        future = portal.submit(self._begun(show_progress, return_failures, options))
+        future.add_done_callback(lambda _: self._jobs.close())  # one cancelled before it began ends nothing itself
+        return future
+
+    def _begun(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+        """Check the options and name the documents now, whenever the work begins."""
+        expect("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
+        self._jobs.name(self._files or [name for name, _ in self._buffers])
+        return self._ingest(show_progress, return_failures, options)
 
     async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
-        traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
+        traces, save_all = options.get("return_traces"), options.get("save_to_disk")
         concurrency = options.pop("concurrency_limit", 32)
-        expect("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
         if save_all and self._save is None:
             self.save_to_disk()
         if not self._tasks:
             self.all_tasks()
-        outcome = await self._run(show_progress, return_failures, concurrency)
-        self._outcome = outcome
+        with self._jobs.ending():
+            outcome = self._outcome = await self._run(show_progress, return_failures, concurrency)
         if outcome.failures and not return_failures:
             shown = "\n".join(failure.message for failure in outcome.failures)
             message = f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}"
@@ -290,15 +305,18 @@ class Ingestor:
             returned.append(outcome.failures)
         if traces:
             returned.append([dict(work.seconds) for work in outcome.works])
+        if options.get("include_parent_trace_ids"):
+            returned.append([])
         return tuple(returned) if len(returned) > 1 else outcome.kept
 
     async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:
         settings, pipeline = self._settings or Settings(), self.pipeline
         source = self._source()
         documents = await asyncio.to_thread(source.list, as_given=True)
-        self._total, self._outcome = len(documents), None
+        self._jobs.submit(documents, pipeline.stages())
         engines = self._engines or engines_for(pipeline, settings)
         folder = self._folder(settings)
+        keep = folder.keep if folder else lambda _, elements: elements
         run_id = uuid.uuid4().hex
         corpus = "ingestor:" + ",".join(collections(pipeline.upload))
         anew = pipeline.upload is not None and pipeline.upload.reindex
@@ -328,8 +346,8 @@ class Ingestor:
                         runner,
                         documents,
                         all_or_nothing=not return_failures,
-                        keep=lambda document, elements: self._keep(document, elements, folder),
-                        observe=observe,
+                        keep=keep,
+                        observe=self._jobs.seeing(observe),
                     )
                 if rebuild:
                     await asyncio.to_thread(_finish, rebuild, outcome)
@@ -337,7 +355,10 @@ class Ingestor:
                 runner.close()
                 if self._engines is None:
                     await engines.aclose()
-        self._purge(outcome, pipeline)
+        for result in outcome.results:
+            self._jobs.see(result)
+        if folder and pipeline.upload is not None and pipeline.upload.purge_results_after_upload:
+            folder.purge(outcome.kept)
         return outcome
 
     def _source(self) -> Source | Buffers:
@@ -349,25 +370,11 @@ class Ingestor:
 
     # --- results on disk ---
 
-    def _folder(self, settings: Settings) -> Path | None:
+    def _folder(self, settings: Settings) -> ResultFolder | None:
         if self._save is None:
             return None
-        chosen = self._save.output_directory or settings.save_to_disk_directory
-        folder = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="nemo_retriever_results_"))
-        folder.mkdir(parents=True, exist_ok=True)
-        self._saved_in = folder
-        return folder
-
-    def _keep(self, document: Document, elements: list[Element], folder: Path | None) -> DocumentResult:
-        if folder is None or self._save is None:
-            return elements
-        return save(elements, folder / file_name(document.uri, self._save.compression), self._save.compression)
-
-    def _purge(self, outcome: BatchOutcome, pipeline: Pipeline) -> None:
-        if self._save is None or pipeline.upload is None or not pipeline.upload.purge_results_after_upload:
-            return
-        for kept in outcome.kept:
-            Path(kept.filepath).unlink(missing_ok=True)  # type: ignore[union-attr]
+        self._folders.append(ResultFolder(self._save, settings.save_to_disk_directory))
+        return self._folders[-1]
 
     def __enter__(self) -> Self:
         """Return the ingestor."""
@@ -377,33 +384,30 @@ class Ingestor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the results on disk if `save_to_disk` was asked to clean up."""
-        if self._save is not None and self._save.cleanup and self._saved_in is not None:
-            shutil.rmtree(self._saved_in, ignore_errors=True)
+        for folder in self._folders:
+            folder.clean_up()
 
     # --- counters ---
 
     def get_status(self) -> dict[str, str]:
-        """Return "completed" or "failed" by source, of the last `ingest`."""
-        if self._outcome is None:
-            return {}
-        done = {work.document.uri: "completed" for work in self._outcome.works}
-        return {**done, **{failure.uri: "failed" for failure in self._outcome.failures}}
+        """Return the state of every document of the running or last `ingest`, by source; see `Jobs` for the states."""
+        return dict(self._jobs.states)
 
     def completed_jobs(self) -> int:
         """Return how many documents got through."""
-        return len(self._outcome.works) if self._outcome else 0
+        return self._jobs.count("completed")
 
     def failed_jobs(self) -> int:
         """Return how many documents failed."""
-        return len(self._outcome.failures) if self._outcome else 0
+        return self._jobs.count("failed")
 
     def cancelled_jobs(self) -> int:
-        """Return 0: a cancelled ingest raises."""
-        return 0
+        """Return how many documents an `ingest` that was cancelled or raised an error left unfinished."""
+        return self._jobs.count("cancelled")
 
     def remaining_jobs(self) -> int:
-        """Return how many documents of the running or last `ingest` are neither done nor failed."""
-        return self._total - self.completed_jobs() - self.failed_jobs()
+        """Return how many documents of the running `ingest` are not finished; before they are listed, of its paths."""
+        return self._jobs.remaining()
 
 
 class IngestWarning(UserWarning):
