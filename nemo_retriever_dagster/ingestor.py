@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -20,6 +19,7 @@ from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, prepare
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
+from nemo_retriever_dagster.inputs import pairs_of, paths_of
 from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.options import expect, make
@@ -45,13 +45,13 @@ from nemo_retriever_dagster.tasks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable, Mapping
     from concurrent.futures import Future
-    from io import BytesIO
     from os import PathLike
     from types import TracebackType
 
     from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.inputs import Buffer
     from nemo_retriever_dagster.model import Failure
     from nemo_retriever_dagster.reindex import Rebuild
     from nemo_retriever_dagster.results import DocumentResult
@@ -101,7 +101,7 @@ class Ingestor:
 
     def __init__(
         self,
-        documents: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+        documents: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
         client: object = None,
         *,
         engines: Engines | None = None,
@@ -125,7 +125,7 @@ class Ingestor:
         self._workers = workers
         self._storage_options = storage_options
         self._files: list[str] = []
-        self._buffers: list[tuple[str, BytesIO]] = []
+        self._buffers: list[tuple[str, bytes]] = []
         self._options: dict[str, dict[str, Any]] = {}
         self._tasks: dict[str, Any] = {}
         self._save: SaveTask | None = None
@@ -137,16 +137,17 @@ class Ingestor:
 
     # --- inputs ---
 
-    def files(self, documents: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Self:
-        """Add paths, globs (``**`` too), folders or fsspec URIs, one or a list. They are looked at by `ingest`."""
-        given = [documents] if isinstance(documents, str) or not isinstance(documents, Sequence) else documents
-        self._files += [str(path) for path in given]
+    def files(self, documents: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Self:
+        """Add paths, globs (``**`` too), folders or fsspec URIs, one or many. They are looked at by `ingest`."""
+        self._files += paths_of(documents)
         return self
 
-    def buffers(self, buffers: tuple[str, BytesIO] | Sequence[tuple[str, BytesIO]]) -> Self:
-        """Add documents held in memory: (name, bytes) pairs; the name tells the type where the content does not."""
-        given = [buffers] if isinstance(buffers, tuple) else buffers
-        self._buffers += given
+    def buffers(self, buffers: tuple[str, Buffer] | Iterable[tuple[str, Buffer]]) -> Self:
+        """Add documents held in memory: pairs of a name and bytes, or a binary file or buffer, which is read now.
+
+        The name tells the type where the content does not.
+        """
+        self._buffers += pairs_of(buffers)
         return self
 
     def load(self, **storage_options: Any) -> Self:
