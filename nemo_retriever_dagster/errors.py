@@ -225,6 +225,11 @@ class LedgerDamagedError(StorageError):
     )
 
 
+def as_call(method: str) -> str:
+    """Return a method's name as a call, ``split()``; a call already, ``split(params=...)``, is left as it is."""
+    return method if method.endswith(")") else f"{method}()"
+
+
 def nearest(name: str, known: Iterable[str], what: str) -> str:
     """Return a hint that names the known name nearest to ``name``, all of them (``what``) where none is near."""
     known = sorted(known)
@@ -244,8 +249,7 @@ class UnknownOptionError(MisuseError, TypeError):
     @classmethod
     def of(cls, method: str, name: str, known: Iterable[str]) -> Self:
         """Name the option and the nearest valid one."""
-        call = method if method.endswith(")") else f"{method}()"
-        return cls(f"{call} has no option {name!r}.", hint=nearest(name, known, "options"))
+        return cls(f"{as_call(method)} has no option {name!r}.", hint=nearest(name, known, "options"))
 
 
 class InvalidOptionError(MisuseError):

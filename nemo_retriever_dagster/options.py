@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hi
 from pydantic import Field as Bounds
 from pydantic import TypeAdapter, ValidationError
 
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, as_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +69,7 @@ def checked(method: str, name: str, wanted: Any, value: Any, *, shown: bool = Tr
     except ValidationError as error:
         told = f" is {value!r}" if shown else " is not what it should be"
         hint = "; ".join(dict.fromkeys(f"{one['msg']}." for one in error.errors(include_input=False)))
-        raise InvalidOptionError(f"{method}(): {name}{told}.", hint=hint) from None
+        raise InvalidOptionError(f"{as_call(method)}: {name}{told}.", hint=hint) from None
 
 
 def one_of(option: str, value: object, choices: object) -> None:

@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from nemo_retriever_dagster.audio_params import AudioParams
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.extract.methods import checked_types
-from nemo_retriever_dagster.options import checked, expect
+from nemo_retriever_dagster.options import Number, checked, expect, make
 
 _TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
-_NOT_NEEDED = {
-    "extract": ("extract_images_params", "extract_tables_method", "page_image_max_dimension"),
-    "embed": ("filter_errors",),  # a chunk that cannot be embedded fails its document: there is none to filter
-    "vdb_upload": ("bm25_save_path", "compute_bm25_stats", "no_wait_index", "alias"),
+_Params = Mapping[str, Any] | None
+_NOT_NEEDED: dict[str, dict[str, Any]] = {
+    "extract": {
+        "extract_images_params": _Params,
+        "extract_tables_method": Literal["yolox", "paddle"] | None,
+        "page_image_max_dimension": Number | None,
+    },
+    "embed": {"filter_errors": bool | None},  # a chunk that cannot be embedded fails its document: none is to filter
+    "vdb_upload": {
+        "bm25_save_path": str | None,
+        "compute_bm25_stats": bool | None,
+        "no_wait_index": bool | None,
+        "alias": str | None,
+    },
 }
+"""Options that say nothing here, by method, each with its type."""
 _RENAMED = {
     "caption": {"caption_prompt": "prompt", "caption_system_prompt": "system_prompt"},
     "dedup": {"prefer_structured": "bbox_dedup_prefer_structured"},
@@ -37,7 +49,6 @@ _SECRETS = {
     "embed": ("api_key",),
     "vdb_upload": ("password", "access_key", "secret_key"),
 }
-_Params = Mapping[str, Any] | None
 _CUSTOM = ("custom_content_field", "result_target_field")
 
 
@@ -46,7 +57,10 @@ def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `InvalidOptionError` for one that cannot be honoured and must not be ignored.
     """
-    given = {name: value for name, value in options.items() if name not in _NOT_NEEDED.get(method, ())}
+    idle = _NOT_NEEDED.get(method, {})
+    for name in idle.keys() & options.keys():
+        checked(method, name, idle[name], options[name])
+    given = {name: value for name, value in options.items() if name not in idle}
     for old, new in _RENAMED.get(method, {}).items():
         _rename(method, given, old, new)
     for old, new in _DEPRECATED.get(method, {}).items():
@@ -71,9 +85,12 @@ def _rename(method: str, given: dict[str, Any], old: str, new: str) -> None:
 
 
 def _extract(given: dict[str, Any]) -> dict[str, Any]:
-    audio = given.pop("extract_audio_params", None) or {}
-    if "segment_audio" in audio:
-        given["segment_audio"] = audio["segment_audio"]
+    audio = checked("extract", "extract_audio_params", _Params, given.pop("extract_audio_params", None), shown=False)
+    if audio:
+        audio = {**audio, "auth_token": _secret(audio.get("auth_token"))}
+        given["extract_audio_params"] = params = make(AudioParams, "extract(extract_audio_params=...)", audio)
+        if params.segment_audio is not None:
+            given["segment_audio"] = params.segment_audio
     if given.get("extract_images_method") == "yolox":  # a detector on the original's server did the grouping
         given["extract_images_method"] = "group"
     return given

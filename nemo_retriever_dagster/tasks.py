@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Bounds
 from pydantic import SecretStr
 
+from nemo_retriever_dagster.audio_params import AudioParams  # noqa: TC001 - as above
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.options import Amount, Number, Share, flag, one_of
 
@@ -30,6 +31,7 @@ class ExtractTask:
     """Options of ``extract()``. ``document_type`` overrides what the file's content and name say.
 
     ``auto_dedup`` leaves out pictures that are tables or charts, unless ``dedup()`` says what is to be left out.
+    ``extract_audio_params`` names the server that writes down speech, which is no part of the result's identity.
     """
 
     extract_text: bool = True
@@ -45,6 +47,7 @@ class ExtractTask:
     extract_images_method: Literal["group", "simple"] = "group"
     auto_dedup: bool = True
     segment_audio: bool = False
+    extract_audio_params: AudioParams | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,20 @@ def given(method: str, **options: Any) -> Ingestor:
         ("extract", {"extract_method": ["pdfium"]}, "extract_method is ['pdfium']"),
         ("extract", {"document_type": 5}, "document_type is 5"),
         ("extract", {"extract_audio_params": {"segment_audio": "yes"}}, "segment_audio is 'yes'. Give True or False"),
+        ("extract", {"extract_audio_params": "x"}, "extract(): extract_audio_params is not what it should be. Input"),
+        (
+            "extract",
+            {"extract_audio_params": {"infer_protocol": "x"}},
+            "extract(extract_audio_params=...): infer_protocol",
+        ),
+        ("extract", {"extract_audio_params": {"infer_protocol": "http"}}, "need an address. Give http_endpoint, or"),
+        ("extract", {"extract_audio_params": {"use_ssl": True}}, "need an address. Give grpc_endpoint, or"),
+        ("extract", {"extract_audio_params": {"ssl_cert": "a.pem"}}, "ssl_cert is not read. Trust it for the process"),
+        ("extract", {"extract_tables_method": "bogus"}, "extract_tables_method is 'bogus'. Input should be 'yolox' or"),
+        ("extract", {"extract_images_params": "x"}, "extract_images_params is 'x'. Input should be a valid dict"),
+        ("extract", {"page_image_max_dimension": "x"}, "page_image_max_dimension is 'x'. Input should be a valid int"),
+        ("embed", {"filter_errors": "bogus"}, "filter_errors is 'bogus'. Give True or False"),
+        ("vdb_upload", {"no_wait_index": 1}, "no_wait_index is 1. Give True or False"),
         ("dedup", {"content_type": "sound"}, "content_type is 'sound'. Input should be 'text' or 'image'"),
         ("dedup", {"iou_threshold": 5}, "less than or equal to 1"),
         ("filter", {"min_size": -1}, "greater than or equal to 0"),
@@ -62,12 +76,13 @@ def test_a_value_of_another_type_is_refused(method: str, options: dict[str, Any]
         ("extract", {"password": ["hunter2"]}),
         ("embed", {"api_key": ["hunter2"]}),
         ("split", {"params": {"hf_access_token": ["hunter2"]}}),
+        ("extract", {"extract_audio_params": {"auth_token": ["hunter2"]}}),
         ("store", {"storage_options": "hunter2"}),
         ("vdb_upload", {"password": ["hunter2"]}),
     ],
 )
 def test_a_secret_that_is_refused_is_not_shown(method: str, options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidOptionError, match=r"\(\): [a-z_]+ is not what it should be") as caught:
+    with pytest.raises(InvalidOptionError, match=r"\): [a-z_]+ is not what it should be") as caught:
         given(method, **options)
     assert "hunter2" not in f"{caught.value!r} {caught.value} {caught.value.__cause__}"
     assert caught.value.__suppress_context__
