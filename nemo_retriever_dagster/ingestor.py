@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -22,16 +23,22 @@ from nemo_retriever_dagster.extract.methods import checked_method
 from nemo_retriever_dagster.inputs import pairs_of, paths_of
 from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
-from nemo_retriever_dagster.options import expect, make
+from nemo_retriever_dagster.options import Amount, Number, checked, expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
-from nemo_retriever_dagster.reference_options import translated
+from nemo_retriever_dagster.reference_options import (
+    NOT_NEEDED_TO_CONNECT,
+    NOT_NEEDED_TO_INGEST,
+    absent,
+    check_upload,
+    translated,
+)
 from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.result_folder import ResultFolder
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.source import Buffers, Source
-from nemo_retriever_dagster.stages import check_collections, collections
+from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.tasks import (
     CaptionTask,
     DedupTask,
@@ -43,9 +50,10 @@ from nemo_retriever_dagster.tasks import (
     StoreTask,
     UploadTask,
 )
+from nemo_retriever_dagster.vdb.contract import VectorStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
+    from collections.abc import Coroutine, Iterable
     from concurrent.futures import Future
     from os import PathLike
     from types import TracebackType
@@ -55,17 +63,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Failure
     from nemo_retriever_dagster.reindex import Rebuild
     from nemo_retriever_dagster.results import DocumentResult
-    from nemo_retriever_dagster.vdb.contract import VectorStore
 
-_NOT_NEEDED = (
-    "job_queue_id",
-    "message_client_allocator",
-    "message_client_hostname",
-    "message_client_port",
-    "message_client_kwargs",
-    "msg_counter_id",
-    "worker_pool_size",
-)
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
 _OWN_TO_INGEST = (
     "show_progress",
@@ -74,15 +72,6 @@ _OWN_TO_INGEST = (
     "return_traces",
     "include_parent_trace_ids",
     "concurrency_limit",
-)
-_NOT_NEEDED_TO_INGEST = (
-    "timeout",
-    "max_job_retries",
-    "verbose",
-    "enable_telemetry",
-    "show_telemetry",
-    "batch_size",
-    "job_queue_id",
 )
 
 
@@ -117,13 +106,14 @@ class Ingestor:
         ``engines`` and ``store`` replace what the options would choose; ``workers`` is the number of parser processes
         (0: one a core); ``storage_options`` go to fsspec when documents are remote.
         """
-        expect("Ingestor", reference_options, (*_OWN, *_NOT_NEEDED))
+        expect("Ingestor", reference_options, (*_OWN, *NOT_NEEDED_TO_CONNECT))
         self.client = client
         self._engines, self._store = engines, store
         self._settings = settings
         self._limits = limits or Limits()
-        self._workers = workers
-        self._storage_options = storage_options
+        self._workers: int = checked("Ingestor", "workers", Amount, workers)
+        wanted = Mapping[str, Any] | None
+        self._storage_options = checked("Ingestor", "storage_options", wanted, storage_options, shown=False)
         self._files: list[str] = []
         self._buffers: list[tuple[str, bytes]] = []
         self._options: dict[str, dict[str, Any]] = {}
@@ -217,13 +207,10 @@ class Ingestor:
 
         The original's tuning options of the index are taken too; those of its local BM25 model are not needed.
         """
-        if not isinstance(vdb_op, str):
-            self._store = vdb_op
-        elif vdb_op != "milvus":
-            raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
         options["purge_results_after_upload"] = purge_results_after_upload
         self._add("upload", UploadTask, translated("vdb_upload", options))
-        check_collections(self._tasks["upload"].collection_name)
+        check_upload(self._tasks["upload"], vdb_op)
+        self._store = vdb_op if isinstance(vdb_op, VectorStore) else self._store
         return self
 
     def save_to_disk(
@@ -246,9 +233,25 @@ class Ingestor:
         return self.extract().dedup().filter().split().embed()
 
     def _add(self, slot: str, task: type[Any], options: Mapping[str, Any]) -> Self:
-        self._options[slot] = {**self._options.get(slot, {}), **options}
-        self._tasks[slot] = make(task, {"upload": "vdb_upload"}.get(slot, slot), self._options[slot])
+        options = {**self._options.get(slot, {}), **options}
+        self._tasks[slot] = make(task, {"upload": "vdb_upload"}.get(slot, slot), options)
+        self._options[slot] = options
         return self
+
+    # --- what the original's server did ---
+
+    def pdf_split_config(self, pages_per_chunk: int = 32) -> Self:
+        """Do nothing: a PDF is read page by page, and its results are the same however it was cut for the server."""
+        checked("pdf_split_config", "pages_per_chunk", Number, pages_per_chunk)
+        return self
+
+    def store_embed(self, *_: Any, **__: Any) -> Self:
+        """Raise `MisuseError`, which says where the vectors are."""
+        raise absent("store_embed")
+
+    def udf(self, *_: Any, **__: Any) -> Self:
+        """Raise `MisuseError`, which says what to do instead of sending a function to a server."""
+        raise absent("udf")
 
     @property
     def pipeline(self) -> Pipeline:
@@ -284,7 +287,7 @@ class Ingestor:
 
     def _begun(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """Check the options and name the documents now, whenever the work begins."""
-        expect("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
+        expect("ingest", options, (*_OWN_TO_INGEST, *NOT_NEEDED_TO_INGEST))
         self._jobs.name(self._files or [name for name, _ in self._buffers])
         return self._ingest(show_progress, return_failures, options)
 

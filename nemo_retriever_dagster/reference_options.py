@@ -8,14 +8,40 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
 from nemo_retriever_dagster.audio_params import AudioParams
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, MisuseError
 from nemo_retriever_dagster.extract.methods import checked_types
 from nemo_retriever_dagster.options import Number, checked, expect, make
+from nemo_retriever_dagster.stages import check_collections, collections
+from nemo_retriever_dagster.vdb.contract import VectorStore
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.tasks import UploadTask
+
+NOT_NEEDED_TO_CONNECT = (
+    "job_queue_id",
+    "message_client_allocator",
+    "message_client_hostname",
+    "message_client_port",
+    "message_client_kwargs",
+    "msg_counter_id",
+    "worker_pool_size",
+)
+"""Options of the original's constructor that say nothing here: there is no server to connect to."""
+NOT_NEEDED_TO_INGEST = (
+    "timeout",
+    "max_job_retries",
+    "verbose",
+    "enable_telemetry",
+    "show_telemetry",
+    "batch_size",
+    "job_queue_id",
+)
+"""Options of its ``ingest()`` that say nothing here."""
 
 _TUNING = ("intermediate_graph_degree", "graph_degree", "m", "ef_construction")
 _Params = Mapping[str, Any] | None
@@ -49,6 +75,25 @@ _SECRETS = {
     "embed": ("api_key",),
     "vdb_upload": ("password", "access_key", "secret_key"),
 }
+_NONE_IS_DEFAULT = {
+    "caption": ("context_text_max_chars",),
+    "embed": (
+        "embed_image_elements",
+        "embed_audio_elements",
+        *(f"{kind}_elements_modality" for kind in ("text", "structured", "image", "audio")),
+    ),
+    "vdb_upload": ("meta_fields",),
+}
+_ABSENT = {
+    "udf": (
+        "sends a function to the original's server, and there is none here",
+        "Call the function on what ingest() returns, or on the files before it.",
+    ),
+    "store_embed": (
+        "writes vectors to a bucket of the original's server, and there is none here",
+        "Take them from metadata.embedding of what ingest() returns, or keep them by vdb_upload().",
+    ),
+}
 _CUSTOM = ("custom_content_field", "result_target_field")
 
 
@@ -60,7 +105,8 @@ def translated(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     idle = _NOT_NEEDED.get(method, {})
     for name in idle.keys() & options.keys():
         checked(method, name, idle[name], options[name])
-    given = {name: value for name, value in options.items() if name not in idle}
+    unset = [name for name in _NONE_IS_DEFAULT.get(method, ()) if options.get(name) is None]
+    given = {name: value for name, value in options.items() if name not in (*idle, *unset)}
     for old, new in _RENAMED.get(method, {}).items():
         _rename(method, given, old, new)
     for old, new in _DEPRECATED.get(method, {}).items():
@@ -116,7 +162,7 @@ def _embed(given: dict[str, Any]) -> dict[str, Any]:
             "embed(custom_content_field=...) embeds what functions of the user's wrote on the original's server.",
             hint="There are none here: leave it out.",
         )
-    return {name: value for name, value in given.items() if value is not None or not name.endswith("_modality")}
+    return given
 
 
 def _store(given: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +176,20 @@ def _upload(given: dict[str, Any]) -> dict[str, Any]:
     tuning = {name: given.pop(name) for name in _TUNING if name in given}
     if tuning:
         given["index_params"] = {**given.get("index_params", {}), **tuning}
-    if given.get("meta_fields", ()) is None:
-        given["meta_fields"] = ()
     return given
+
+
+def absent(method: str) -> MisuseError:
+    """Return the error that says why there is no such step here, and what to do instead."""
+    why, instead = _ABSENT[method]
+    return MisuseError(f"{method}() {why}.", hint=instead)
+
+
+def check_upload(task: UploadTask, vdb_op: object) -> None:
+    """Raise `InvalidOptionError` unless ``vdb_op`` is a store, and elements of some kind go into some collection."""
+    if vdb_op != "milvus" and not isinstance(vdb_op, VectorStore):
+        raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
+    check_collections(task.collection_name)
+    if not any(collections(task).values()):
+        hint = "Name a collection, and leave enable_ on for one of the contents it takes."
+        raise InvalidOptionError("vdb_upload() would upload nothing.", hint=hint)

@@ -20,7 +20,7 @@ from nemo_retriever_dagster.options import Amount, Number, Share, flag, one_of
 TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
 TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
-ContentType = Literal["text", "image"]
+ContentType = Literal["image"]
 
 _CHUNK_SIZE = 1024
 _PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
@@ -67,7 +67,10 @@ class ExtractTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DedupTask:
-    """Options of ``dedup()``: drop repeated pictures and pictures that are really tables or charts."""
+    """Options of ``dedup()``: drop repeated pictures and pictures that are really tables or charts; never text.
+
+    ``filter`` False drops nothing.
+    """
 
     content_type: ContentType = "image"
     filter: bool = True
@@ -79,13 +82,22 @@ class DedupTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterTask:
-    """Options of ``filter()``: drop pictures too small or too narrow to tell anything. Sizes in pixels."""
+    """Options of ``filter()``: drop pictures too small or too narrow to tell anything; never text. Sizes in pixels.
+
+    ``filter`` False drops nothing.
+    """
 
     content_type: ContentType = "image"
     min_size: Amount = 128
     max_aspect_ratio: Annotated[float, Bounds(ge=0)] = 5.0
     min_aspect_ratio: Annotated[float, Bounds(ge=0)] = 0.2
     filter: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that there are pictures that the ratios keep."""
+        if self.min_aspect_ratio > self.max_aspect_ratio:
+            hint = f"It must not be above max_aspect_ratio ({self.max_aspect_ratio}): no picture would be kept."
+            raise InvalidOptionError(f"min_aspect_ratio is {self.min_aspect_ratio}.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

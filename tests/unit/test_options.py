@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from nemo_retriever_dagster import Ingestor
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, MisuseError
+from nemo_retriever_dagster.testing import InMemoryStore
+
+ENABLED = [f"enable_{name}" for name in ("text", "tables", "charts", "images", "infographics")]
 
 
 def given(method: str, **options: Any) -> Ingestor:
@@ -36,7 +39,10 @@ def given(method: str, **options: Any) -> Ingestor:
         ("extract", {"page_image_max_dimension": "x"}, "page_image_max_dimension is 'x'. Input should be a valid int"),
         ("embed", {"filter_errors": "bogus"}, "filter_errors is 'bogus'. Give True or False"),
         ("vdb_upload", {"no_wait_index": 1}, "no_wait_index is 1. Give True or False"),
-        ("dedup", {"content_type": "sound"}, "content_type is 'sound'. Input should be 'text' or 'image'"),
+        ("dedup", {"content_type": "sound"}, "content_type is 'sound'. Input should be 'image'"),
+        ("dedup", {"content_type": "text"}, "content_type is 'text'. Input should be 'image'"),
+        ("filter", {"content_type": "text"}, "content_type is 'text'. Input should be 'image'"),
+        ("filter", {"min_aspect_ratio": 6.0}, "min_aspect_ratio is 6.0. It must not be above max_aspect_ratio (5.0)"),
         ("dedup", {"iou_threshold": 5}, "less than or equal to 1"),
         ("filter", {"min_size": -1}, "greater than or equal to 0"),
         ("filter", {"max_aspect_ratio": "wide"}, "max_aspect_ratio is 'wide'"),
@@ -61,6 +67,13 @@ def given(method: str, **options: Any) -> Ingestor:
         ("vdb_upload", {"sparse": "no"}, "sparse is 'no'. Give True or False"),
         ("vdb_upload", {"collection_name": {"a": 1}}, "collection_name is {'a': 1}"),
         ("vdb_upload", {"meta_fields": "team"}, "meta_fields is 'team'"),
+        ("vdb_upload", {"vdb_op": 123}, "vdb_op is 123. Give 'milvus' or a VectorStore of your own."),
+        ("vdb_upload", {"vdb_op": None}, "vdb_op is None. Give 'milvus' or a VectorStore of your own."),
+        ("vdb_upload", {"vdb_op": "lancedb"}, "vdb_op is 'lancedb'. Give 'milvus'"),
+        ("vdb_upload", {"collection_name": {}}, "would upload nothing. Name a collection"),
+        ("vdb_upload", {"collection_name": {"a": ["text"]}, "enable_text": False}, "would upload nothing"),
+        ("vdb_upload", dict.fromkeys(ENABLED, False), "would upload nothing"),
+        ("pdf_split_config", {"pages_per_chunk": 0}, "pages_per_chunk is 0"),
         ("save_to_disk", {"compression": "zip"}, "compression is 'zip'"),
     ],
 )
@@ -98,3 +111,45 @@ def test_what_can_be_meant_is_taken() -> None:
     assert (upload.dense_dim, upload.milvus_uri, upload.meta_fields) == (64, "rows.db", ("team",))
     assert type(upload.dense_dim) is int
     given("save_to_disk", output_directory=Path("results"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"workers": "x"}, "Ingestor(): workers is 'x'. Input should be a valid integer"),
+        ({"workers": -1}, "workers is -1"),
+        ({"storage_options": "hunter2"}, "Ingestor(): storage_options is not what it should be."),
+        ({"documents": [3]}, "3 names no document"),
+    ],
+)
+def test_an_ingestor_checks_what_it_is_made_of(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        Ingestor(**options)
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_call_that_is_refused_changes_nothing() -> None:
+    ingestor = given("extract", text_depth="page")
+    with pytest.raises(InvalidOptionError):
+        ingestor.extract(extract_text="no")
+    ingestor.extract(extract_tables=False)
+    assert ingestor.pipeline == given("extract", text_depth="page", extract_tables=False).pipeline
+
+
+def test_a_store_of_ones_own_is_taken() -> None:
+    store = InMemoryStore()
+    assert given("embed").vdb_upload(vdb_op=store)._store is store
+
+
+@pytest.mark.parametrize(
+    ("method", "hint"), [("udf", "what ingest() returns"), ("store_embed", "metadata.embedding of what ingest()")]
+)
+def test_a_step_of_the_originals_server_says_what_to_do_instead(method: str, hint: str) -> None:
+    with pytest.raises(MisuseError, match=rf"{method}\(\) .*there is none here") as caught:
+        getattr(Ingestor(), method)("def f(): ...", target_stage="embed")
+    assert hint in caught.value.hint
+
+
+def test_how_a_pdf_is_cut_for_a_server_changes_nothing() -> None:
+    assert given("pdf_split_config", pages_per_chunk=64).pipeline == Ingestor().pipeline
