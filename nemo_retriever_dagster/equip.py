@@ -8,7 +8,8 @@ import os
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
@@ -28,28 +29,40 @@ from nemo_retriever_dagster.vdb.milvus import MilvusStore
 from nemo_retriever_dagster.workbench import Equipment
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from nemo_retriever_dagster.audio_params import AudioParams
     from nemo_retriever_dagster.engines.ports import Embedder, Engines
     from nemo_retriever_dagster.model import Record
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.source import Buffers, Source
-    from nemo_retriever_dagster.tasks import StoreTask, UploadTask
+    from nemo_retriever_dagster.tasks import EmbedTask, StoreTask, UploadTask
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
 
 _log = logging.getLogger(__name__)
 _DEFAULT_LIMITS = Limits()
 _HOSTED = "https://integrate.api.nvidia.com/v1"
+_HOSTED_SPEECH = "https://grpc.nvcf.nvidia.com:443"
 _BUCKET = "s3://nemo-retriever/artifacts/store/images"
 
 
-def engines_for(pipeline: Pipeline, settings: Settings) -> Engines:
+def engines_for(
+    pipeline: Pipeline, settings: Settings, given: Mapping[str, NimEndpoint] = MappingProxyType({})
+) -> Engines:
     """Return the local engines, with NIM clients in the places for which an endpoint is named.
 
-    An endpoint named in a task wins over one in the environment; a model named without an endpoint is a hosted one.
+    An endpoint named in a task wins over one in the environment, a ``given`` one over both; a model named without an
+    endpoint is a hosted one. Raises `InvalidOptionError` for vectors of a length that the local model does not make.
     """
+    named = {port: NimEndpoint(**parts) for port, parts in _named(pipeline, settings).items()}
+    local = local_engines(models_dir=settings.models_dir, ocr=settings.ocr_engine)
+    return nim_engines(_of_length(pipeline.embed, {**named, **given}, local), local)
+
+
+def _named(pipeline: Pipeline, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return what tasks and environment say of each port that has an endpoint."""
     endpoints = settings.endpoints()
     for port, task in (("embedder", pipeline.embed), ("captioner", pipeline.caption)):
         if task is None or not (task.endpoint_url or task.model_name):
@@ -61,10 +74,34 @@ def engines_for(pipeline: Pipeline, settings: Settings) -> Engines:
             "model": task.model_name or known.get("model", ""),
             "api_key": task.api_key or settings.api_key,
         }
-    if pipeline.embed is not None and pipeline.embed.dimensions and "embedder" in endpoints:
-        endpoints["embedder"]["dimensions"] = pipeline.embed.dimensions
-    local = local_engines(models_dir=settings.models_dir, ocr=settings.ocr_engine)
-    return nim_engines({port: NimEndpoint(**given) for port, given in endpoints.items()}, local)
+    audio = pipeline.extract.extract_audio_params
+    if audio is not None and audio.names_server:
+        endpoints["transcriber"] = _speech(audio, endpoints.get("transcriber", {}), settings)
+    return endpoints
+
+
+def _speech(audio: AudioParams, known: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    urls = audio.url or known.get("urls") or (_HOSTED_SPEECH if audio.function_id else "")
+    if not urls:
+        hint = "Give grpc_endpoint or http_endpoint, or set AUDIO_GRPC_ENDPOINT."
+        raise InvalidOptionError("extract_audio_params do not say where the transcriber is.", hint=hint)
+    key = audio.auth_token or settings.api_key
+    return {**known, "urls": urls, "api_key": key, "function_id": audio.function_id or known.get("function_id", "")}
+
+
+def _of_length(task: EmbedTask | None, endpoints: dict[str, NimEndpoint], local: Engines) -> Mapping[str, NimEndpoint]:
+    """Ask the embedder for vectors as long as ``embed()`` wants them, unless its endpoint says so itself."""
+    if task is None or task.dimensions is None:
+        return endpoints
+    if nim := endpoints.get("embedder"):
+        return {**endpoints, "embedder": replace(nim, dimensions=nim.dimensions or task.dimensions)}
+    embedder = local.embedder
+    if embedder is not None and embedder.dimension != task.dimensions:
+        raise InvalidOptionError(
+            f"embed(): dimensions is {task.dimensions}; {embedder.name} makes {embedder.dimension}.",
+            hint=f"Leave it out, set it to {embedder.dimension}, or name an embedder by endpoint_url.",
+        )
+    return endpoints
 
 
 def vector_store(task: UploadTask, settings: Settings, *, what: str = "", run_id: str = "") -> MilvusStore:

@@ -54,7 +54,7 @@ class Category(StrEnum):
 
 _SECRETS = (
     re.compile(r"(?i)(bearer\s+)[^\s\"',;]+"),
-    re.compile(r"()\b(?:nvapi-|hf_|sk-)[A-Za-z0-9_\-.]{6,}"),
+    re.compile(r"()\b(?!hf_access_token\b)(?:nvapi-|hf_|sk-)[A-Za-z0-9_\-.]{6,}"),  # the option, not a token
     re.compile(r"(?i)([?&](?:api[_-]?key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"),
     re.compile(r"(?i)((?:api[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"),
     re.compile(r"([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@/\s]+(?=@)"),
@@ -225,6 +225,18 @@ class LedgerDamagedError(StorageError):
     )
 
 
+def as_call(method: str) -> str:
+    """Return a method's name as a call, ``split()``; a call already, ``split(params=...)``, is left as it is."""
+    return method if method.endswith(")") else f"{method}()"
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """Return a hint that names the known name nearest to ``name``, all of them (``what``) where none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else f"Valid {what}: {', '.join(known)}."
+
+
 class MisuseError(RetrieverError, ValueError):
     """The call is wrong."""
 
@@ -237,10 +249,7 @@ class UnknownOptionError(MisuseError, TypeError):
     @classmethod
     def of(cls, method: str, name: str, known: Iterable[str]) -> Self:
         """Name the option and the nearest valid one."""
-        known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Valid options: {', '.join(known)}."
-        return cls(f"{method}() has no option {name!r}.", hint=hint)
+        return cls(f"{as_call(method)} has no option {name!r}.", hint=nearest(name, known, "options"))
 
 
 class InvalidOptionError(MisuseError):

@@ -9,30 +9,36 @@ Over 400 lines because the reference's methods are one class's; what they do is 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.batch import BatchOutcome, begin, run_batch
 from nemo_retriever_dagster.equip import engines_for, equipped, placed, prepare, recreating
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, VerificationError
+from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.extract.methods import checked_method
+from nemo_retriever_dagster.inputs import pairs_of, paths_of
+from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
+from nemo_retriever_dagster.options import Amount, Number, checked, expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.progress import progress
-from nemo_retriever_dagster.reference_options import secret, translated
+from nemo_retriever_dagster.reference_options import (
+    NOT_NEEDED_TO_CONNECT,
+    NOT_NEEDED_TO_INGEST,
+    absent,
+    check_upload,
+    translated,
+)
 from nemo_retriever_dagster.reindex import rebuilding
-from nemo_retriever_dagster.results import file_name, save
+from nemo_retriever_dagster.result_folder import ResultFolder
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.source import Buffers, Source
-from nemo_retriever_dagster.stages import check_collections, collections
+from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.tasks import (
     CaptionTask,
     DedupTask,
@@ -43,43 +49,30 @@ from nemo_retriever_dagster.tasks import (
     SplitTask,
     StoreTask,
     UploadTask,
-    make,
 )
+from nemo_retriever_dagster.vdb.contract import VectorStore
 from nemo_retriever_dagster.work import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
     from concurrent.futures import Future
-    from io import BytesIO
     from os import PathLike
     from types import TracebackType
 
     from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.model import Document, Failure
+    from nemo_retriever_dagster.inputs import Buffer
+    from nemo_retriever_dagster.model import Failure
     from nemo_retriever_dagster.reindex import Rebuild
-    from nemo_retriever_dagster.results import DocumentResult, Element
-    from nemo_retriever_dagster.vdb.contract import VectorStore
+    from nemo_retriever_dagster.results import DocumentResult
 
-_SPLIT_PARAMS = ("split_source_types", "hf_access_token")
-_NOT_NEEDED = (
-    "job_queue_id",
-    "message_client_allocator",
-    "message_client_hostname",
-    "message_client_port",
-    "message_client_kwargs",
-    "msg_counter_id",
-    "worker_pool_size",
-)
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
-_OWN_TO_INGEST = ("show_progress", "return_failures", "save_to_disk", "return_traces", "concurrency_limit")
-_NOT_NEEDED_TO_INGEST = (
-    "timeout",
-    "max_job_retries",
-    "verbose",
-    "enable_telemetry",
-    "show_telemetry",
+_OWN_TO_INGEST = (
+    "show_progress",
+    "return_failures",
+    "save_to_disk",
+    "return_traces",
     "include_parent_trace_ids",
-    "batch_size",
-    "job_queue_id",
+    "concurrency_limit",
 )
 
 
@@ -98,7 +91,7 @@ class Ingestor:
 
     def __init__(
         self,
-        documents: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+        documents: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
         client: object = None,
         *,
         engines: Engines | None = None,
@@ -114,36 +107,38 @@ class Ingestor:
         ``engines`` and ``store`` replace what the options would choose; ``workers`` is the number of parser processes
         (0: one a core); ``storage_options`` go to fsspec when documents are remote.
         """
-        _known("Ingestor", reference_options, (*_OWN, *_NOT_NEEDED))
+        expect("Ingestor", reference_options, (*_OWN, *NOT_NEEDED_TO_CONNECT))
         self.client = client
         self._engines, self._store = engines, store
         self._settings = settings
         self._limits = limits or Limits()
-        self._workers = workers
-        self._storage_options = storage_options
+        self._workers: int = checked("Ingestor", "workers", Amount, workers)
+        wanted = Mapping[str, Any] | None
+        self._storage_options = checked("Ingestor", "storage_options", wanted, storage_options, shown=False)
         self._files: list[str] = []
-        self._buffers: list[tuple[str, BytesIO]] = []
+        self._buffers: list[tuple[str, bytes]] = []
         self._options: dict[str, dict[str, Any]] = {}
         self._tasks: dict[str, Any] = {}
         self._save: SaveTask | None = None
-        self._saved_in: Path | None = None
+        self._folders: list[ResultFolder] = []
         self._outcome: BatchOutcome | None = None
-        self._total = 0
+        self._jobs = Jobs()
         if documents is not None:
             self.files(documents)
 
     # --- inputs ---
 
-    def files(self, documents: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Self:
-        """Add paths, globs (``**`` too), folders or fsspec URIs, one or a list. They are looked at by `ingest`."""
-        given = [documents] if isinstance(documents, str) or not isinstance(documents, Sequence) else documents
-        self._files += [str(path) for path in given]
+    def files(self, documents: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Self:
+        """Add paths, globs (``**`` too), folders or fsspec URIs, one or many. They are looked at by `ingest`."""
+        self._files += paths_of(documents)
         return self
 
-    def buffers(self, buffers: tuple[str, BytesIO] | Sequence[tuple[str, BytesIO]]) -> Self:
-        """Add documents held in memory: (name, bytes) pairs; the name tells the type where the content does not."""
-        given = [buffers] if isinstance(buffers, tuple) else buffers
-        self._buffers += given
+    def buffers(self, buffers: tuple[str, Buffer] | Iterable[tuple[str, Buffer]]) -> Self:
+        """Add documents held in memory: pairs of a name and bytes, or a binary file or buffer, which is read now.
+
+        The name tells the type where the content does not.
+        """
+        self._buffers += pairs_of(buffers)
         return self
 
     def load(self, **storage_options: Any) -> Self:
@@ -160,8 +155,9 @@ class Ingestor:
     def extract(self, **options: Any) -> Self:
         """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
         options = {**self._options.get("extract", {}), **translated("extract", options)}
-        if isinstance(options.get("extract_method"), str):
-            options["extract_method"] = checked_method(options["extract_method"], options.get("document_type"))
+        method, kind = options.get("extract_method"), options.get("document_type")
+        if all(value is None or isinstance(value, str) for value in (method, kind)):
+            options["extract_method"] = checked_method(method, kind)
         return self._add("extract", ExtractTask, options)
 
     def split(
@@ -177,18 +173,8 @@ class Ingestor:
         ``params``: ``split_source_types`` (types to cut, e.g. ["pdf", "mp3"]; default all) and ``hf_access_token`` for
         a gated tokenizer. ``sentences=True`` keeps sentences whole where they fit.
         """
-        params = dict(params or {})
-        _known("split(params=...)", params, _SPLIT_PARAMS)
-        types, token = params.get("split_source_types"), params.get("hf_access_token")
-        given = {
-            "tokenizer": tokenizer,
-            "chunk_size": chunk_size,
-            "chunk_overlap": chunk_overlap,
-            "source_types": types,
-            "hf_access_token": secret(token),
-            **options,
-        }
-        return self._add("split", SplitTask, given)
+        sizes = {"tokenizer": tokenizer, "chunk_size": chunk_size, "chunk_overlap": chunk_overlap}
+        return self._add("split", SplitTask, translated("split", {"params": params, **sizes, **options}))
 
     def caption(self, **options: Any) -> Self:
         """Describe pictures and infographics; see `CaptionTask` for the options."""
@@ -222,13 +208,10 @@ class Ingestor:
 
         The original's tuning options of the index are taken too; those of its local BM25 model are not needed.
         """
-        if not isinstance(vdb_op, str):
-            self._store = vdb_op
-        elif vdb_op != "milvus":
-            raise InvalidOptionError(f"vdb_op is {vdb_op!r}.", hint="Give 'milvus' or a VectorStore of your own.")
         options["purge_results_after_upload"] = purge_results_after_upload
         self._add("upload", UploadTask, translated("vdb_upload", options))
-        check_collections(self._tasks["upload"].collection_name)
+        check_upload(self._tasks["upload"], vdb_op)
+        self._store = vdb_op if isinstance(vdb_op, VectorStore) else self._store
         return self
 
     def save_to_disk(
@@ -251,9 +234,25 @@ class Ingestor:
         return self.extract().dedup().filter().split().embed()
 
     def _add(self, slot: str, task: type[Any], options: Mapping[str, Any]) -> Self:
-        self._options[slot] = {**self._options.get(slot, {}), **options}
-        self._tasks[slot] = make(task, {"upload": "vdb_upload"}.get(slot, slot), self._options[slot])
+        options = {**self._options.get(slot, {}), **options}
+        self._tasks[slot] = make(task, {"upload": "vdb_upload"}.get(slot, slot), options)
+        self._options[slot] = options
         return self
+
+    # --- what the original's server did ---
+
+    def pdf_split_config(self, pages_per_chunk: int = 32) -> Self:
+        """Do nothing: a PDF is read page by page, and its results are the same however it was cut for the server."""
+        checked("pdf_split_config", "pages_per_chunk", Number, pages_per_chunk)
+        return self
+
+    def store_embed(self, *_: Any, **__: Any) -> Self:
+        """Raise `MisuseError`, which says where the vectors are."""
+        raise absent("store_embed")
+
+    def udf(self, *_: Any, **__: Any) -> Self:
+        """Raise `MisuseError`, which says what to do instead of sending a function to a server."""
+        raise absent("udf")
 
     @property
     def pipeline(self) -> Pipeline:
@@ -274,24 +273,34 @@ class Ingestor:
         """Do it, and return a list of elements for each document that got through, in the order of the inputs.
 
         With ``return_failures`` also the list of `Failure`; without it, and with an upload, one failed document raises
-        `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document.
+        `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document;
+        ``include_parent_trace_ids`` an empty list, as there is no server that gives any.
         """
-        return portal.run(self._ingest(show_progress, return_failures, options))
+        return portal.run(self._begun(show_progress, return_failures, options))
 
-    def ingest_async(self, *, return_failures: bool = False, **options: Any) -> Future[Any]:
-        """Start `ingest` and return a future of what it returns."""
-        return portal.submit(self._ingest(show_progress=False, return_failures=return_failures, options=options))
+    def ingest_async(
+        self, *, show_progress: bool = False, return_failures: bool = False, **options: Any
+    ) -> Future[Any]:
+        """Start `ingest` and return a future of what it returns; `get_status` tells how far it is."""
+        future = portal.submit(self._begun(show_progress, return_failures, options))
+        future.add_done_callback(lambda _: self._jobs.close())  # one cancelled before it began ends nothing itself
+        return future
+
+    def _begun(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+        """Check the options and name the documents now, whenever the work begins."""
+        expect("ingest", options, (*_OWN_TO_INGEST, *NOT_NEEDED_TO_INGEST))
+        self._jobs.name(self._files or [name for name, _ in self._buffers])
+        return self._ingest(show_progress, return_failures, options)
 
     async def _ingest(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Any:
-        traces, save_all = options.pop("return_traces", False), options.pop("save_to_disk", False)
-        concurrency = _at_least_one("concurrency_limit", options.pop("concurrency_limit", 32))
-        _known("ingest", options, (*_OWN_TO_INGEST, *_NOT_NEEDED_TO_INGEST))
+        traces, save_all = options.get("return_traces"), options.get("save_to_disk")
+        concurrency = checked("ingest", "concurrency_limit", Number, options.get("concurrency_limit", 32))
         if save_all and self._save is None:
             self.save_to_disk()
         if not self._tasks:
             self.all_tasks()
-        outcome = await self._run(show_progress, return_failures, concurrency)
-        self._outcome = outcome
+        with self._jobs.ending():
+            outcome = self._outcome = await self._run(show_progress, return_failures, concurrency)
         if outcome.failures and not return_failures:
             shown = "\n".join(failure.message for failure in outcome.failures)
             message = f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}"
@@ -301,6 +310,8 @@ class Ingestor:
             returned.append(outcome.failures)
         if traces:
             returned.append([dict(work.seconds) for work in outcome.works])
+        if options.get("include_parent_trace_ids"):
+            returned.append([])
         return tuple(returned) if len(returned) > 1 else outcome.kept
 
     async def _run(self, show_progress: bool, return_failures: bool, concurrency: int) -> BatchOutcome:
@@ -308,9 +319,10 @@ class Ingestor:
         pipeline, source = placed(self.pipeline, settings), self._source()
         begun = await asyncio.to_thread(begin, source)
         documents = [result.document for result in begun if isinstance(result, Work)]
-        self._total, self._outcome = len(begun), None
+        self._jobs.submit(documents, pipeline.stages())
         engines = self._engines or engines_for(pipeline, settings)
         folder = self._folder(settings)
+        keep = folder.keep if folder else lambda _, elements: elements
         run_id = uuid.uuid4().hex
         corpus = "ingestor:" + ",".join(collections(pipeline.upload))
         anew = pipeline.upload is not None and pipeline.upload.reindex
@@ -341,8 +353,8 @@ class Ingestor:
                         runner,
                         begun,
                         all_or_nothing=not return_failures,
-                        keep=lambda document, elements: self._keep(document, elements, folder),
-                        observe=observe,
+                        keep=keep,
+                        observe=self._jobs.seeing(observe),
                         empty=recreating(pipeline, engines, written_to),
                     )
                 if rebuild:
@@ -351,7 +363,10 @@ class Ingestor:
                 runner.close()
                 if self._engines is None:
                     await engines.aclose()
-        self._purge(outcome, pipeline)
+        for result in outcome.results:
+            self._jobs.see(result)
+        if folder and pipeline.upload is not None and pipeline.upload.purge_results_after_upload:
+            folder.purge(outcome.kept)
         return outcome
 
     def _source(self) -> Source | Buffers:
@@ -363,25 +378,11 @@ class Ingestor:
 
     # --- results on disk ---
 
-    def _folder(self, settings: Settings) -> Path | None:
+    def _folder(self, settings: Settings) -> ResultFolder | None:
         if self._save is None:
             return None
-        chosen = self._save.output_directory or settings.save_to_disk_directory
-        folder = Path(chosen) if chosen else Path(tempfile.mkdtemp(prefix="nemo_retriever_results_"))
-        folder.mkdir(parents=True, exist_ok=True)
-        self._saved_in = folder
-        return folder
-
-    def _keep(self, document: Document, elements: list[Element], folder: Path | None) -> DocumentResult:
-        if folder is None or self._save is None:
-            return elements
-        return save(elements, folder / file_name(document.uri, self._save.compression), self._save.compression)
-
-    def _purge(self, outcome: BatchOutcome, pipeline: Pipeline) -> None:
-        if self._save is None or pipeline.upload is None or not pipeline.upload.purge_results_after_upload:
-            return
-        for kept in outcome.kept:
-            Path(kept.filepath).unlink(missing_ok=True)  # type: ignore[union-attr]
+        self._folders.append(ResultFolder(self._save, settings.save_to_disk_directory))
+        return self._folders[-1]
 
     def __enter__(self) -> Self:
         """Return the ingestor."""
@@ -391,33 +392,30 @@ class Ingestor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the results on disk if `save_to_disk` was asked to clean up."""
-        if self._save is not None and self._save.cleanup and self._saved_in is not None:
-            shutil.rmtree(self._saved_in, ignore_errors=True)
+        for folder in self._folders:
+            folder.clean_up()
 
     # --- counters ---
 
     def get_status(self) -> dict[str, str]:
-        """Return "completed" or "failed" by source, of the last `ingest`."""
-        if self._outcome is None:
-            return {}
-        done = {work.document.uri: "completed" for work in self._outcome.works}
-        return {**done, **{failure.uri: "failed" for failure in self._outcome.failures}}
+        """Return the state of every document of the running or last `ingest`, by source; see `Jobs` for the states."""
+        return dict(self._jobs.states)
 
     def completed_jobs(self) -> int:
         """Return how many documents got through."""
-        return len(self._outcome.works) if self._outcome else 0
+        return self._jobs.count("completed")
 
     def failed_jobs(self) -> int:
         """Return how many documents failed."""
-        return len(self._outcome.failures) if self._outcome else 0
+        return self._jobs.count("failed")
 
     def cancelled_jobs(self) -> int:
-        """Return 0: a cancelled ingest raises."""
-        return 0
+        """Return how many documents an `ingest` that was cancelled or raised an error left unfinished."""
+        return self._jobs.count("cancelled")
 
     def remaining_jobs(self) -> int:
-        """Return how many documents of the running or last `ingest` are neither done nor failed."""
-        return self._total - self.completed_jobs() - self.failed_jobs()
+        """Return how many documents of the running `ingest` are not finished; before they are listed, of its paths."""
+        return self._jobs.remaining()
 
 
 class IngestWarning(UserWarning):
@@ -432,15 +430,3 @@ def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
         if not outcome.failures:
             raise
         warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidOptionError(f"{name} is {value!r}.", hint="Give a whole number of at least 1.")
-    return value
-
-
-def _known(where: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise UnknownOptionError.of(where, name, known)

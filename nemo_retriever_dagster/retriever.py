@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self, overload
@@ -12,6 +13,7 @@ from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.model import Box
+from nemo_retriever_dagster.options import Number, checked
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
@@ -183,6 +185,7 @@ class Retriever:
         order the candidates; the score is then its score. Works inside a running event loop, too.
         """
         _check(text, mode)
+        top_k = checked("query", "top_k", Number, top_k)
         questions = [text] if isinstance(text, str) else list(text)
         if not questions:
             return []
@@ -323,10 +326,11 @@ class Retriever:
         return self._engines
 
 
-def _check(text: str | Texts, mode: str) -> None:
+def _check(text: object, mode: str) -> None:
     if mode not in _MODES:
         raise InvalidOptionError(f"There is no search mode {mode!r}.", hint=f"Use one of {', '.join(_MODES)}.")
-    for question in [text] if isinstance(text, str) else text:
+    single = isinstance(text, str) or not isinstance(text, Iterable)
+    for question in [text] if single else text:  # type: ignore[attr-defined] # an iterable
         if not isinstance(question, str) or not question.strip():
             raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass a text that is not empty.")
 

@@ -16,6 +16,7 @@ from nemo_retriever_dagster.errors import (
     SourceNotFoundError,
     SourceUnavailableError,
 )
+from nemo_retriever_dagster.inputs import bytes_of
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Document
 from nemo_retriever_dagster.source_local import LocalPlace
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from io import BytesIO
+
+    from nemo_retriever_dagster.inputs import Buffer
 
 __all__ = ["KEY_PATTERN", "Buffers", "Documents", "Fetched", "Skipped", "Source", "partition_key"]
 
@@ -149,12 +151,12 @@ class Source:
 
 
 class Buffers:
-    """Documents in memory: pairs of a name and a binary buffer, which is read from its start and left open."""
+    """Documents in memory: pairs of a name and bytes, or a binary buffer that is read from its start and left open."""
 
     skipped: tuple[Skipped, ...] = ()
 
-    def __init__(self, pairs: Sequence[tuple[str, BytesIO]], *, limits: Limits = _DEFAULT_LIMITS) -> None:
-        """Take the bytes; raise `InvalidOptionError` where two buffers have one name."""
+    def __init__(self, pairs: Sequence[tuple[str, Buffer]], *, limits: Limits = _DEFAULT_LIMITS) -> None:
+        """Take the bytes; raise `InvalidOptionError` where there are none, and where two buffers have one name."""
         self._limits = limits
         self._data: dict[str, bytes] = {}
         keys: set[str] = set()
@@ -165,7 +167,7 @@ class Buffers:
                     f"Two buffers are called {name!r}." if name else "A buffer has no name.", hint=hint
                 )
             keys.add(partition_key(name))
-            self._data[name] = buffer.getvalue()
+            self._data[name] = bytes_of(name, buffer)
 
     def list(self, *, as_given: bool = False) -> builtins.list[Document]:
         """Return the documents sorted by name, or with ``as_given`` in the order of the pairs."""

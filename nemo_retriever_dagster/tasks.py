@@ -6,80 +6,24 @@ come from elsewhere, so that a task can be fingerprinted and shown.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping  # noqa: TC003 - types of options are read when a task is made
-from dataclasses import Field, dataclass, field, fields, replace
-from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field as Bounds
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
-from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
+from nemo_retriever_dagster.audio_params import AudioParams  # noqa: TC001 - as above
+from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.options import Amount, Number, Share, flag, one_of
 
 TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
 TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
 Modality = Literal["text", "image", "text_image"]
-ContentType = Literal["text", "image"]
+ContentType = Literal["image"]
 
-Share = Annotated[float, Bounds(ge=0, le=1)]
-Amount = Annotated[int, Bounds(ge=0)]
-Number = Annotated[int, Bounds(ge=1)]
-
+_CHUNK_SIZE = 1024
 _PLAIN_TEXT = frozenset({"txt", "md", "sh", "json"})
-_Task = TypeVar("_Task")
-
-
-def make(task: type[_Task], method: str, options: Mapping[str, Any]) -> _Task:
-    """Make a task from keyword options.
-
-    Raises `UnknownOptionError` naming the nearest for one that is not known, `InvalidOptionError` for a value that is
-    not of the option's type; numbers written as text are taken, and lists for tuples.
-    """
-    known = _known(task)  # type: ignore[arg-type] # a type is hashable
-    for name in options:
-        if name not in known:
-            raise UnknownOptionError.of(method, name, known)
-    return task(**{name: _checked(method, *known[name], value) for name, value in options.items()})
-
-
-@cache
-def _known(task: type[Any]) -> dict[str, tuple[Field[Any], Any]]:
-    """Return the options of a task by name, each with its type."""
-    types = get_type_hints(task, include_extras=True)
-    return {option.name: (option, types[option.name]) for option in fields(task)}
-
-
-@cache
-def _adapter(wanted: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(wanted)
-
-
-def _checked(method: str, option: Field[Any], wanted: Any, value: Any) -> Any:
-    parts = (wanted, *get_args(wanted))
-    if bool in parts and value is not None:
-        _flag(option.name, value)
-    if isinstance(value, os.PathLike) and str in parts:
-        value = os.fspath(value)
-    try:
-        return _adapter(wanted).validate_python(value)
-    except ValidationError as error:
-        shown = f" is {value!r}" if option.repr else " is not what it should be"
-        hint = "; ".join(dict.fromkeys(f"{one['msg']}." for one in error.errors(include_input=False)))
-        raise InvalidOptionError(f"{method}(): {option.name}{shown}.", hint=hint) from None
-
-
-def one_of(option: str, value: object, choices: object) -> None:
-    """Raise `InvalidOptionError` unless ``value`` is one of the choices (a Literal or a tuple)."""
-    allowed = get_args(choices) or tuple(choices)  # type: ignore[arg-type]
-    if value not in allowed:
-        listed = ", ".join(repr(choice) for choice in allowed)
-        raise InvalidOptionError(f"{option} is {value!r}.", hint=f"Choose one of {listed}.")
-
-
-def _flag(option: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidOptionError(f"{option} is {value!r}.", hint="Give True or False.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +31,7 @@ class ExtractTask:
     """Options of ``extract()``. ``document_type`` overrides what the file's content and name say.
 
     ``auto_dedup`` leaves out pictures that are tables or charts, unless ``dedup()`` says what is to be left out.
+    ``extract_audio_params`` names the server that writes down speech, which is no part of the result's identity.
     """
 
     extract_text: bool = True
@@ -102,13 +47,14 @@ class ExtractTask:
     extract_images_method: Literal["group", "simple"] = "group"
     auto_dedup: bool = True
     segment_audio: bool = False
+    extract_audio_params: AudioParams | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check types and choices."""
         for name in ("text", "tables", "charts", "infographics", "images", "page_as_image"):
-            _flag(f"extract_{name}", getattr(self, f"extract_{name}"))
-        _flag("auto_dedup", self.auto_dedup)
+            flag(f"extract_{name}", getattr(self, f"extract_{name}"))
+        flag("auto_dedup", self.auto_dedup)
         one_of("text_depth", self.text_depth, TextDepth)
         one_of("table_output_format", self.table_output_format, TableFormat)
         one_of("extract_images_method", self.extract_images_method, ("group", "simple"))
@@ -121,7 +67,10 @@ class ExtractTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DedupTask:
-    """Options of ``dedup()``: drop repeated pictures and pictures that are really tables or charts."""
+    """Options of ``dedup()``: drop repeated pictures and pictures that are really tables or charts; never text.
+
+    ``filter`` False drops nothing.
+    """
 
     content_type: ContentType = "image"
     filter: bool = True
@@ -133,13 +82,22 @@ class DedupTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterTask:
-    """Options of ``filter()``: drop pictures too small or too narrow to tell anything. Sizes in pixels."""
+    """Options of ``filter()``: drop pictures too small or too narrow to tell anything; never text. Sizes in pixels.
+
+    ``filter`` False drops nothing.
+    """
 
     content_type: ContentType = "image"
     min_size: Amount = 128
     max_aspect_ratio: Annotated[float, Bounds(ge=0)] = 5.0
     min_aspect_ratio: Annotated[float, Bounds(ge=0)] = 0.2
     filter: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that there are pictures that the ratios keep."""
+        if self.min_aspect_ratio > self.max_aspect_ratio:
+            hint = f"It must not be above max_aspect_ratio ({self.max_aspect_ratio}): no picture would be kept."
+            raise InvalidOptionError(f"min_aspect_ratio is {self.min_aspect_ratio}.", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +119,12 @@ class SplitTask:
         """Check the sizes; types are named in lower case."""
         if self.source_types is not None:
             object.__setattr__(self, "source_types", tuple(name.lower() for name in self.source_types))
-        size, overlap = self.chunk_size, self.chunk_overlap
-        if size is not None and size <= 0:
+        size, overlap = _CHUNK_SIZE if self.chunk_size is None else self.chunk_size, self.chunk_overlap
+        if size <= 0:
             raise InvalidOptionError(f"chunk_size is {size}.", hint="Give a positive number of tokens.")
-        if overlap is not None and (overlap < 0 or (size is not None and overlap >= size)):
-            raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint="Give 0 or more, and less than chunk_size.")
+        if overlap is not None and not 0 <= overlap < size:
+            hint = f"Give 0 or more, and less than chunk_size ({size})."
+            raise InvalidOptionError(f"chunk_overlap is {overlap}.", hint=hint)
 
     def applies_to(self, format_name: str) -> bool:
         """Whether documents of this type are cut; "text" stands for all plain text, upper and lower case are alike."""
@@ -174,10 +133,14 @@ class SplitTask:
         return format_name in self.source_types or ("text" in self.source_types and format_name in _PLAIN_TEXT)
 
     def window(self, max_tokens: int) -> tuple[int, int]:
-        """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown)."""
-        size = self.chunk_size or min(1024, max_tokens or 1024)
-        overlap = self.chunk_overlap if self.chunk_overlap is not None else min(150, size * 15 // 100)
-        return size, overlap
+        """Return size and overlap for an embedder that reads ``max_tokens`` (0: unknown).
+
+        An overlap that is given is one of chunks as long as asked for: where they get shorter, so does it.
+        """
+        size = self.chunk_size or min(_CHUNK_SIZE, max_tokens or _CHUNK_SIZE)
+        if self.chunk_overlap is None:
+            return size, min(150, size * 15 // 100)
+        return size, self.chunk_overlap * size // (self.chunk_size or _CHUNK_SIZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +160,7 @@ class CaptionTask:
     def __post_init__(self) -> None:
         """Check that the two ways to ask for reasoning do not contradict each other."""
         if self.reasoning is not None:
-            _flag("reasoning", self.reasoning)
+            flag("reasoning", self.reasoning)
             wanted = "/think" if self.reasoning else "/no_think"
             if self.system_prompt is not None and self.system_prompt != wanted:
                 hint = f"reasoning={self.reasoning} means system_prompt={wanted!r}: give one of the two."
@@ -237,7 +200,7 @@ class EmbedTask:
 
     def __post_init__(self) -> None:
         """Check the modalities."""
-        _flag("context", self.context)
+        flag("context", self.context)
         for name in ("text", "structured", "image", "audio"):
             one_of(f"{name}_elements_modality", getattr(self, f"{name}_elements_modality"), Modality)
 

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr, SecretStr
 
 from nemo_retriever_dagster import portal
-from nemo_retriever_dagster.engines.nim import NimEndpoint, RivaTranscriber, nim_engines, wait_ready
+from nemo_retriever_dagster.engines.nim import NimEndpoint, RivaTranscriber, wait_ready
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.equip import engines_for
@@ -175,7 +175,7 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _make(self, pipeline: Pipeline, settings: Settings) -> Engines:
         nims = {port: getattr(self, port) for port in _PORTS}
         endpoints = {port: nim.endpoint() for port, nim in nims.items() if nim is not None}
-        return nim_engines(endpoints, engines_for(pipeline, settings))
+        return engines_for(pipeline, settings, endpoints)
 
 
 _CALLED = {

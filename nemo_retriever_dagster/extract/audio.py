@@ -41,7 +41,7 @@ class AudioExtractor:
     """Hands over the sound of a file, mono, 16 bits, 16 kHz; stages ask the transcriber what was said."""
 
     formats: tuple[str, ...] = ("mp3", "wav", "m4a", "flac", "mp4", "mov", "avi", "mkv")
-    methods: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("audio",)
     version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:

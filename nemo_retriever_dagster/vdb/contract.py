@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,7 @@ class Row:
     fields: Mapping[str, type_json] = field(default_factory=dict)
 
 
+@runtime_checkable
 class VectorStore(Protocol):
     """A place for records. Methods block; every count and search sees what was written before it (Strong)."""
 

@@ -190,6 +190,21 @@ def test_purged_and_cleaned_up_results_keep_their_length(make, tmp_path: Path) -
         list(results[0])
 
 
+def test_every_run_of_a_block_is_cleaned_up(make, tmp_path: Path) -> None:
+    with make(*write(tmp_path, a="one")).extract().save_to_disk() as ingestor:
+        folders = [Path(ingestor.ingest()[0].filepath).parent for _ in range(2)]
+        assert [folder.is_dir() for folder in folders] == [True, True]
+    assert len(set(folders)) == 2
+    assert [folder.exists() for folder in folders] == [False, False]
+
+
+def test_a_folder_that_is_to_stay_stays(make, tmp_path: Path) -> None:
+    with make(*write(tmp_path, a="one")).extract().save_to_disk(str(tmp_path / "kept"), cleanup=False) as ingestor:
+        ingestor.ingest()
+        ingestor.save_to_disk(str(tmp_path / "gone")).ingest()
+    assert [(tmp_path / name).exists() for name in ("kept", "gone")] == [True, False]
+
+
 def test_the_folder_for_results_comes_from_the_environment(make, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY", str(tmp_path / "there"))
     make(*write(tmp_path, a="one")).extract().save_to_disk(cleanup=False, compression=None).ingest()

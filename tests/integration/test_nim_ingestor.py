@@ -94,6 +94,16 @@ def test_audio_example(server: NimServer, tmp_path: Path) -> None:
     assert server.count("transcriber") == 1
 
 
+def test_audio_goes_where_its_parameters_say(server: NimServer, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("AUDIO_GRPC_ENDPOINT")
+    monkeypatch.delenv("NVIDIA_API_KEY")
+    params = {"http_endpoint": server.url("transcriber"), "auth_token": KEY, "segment_audio": False}
+    ingestor = Ingestor().files(speech(tmp_path / "c.wav")).extract(extract_audio_params=params)
+    ((element,),) = ingestor.ingest()
+    assert element["metadata"]["audio_metadata"]["audio_transcript"] == "Section one. The end."
+    assert server.count("transcriber") == 1
+
+
 def test_picture_that_is_refused_is_one_failure_in_the_servers_words(server: NimServer, tmp_path: Path) -> None:
     server.inject(Fault(kind=FaultKind.REJECTED, port="captioner", times=0))
     ingestor = (

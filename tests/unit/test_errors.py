@@ -54,6 +54,8 @@ def test_unknown_option_names_the_nearest():
     assert str(error) == "extract() has no option 'extract_tabels'. Did you mean 'extract_tables'?"
     far = UnknownOptionError.of("split", "zzz", ["b", "a"])
     assert far.hint == "Valid options: a, b."
+    inside = UnknownOptionError.of("split(params=...)", "zzz", ["a"])
+    assert inside.message == "split(params=...) has no option 'zzz'."
 
 
 def test_missing_dependency_says_what_to_install():
@@ -90,7 +92,15 @@ def test_secrets_are_taken_out(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Page 3 of 4 is cut.", "https://host/a.pdf?id=7", "s3://bucket/key", "The token is missing."]
+    "text",
+    [
+        "",
+        "Page 3 of 4 is cut.",
+        "https://host/a.pdf?id=7",
+        "s3://bucket/key",
+        "The token is missing.",
+        "split(): hf_access_token is wrong.",
+    ],
 )
 def test_plain_text_is_left_alone(text: str):
     assert redact(text) == text

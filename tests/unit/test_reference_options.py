@@ -6,8 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from nemo_retriever_dagster import Ingestor
+from nemo_retriever_dagster.audio_params import AudioParams
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
-from nemo_retriever_dagster.pipeline import Pipeline
+from nemo_retriever_dagster.pipeline import Pipeline, public
 from nemo_retriever_dagster.tasks import DedupTask, EmbedTask, ExtractTask
 
 
@@ -25,9 +26,21 @@ def pipeline(ingestor: Ingestor) -> Pipeline:
         ("dedup", {"prefer_structured": False}, "dedup", "bbox_dedup_prefer_structured", False),
         ("embed", {"filter_errors": True, "dimensions": 64}, "embed", "dimensions", 64),
         ("embed", {"image_elements_modality": None}, "embed", "image_elements_modality", "text"),
+        ("embed", {"embed_image_elements": None}, "embed", "embed_image_elements", True),
+        ("embed", {"embed_audio_elements": None}, "embed", "embed_audio_elements", True),
+        ("caption", {"context_text_max_chars": None}, "caption", "context_text_max_chars", 0),
         ("store", {"params": {"storage_uri": "memory://p"}, "images": True}, "store", "storage_uri", "memory://p"),
         ("extract", {"extract_images_method": "yolox"}, "extract", "extract_images_method", "group"),
         ("extract", {"extract_audio_params": {"segment_audio": True}}, "extract", "segment_audio", True),
+        ("extract", {"extract_audio_params": {"segment_audio": None}}, "extract", "segment_audio", False),
+        ("extract", {"extract_audio_params": None, "extract_tables_method": "paddle"}, "extract", "auto_dedup", True),
+        (
+            "extract",
+            {"extract_images_params": {"a": 1}, "page_image_max_dimension": 512},
+            "extract",
+            "auto_dedup",
+            True,
+        ),
         ("extract", {"auto_dedup": False}, "extract", "auto_dedup", False),
     ],
 )
@@ -67,10 +80,52 @@ def test_what_cannot_be_honoured_is_refused() -> None:
         Ingestor().dedup(prefer_structurd=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"grpc_endpoint": "audio:50051"}, "audio:50051"),
+        ({"grpc_endpoint": "audio:50051", "http_endpoint": "http://audio:9000"}, "audio:50051"),
+        ({"grpc_endpoint": "audio:50051", "infer_protocol": "grpc", "use_ssl": True}, "https://audio:50051"),
+        ({"grpc_endpoint": "http://audio:50051", "use_ssl": True}, "https://audio:50051"),
+        ({"http_endpoint": "audio:9000"}, "audio:9000/v1/audio/transcriptions"),
+        ({"http_endpoint": "http://a/v1/", "infer_protocol": "http"}, "http://a/v1/audio/transcriptions"),
+        (
+            {"http_endpoint": "http://a/v2/audio/x", "grpc_endpoint": "b", "infer_protocol": "http"},
+            "http://a/v2/audio/x",
+        ),
+        ({"function_id": "f"}, ""),
+    ],
+)
+def test_the_transcriber_is_where_the_audio_parameters_say(given: dict, url: str) -> None:
+    params = pipeline(Ingestor().extract(extract_audio_params=given)).extract.extract_audio_params
+    assert (params.url, params.names_server) == (url, True)
+
+
+def test_a_misspelt_audio_parameter_names_the_nearest() -> None:
+    with pytest.raises(
+        UnknownOptionError, match=r"extract\(extract_audio_params=\.\.\.\) has no option 'segment_audi'"
+    ) as it:
+        Ingestor().extract(extract_audio_params={"segment_audi": True})
+    assert it.value.hint == "Did you mean 'segment_audio'?"
+
+
+def test_where_speech_is_written_down_is_no_part_of_the_extraction() -> None:
+    plain, named = ExtractTask(), ExtractTask(extract_audio_params=AudioParams(grpc_endpoint="a:1", auth_token="t"))
+    assert public(plain) == public(named)
+
+
 def test_secrets_are_not_shown() -> None:
-    made = pipeline(Ingestor().extract().embed(api_key="nvapi-1").vdb_upload(password="pw-1", secret_key="sk-1"))
+    audio = {"auth_token": "nvapi-2", "grpc_endpoint": "a:1"}
+    made = pipeline(
+        Ingestor()
+        .extract(extract_audio_params=audio)
+        .embed(api_key="nvapi-1")
+        .vdb_upload(password="pw-1", secret_key="sk-1")
+    )
     assert made.embed.api_key == SecretStr("nvapi-1")
-    assert not [word for word in ("nvapi-1", "pw-1", "sk-1") if word in repr(made)]
+    assert made.extract.extract_audio_params.auth_token == SecretStr("nvapi-2")
+    shown = repr(made) + repr(made.extract.extract_audio_params)
+    assert not [word for word in ("nvapi-1", "nvapi-2", "pw-1", "sk-1") if word in shown]
 
 
 def test_tuning_reaches_the_index() -> None:

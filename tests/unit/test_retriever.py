@@ -182,13 +182,21 @@ def test_reconstruct_finds_the_last_page_of_the_longest_document(retriever: Retr
         ("", {}, "not a question"),
         (["fine", "  "], {}, "not a question"),
         ("fine", {"mode": "fuzzy"}, "no search mode"),
+        (None, {}, "None is not a question"),
+        (3, {}, "3 is not a question"),
         ("fine", {"top_k": 0}, "top_k"),
+        ("fine", {"top_k": None}, "top_k is None"),
+        ("fine", {"top_k": "many"}, "top_k is 'many'"),
         ("fine", {"filter": "document =="}, "not understood"),
     ],
 )
 def test_bad_questions_are_refused(retriever: Retriever, text: object, options: dict, message: str) -> None:
     with pytest.raises(InvalidOptionError, match=message):
         retriever.query(text, **options)  # type: ignore[call-overload]
+
+
+def test_a_number_of_hits_may_be_written_as_text(retriever: Retriever) -> None:
+    assert retriever.query("red valve", top_k="2") == retriever.query("red valve", top_k=2)  # type: ignore[call-overload]
 
 
 def test_what_is_missing_is_named(retriever: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,17 @@ def test_a_chunk_size_the_embedder_cannot_read_becomes_the_longest_it_reads() ->
     assert shared[1].text.split()[0] in shared[0].text.split()
 
 
+def test_an_overlap_without_a_size_is_one_of_the_default_size() -> None:
+    words = [text(" ".join(f"w{n}" for n in range(3_000)), 1)]
+    for max_tokens in (0, 256):
+        assert cut(words, SplitTask(chunk_overlap=250), max_tokens=max_tokens) == cut(
+            words, SplitTask(chunk_size=1024, chunk_overlap=250), max_tokens=max_tokens
+        )
+    assert SplitTask(chunk_overlap=250).window(214) == (214, 52)
+    assert SplitTask(chunk_overlap=250).window(0) == (1024, 250)
+    assert SplitTask(chunk_overlap=0).window(214) == (214, 0)
+
+
 def test_a_long_table_is_cut_to_fit_beside_split_text() -> None:
     table = Element(kind=Kind.TABLE, text="| bicycle |\n" * 60, page=1)
     chunks = cut([table], SplitTask(chunk_size=20, chunk_overlap=0), max_tokens=50)
