@@ -29,7 +29,7 @@ class HtmlExtractor:
 
     formats = ("html",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page without a number."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.html_picture import embedded_picture
-from nemo_retriever_dagster.extract.html_tables import is_grid, tables_of
+from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of
+from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
 from nemo_retriever_dagster.model import Element, Kind, Origin, Table
@@ -21,61 +22,9 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.extract.contract import ExtractOptions
     from nemo_retriever_dagster.limits import Budget
 
-_UNSEEN = frozenset(
-    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "param", "datalist"]
-)
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "frameset",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "legend",
-        "main",
-        "nav",
-        "optgroup",
-        "option",
-        "p",
-        "search",
-        "section",
-        "select",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "td",
-        "th",
-        "textarea",
-    ]
-)
 _LISTS = ("ul", "ol", "menu", "dir")
 _CAPTIONS = ("caption", "figcaption")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN_STYLE = re.compile(
-    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?:\.0*)?(?![\d.]))",
-    re.IGNORECASE,
-)
 _BLANKS = re.compile(r"\s+")
 _BREAK = "\x00"  # cannot be in a normalised text
 _INDENT = "\x01"  # nor this
@@ -93,11 +42,12 @@ class _List:
 class Blocks:
     """Gathers the elements of one tree: `read` its root, then `finish`."""
 
-    def __init__(self, options: ExtractOptions, budget: Budget, *, in_cell: bool = False) -> None:
-        """Start with nothing; in a table's cell no table is looked for."""
+    def __init__(self, options: ExtractOptions, budget: Budget, *, in_cell: bool = False, ink: Ink = SEEN) -> None:
+        """Start with nothing; in a table's cell no table is looked for, and it inherits its row's ``ink``."""
         self._options = options
         self._budget = budget
         self._in_cell = in_cell
+        self._inks = [ink]
         self._elements: list[Element] = []
         self._parts: list[str] = []
         self._lists: list[_List] = []
@@ -147,21 +97,25 @@ class Blocks:
         """Take in what the node is; tell whether its children are to be read."""
         tag = node.tag
         if tag == "-text":
-            self._say(node.text_content or "")
+            if all(self._inks[-1]):
+                self._say(node.text_content or "")
             return False
-        if tag is None or tag.startswith("-") or tag in _UNSEEN or _hidden(node):
+        ink = None if tag is None or tag.startswith("-") else ink_of(node, self._inks[-1])
+        if tag is None or ink is None:
             return False
-        if tag == "table" and not self._in_cell and is_grid(node):
-            self._table(node)
+        if tag == "table" and not self._in_cell and is_grid(node, rows := rows_of(node, ink)):
+            self._table(node, rows)
             return False
+        self._inks.append(ink)
         if action := self._entering.get(tag):
             action(node)
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._border()
         return True
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
+        self._inks.pop()
         if tag in _HEADINGS or tag in _CAPTIONS or tag == "pre":
             self._flush()
             self._heading, self._part = 0, ""
@@ -171,7 +125,7 @@ class Blocks:
             self._border()
         elif tag in {"td", "th"}:
             self._parts.append(" ")
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._border()
 
     def _say(self, text: str, *, alt: bool = False) -> None:
@@ -240,6 +194,8 @@ class Blocks:
         self._parts.append(_BREAK)
 
     def _picture(self, node: LexborNode) -> None:
+        if not self._inks[-1].visible:
+            return
         alt = (node.attributes.get("alt") or "").strip()
         source = node.attributes.get("src") or ""
         picture = embedded_picture(source, alt, self._budget) if self._options.images else None
@@ -249,20 +205,20 @@ class Blocks:
         elif alt:
             self._say(f" {alt} ", alt=True)
 
-    def _table(self, node: LexborNode) -> None:
+    def _table(self, node: LexborNode, rows: list[Row]) -> None:
         self._flush()
         if (caption := node.css_first("caption")) is not None:
             self.read(caption)
         pictures: list[Element] = []
-        for table in tables_of(node, lambda cell: self._cell(cell, pictures)):
+        for table in tables_of(rows, lambda cell, ink: self._cell(cell, ink, pictures)):
             if self._options.tables:
                 self._elements.append(table_element(table, self._options.table_format))
             elif self._options.text:
                 self._elements.append(Element(kind=Kind.TEXT, text=_lines(table)))
         self._elements += pictures
 
-    def _cell(self, cell: LexborNode, pictures: list[Element]) -> str:
-        inside = Blocks(replace(self._options, text=True), self._budget, in_cell=True)
+    def _cell(self, cell: LexborNode, ink: Ink, pictures: list[Element]) -> str:
+        inside = Blocks(replace(self._options, text=True), self._budget, in_cell=True, ink=ink)
         inside.read(cell)
         elements = inside.finish()
         pictures += [element for element in elements if element.kind == Kind.IMAGE]
@@ -280,10 +236,3 @@ def _tidy(line: str) -> str:
 
 def _number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < _DIGITS else 1
-
-
-def _hidden(node: LexborNode) -> bool:
-    attributes = node.attributes
-    if not attributes:
-        return False
-    return "hidden" in attributes or bool(_HIDDEN_STYLE.search(attributes.get("style") or ""))

@@ -82,7 +82,10 @@ def test_an_item_without_a_list_and_a_long_list(read):
         "<p style='color:red; DISPLAY : none !important'>S</p>",
         "<p style='visibility:hidden'>S</p>",
         "<p style='font-size:0px'>S</p>",
-        "<p style='opacity:0.0'>S</p>",
+        "<p style='font: 0/0 a'>S</p>",
+        "<div style='font-size:0'><p style='font-size:2em'>S</p></div>",
+        "<div style='visibility:hidden'><p><img alt=S>S</p></div>",
+        "<p style='display:block;display:none'>S</p>",
         "<!-- S -->",
         "<input type=hidden value=S>",
         "<iframe srcdoc='S'>S</iframe>",
@@ -92,9 +95,37 @@ def test_hidden_things_are_out(read, hidden):
     assert texts(read(f"before {hidden} after")) in (["before after"], ["before", "after"])
 
 
-@pytest.mark.parametrize("style", ["opacity:0.5", "font-size:0.8em", "display:block", "background:none"])
+@pytest.mark.parametrize(
+    "style",
+    [
+        *("opacity:0.5", "opacity:0", "font-size:0.8em", "font:12px/0 a", "display:block", "background:none"),
+        *("display:none;display:block", "display:block!important;display:none"),
+    ],
+)
 def test_visible_things_are_in(read, style):
     assert texts(read(f"<p style='{style}'>seen</p>")) == ["seen"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<table><tr><td style='font-size:0px;padding:20px'><div style='font-size:13px'>seen</div></table>",
+        "<div style='font-size:0'>unseen<ul><li style='font:bold 12px/1 a'>seen</ul></div>",
+        "<div style='font-size:0'><p class=column>seen</p></div>",
+        "<div style='visibility:hidden'>unseen<p style='visibility:visible'>seen</p></div>",
+        "<body style='visibility:hidden'>seen</body>",
+        "<p hidden style='display:flex'>seen</p>",
+        "<p hidden=until-found>seen</p>",
+    ],
+)
+def test_what_hides_can_be_undone_inside(read, page):
+    assert " ".join(texts(read(page))).removeprefix("- ") == "seen"
+
+
+def test_a_cell_inherits_from_its_row_and_its_table(read):
+    row = "<td>a<td style='font-size:9px'>b<td><p class=x>c</p>"
+    source = f"<table style='font-size:0'><tr>{row}</tr><tr style='visibility:hidden'>{row}<td style='visibility:visible;font-size:9px'>d"
+    assert rows(read(source)) == [["", "b", "c", ""], ["", "", "", "d"]]
 
 
 def test_the_title_stands_in_for_a_missing_heading(read):

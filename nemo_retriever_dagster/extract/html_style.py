@@ -1,0 +1,92 @@
+"""What a browser's own style sheet makes of a node: laid out or not, a block or not, its text seen or not.
+
+The names are those of the HTML standard ("Rendering"). Of a page's own styles those written on the elements count;
+style sheets are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from selectolax.lexbor import LexborNode
+
+BLOCKS = frozenset(
+    [
+        *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div"),
+        *("dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "frameset", "header", "hgroup", "hr"),
+        *("html", "legend", "main", "nav", "optgroup", "option", "p", "search", "section", "select", "summary"),
+        *("table", "tbody", "tfoot", "thead", "tr", "td", "th", "textarea"),
+    ]
+)
+"""Elements that stand apart from the text before and after them."""
+_UNSEEN = frozenset(
+    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "param", "datalist"]
+)
+_WHOLE_PAGE = frozenset(["html", "body"])
+_ROWS = frozenset(["tr", "tbody", "thead", "tfoot"])
+_ZERO = re.compile(r"\+?(?:0++\.?+0*+|\.0++)(?:[a-z]++|%)?")
+_OF_PARENT = re.compile(r"[\d.]++(?:em|ex|ch|%)|smaller|larger|inherit|unset")
+
+
+class Ink(NamedTuple):
+    """What a node inherits of whether its text can be seen: its visibility, and a type size above zero."""
+
+    visible: bool = True
+    sized: bool = True
+
+
+SEEN = Ink()
+
+
+def ink_of(node: LexborNode, inherited: Ink) -> Ink | None:
+    """Return how an element's text is seen; None where neither it nor anything inside it is laid out.
+
+    Only ``display: none`` takes a whole branch away. Visibility and type size are inherited and can be undone below; a
+    page's style sheet may do so for whatever has a class. Opacity is passed over: pages fade their content in.
+    """
+    tag, attributes = node.tag or "", node.attributes
+    if tag in _UNSEEN:
+        return None
+    if tag in _WHOLE_PAGE or not attributes:
+        return inherited
+    styles = _styles(attributes.get("style") or "")
+    visibility = styles.get("visibility", "inherit")
+    if styles.get("display", "none" if _closed(attributes) else "") == "none":
+        return None
+    if visibility == "collapse" and tag in _ROWS:
+        return None
+    visible = inherited.visible if visibility in {"inherit", "unset"} else visibility not in {"hidden", "collapse"}
+    return Ink(visible, _sized(styles.get("font-size", ""), inherited=inherited.sized or "class" in attributes))
+
+
+def _closed(attributes: Mapping[str, str | None]) -> bool:
+    """Whether the attributes alone hide an element; what a search in the page opens counts as seen."""
+    return "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found"
+
+
+def _styles(text: str) -> dict[str, str]:
+    """Return the declarations of a ``style`` in lower case; the last of a name counts; ``font`` is a ``font-size``."""
+    found: dict[str, str] = {}
+    important: set[str] = set()
+    for declaration in text.lower().split(";"):
+        name, _, value = declaration.partition(":")
+        name = name.strip()
+        value, mark, _ = value.partition("!")
+        key = "font-size" if name == "font" else name
+        if mark or key not in important:
+            found[key] = value.strip()
+        if mark:
+            important.add(key)
+    return found
+
+
+def _sized(value: str, *, inherited: bool) -> bool:
+    """Whether a type size (or the value of ``font``: its size stands before the slash) is above zero."""
+    words = value.partition("/")[0].split()
+    if any(_ZERO.fullmatch(word) for word in words):
+        return False
+    return inherited if not words or any(_OF_PARENT.fullmatch(word) for word in words) else True
