@@ -9,9 +9,7 @@ from urllib.parse import unquote
 from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, EncryptedFileError
 from nemo_retriever_dagster.extract.archive import open_archive
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
-from nemo_retriever_dagster.extract.encoding import decode
-from nemo_retriever_dagster.extract.html import html_elements
-from nemo_retriever_dagster.extract.html_scan import check_depth
+from nemo_retriever_dagster.extract.html import decoded_page, html_elements
 from nemo_retriever_dagster.extract.image import may_hold_more, read_picture
 from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.model import Element, Kind
@@ -37,7 +35,7 @@ class EpubExtractor:
 
     formats: tuple[str, ...] = ("epub",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each chapter, then one for the pictures."""
@@ -95,8 +93,7 @@ def _resolved(folder: str, href: str) -> str:
 def _chapter(archive: BoundedArchive, name: str, options: ExtractOptions, budget: Budget) -> list[Element]:
     if name not in archive:
         return [Element(kind=Kind.TEXT, warnings=(f"The chapter {name} is missing from the book.",))]
-    decoded = decode(archive.read(name))
-    check_depth(decoded.text, budget)
+    decoded = decoded_page(archive.read(name), budget, xhtml=True)
     warned = [Element(kind=Kind.TEXT, warnings=decoded.warnings)] if decoded.warnings else []
     return [*html_elements(decoded.text, options, budget), *warned]
 

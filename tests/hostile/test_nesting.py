@@ -10,6 +10,7 @@ import pytest
 from nemo_retriever_dagster.errors import DataError, LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.html_scan import check_depth
+from nemo_retriever_dagster.extract.html_xml import as_html
 from nemo_retriever_dagster.extract.registry import extractor_for
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.limits import Budget, Limits
@@ -103,6 +104,13 @@ def test_the_scan_is_linear(trap):
     text = trap * 200_000
     with contextlib.suppress(LimitExceededError):
         check_depth(text, Budget(Limits()))
+    assert as_html(text) == text
+
+
+def test_xhtml_cannot_hide_its_depth():
+    with pytest.raises(LimitExceededError):
+        check_depth(as_html("<div a=/><div><p/>" * 3_000), Budget(Limits()))
+    assert as_html("<p/>" * 200_000) == "<p></p>" * 200_000
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,31 @@ def test_what_is_missing_is_a_warning(book):
     assert "art.png cannot be read" in pages[2].elements[0].warnings[0]
 
 
+def chapter(body: str, head: str = "<title>t</title>", declaration: str = "") -> str:
+    return f'{declaration}<html xmlns="http://www.w3.org/1999/xhtml"><head>{head}</head><body>{body}</body></html>'
+
+
+@pytest.mark.parametrize("head", ["<title/>", '<title>t</title><script src="kobo.js"/>', "<style />", "<iframe/>"])
+def test_tags_that_close_themselves_take_nothing_with_them(book, head):
+    body = '<h1>A</h1><p>B<a id="p1"/> C <br/> D</p><h2/><p>E</p><!-- <p/> --><textarea/>F<svg><path d="/>"/></svg>'
+    pages = read(book(**{"OPS/text/chapter one.xhtml": chapter(body, head)}))
+    assert [(e.text, e.heading) for e in pages[0].elements] == [("A", 1), ("B C\nD", 0), ("E", 0), ("F", 0)]
+
+
+def test_many_marks_of_pages_are_no_depth(book):
+    body = "".join(f'<div class="pb" id="p{n}"/><p>{n}</p>' for n in range(600))
+    pages = read(book(**{"OPS/text/two.xhtml": chapter(body)}))
+    assert [e.text for e in pages[1].elements if not e.heading] == [str(n) for n in range(600)]
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-2", "windows-1251", "utf-8", "utf-16"])
+def test_a_chapter_is_in_the_encoding_that_its_first_line_names(book, encoding):
+    text = "\u0413\u0434\u0435?" if encoding == "windows-1251" else "G\u0119\u015b"
+    data = chapter(f"<p>{text}</p>", "<title/>", f'<?xml version="1.0" encoding="{encoding}"?>').encode(encoding)
+    pages = read(book(**{"OPS/text/two.xhtml": data}))
+    assert [e.text for e in pages[1].elements] == [text]
+
+
 def test_switches(book):
     assert [page.elements for page in read(book(), text=False, images=False, tables=False, charts=False)] == [
         (),

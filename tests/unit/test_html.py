@@ -251,6 +251,22 @@ def test_the_charset(read, encoding, meta):
     assert texts(read(f"<html><head>{meta}</head><body><p>{word}".encode(encoding))) == [word]
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        '<?xml version="1.0" encoding="iso-8859-2"?><html>',
+        '\n<!DOCTYPE html><html lang="pl" xmlns="http://www.w3.org/1999/xhtml"><meta charset="iso-8859-2"/>',
+    ],
+)
+def test_xhtml_is_read_by_the_rules_of_xml(read, start):
+    page = f"{start}<head><title/></head><body><h2/><p>G\u0119<i/> \u015b</p><a href=x/>link</a></body></html>"
+    assert texts(read(page.encode("iso-8859-2"))) == ["G\u0119 \u015b", "link"]
+
+
+def test_a_page_in_html_is_read_by_the_rules_of_html(read):
+    assert texts(read("<h1/>A<p>b</p>")) == ["A b"]
+
+
 def test_text_in_drawings_and_odd_markup_is_kept(read):
     assert texts(read("<svg><text>label</text></svg><foo-bar>custom</foo-bar><textarea>typed</textarea>")) == [
         "labelcustom",
