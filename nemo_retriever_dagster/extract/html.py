@@ -10,6 +10,7 @@ from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.encoding import Decoded, decode
 from nemo_retriever_dagster.extract.html_blocks import Blocks
+from nemo_retriever_dagster.extract.html_picture import FindPicture, embedded_pictures
 from nemo_retriever_dagster.extract.html_scan import check_depth
 from nemo_retriever_dagster.extract.html_xml import as_html, is_xhtml
 from nemo_retriever_dagster.extract.xml import declared_encoding
@@ -60,16 +61,20 @@ def decoded_page(data: bytes, budget: Budget, *, xhtml: bool = False) -> Decoded
 
 
 def html_elements(text: str, options: ExtractOptions, budget: Budget) -> list[Element]:
-    """Return the elements of an HTML text whose depth was checked."""
+    """Return the elements of an HTML text whose depth was checked; its title stands in for a missing heading."""
+    title, elements = read_page(text, options, embedded_pictures(options, budget))
+    if title and options.text and not any(element.heading == 1 for element in elements):
+        return [Element(kind=Kind.TEXT, text=title, heading=1), *elements]
+    return elements
+
+
+def read_page(text: str, options: ExtractOptions, find_picture: FindPicture) -> tuple[str, list[Element]]:
+    """Return the title and the elements of an HTML text whose depth was checked."""
     document = _parsed(text)
-    blocks = Blocks(options, budget)
+    blocks = Blocks(options, find_picture)
     if document.body is not None:
         blocks.read(document.body)
-    elements = blocks.finish()
-    title = _title(document)
-    if title and options.text and not any(element.heading == 1 for element in elements):
-        elements = [Element(kind=Kind.TEXT, text=title, heading=1), *elements]
-    return elements
+    return _title(document), blocks.finish()
 
 
 def _parsed(text: str) -> LexborHTMLParser:

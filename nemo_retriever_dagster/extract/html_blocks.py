@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
-from nemo_retriever_dagster.extract.html_picture import embedded_picture
 from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of
 from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
@@ -20,10 +19,12 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from nemo_retriever_dagster.extract.contract import ExtractOptions
-    from nemo_retriever_dagster.limits import Budget
+    from nemo_retriever_dagster.extract.html_picture import FindPicture
 
 _LISTS = ("ul", "ol", "menu", "dir")
 _CAPTIONS = ("caption", "figcaption")
+_PICTURES = ("img", "image")  # HTML's and SVG's
+_SOURCES = ("src", "href", "xlink:href")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLANKS = re.compile(r"\s+")
 _BREAK = "\x00"  # cannot be in a normalised text
@@ -42,10 +43,12 @@ class _List:
 class Blocks:
     """Gathers the elements of one tree: `read` its root, then `finish`."""
 
-    def __init__(self, options: ExtractOptions, budget: Budget, *, in_cell: bool = False, ink: Ink = SEEN) -> None:
+    def __init__(
+        self, options: ExtractOptions, find_picture: FindPicture, *, in_cell: bool = False, ink: Ink = SEEN
+    ) -> None:
         """Start with nothing; in a table's cell no table is looked for, and it inherits its row's ``ink``."""
         self._options = options
-        self._budget = budget
+        self._find_picture = find_picture
         self._in_cell = in_cell
         self._inks = [ink]
         self._elements: list[Element] = []
@@ -62,7 +65,7 @@ class Blocks:
             "pre": self._open_pre,
             "li": self._open_item,
             "br": self._break_line,
-            "img": self._picture,
+            **dict.fromkeys(_PICTURES, self._picture),
             **dict.fromkeys(_CAPTIONS, self._open_caption),
         }
 
@@ -197,9 +200,8 @@ class Blocks:
         if not self._inks[-1].visible:
             return
         alt = (node.attributes.get("alt") or "").strip()
-        source = node.attributes.get("src") or ""
-        picture = embedded_picture(source, alt, self._budget) if self._options.images else None
-        if picture is not None:
+        source = next((found for name in _SOURCES if (found := node.attributes.get(name))), "")
+        if (picture := self._find_picture(source, alt)) is not None:
             self._flush()
             self._elements.append(picture)
         elif alt:
@@ -218,7 +220,7 @@ class Blocks:
         self._elements += pictures
 
     def _cell(self, cell: LexborNode, ink: Ink, pictures: list[Element]) -> str:
-        inside = Blocks(replace(self._options, text=True), self._budget, in_cell=True, ink=ink)
+        inside = Blocks(replace(self._options, text=True), self._find_picture, in_cell=True, ink=ink)
         inside.read(cell)
         elements = inside.finish()
         pictures += [element for element in elements if element.kind == Kind.IMAGE]
