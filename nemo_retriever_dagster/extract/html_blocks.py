@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
-from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of
+from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, stands_apart
 from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
@@ -100,7 +100,7 @@ class Blocks:
         """Take in what the node is; tell whether its children are to be read."""
         tag = node.tag
         if tag == "-text":
-            if all(self._inks[-1]):
+            if self._inks[-1].seen:
                 self._say(node.text_content or "")
             return False
         ink = None if tag is None or tag.startswith("-") else ink_of(node, self._inks[-1])
@@ -114,6 +114,8 @@ class Blocks:
             action(node)
         elif tag in BLOCKS:
             self._border()
+        elif stands_apart(node):
+            self._parts.append(" ")
         return True
 
     def _leave(self, node: LexborNode) -> None:
@@ -126,7 +128,7 @@ class Blocks:
         elif tag in _LISTS and self._lists:
             self._lists.pop()
             self._border()
-        elif tag in {"td", "th"}:
+        elif tag in {"td", "th"} or stands_apart(node):
             self._parts.append(" ")
         elif tag in BLOCKS:
             self._border()

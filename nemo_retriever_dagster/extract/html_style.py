@@ -23,9 +23,12 @@ BLOCKS = frozenset(
     ]
 )
 """Elements that stand apart from the text before and after them."""
+_APART = frozenset(["text", "foreignObject"])
 _UNSEEN = frozenset(
-    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "param", "datalist"]
+    ["head", "title", "script", "style", "template", "noscript", "noembed", "noframes", "param", "datalist"]
 )
+_EMBEDDED = frozenset(["audio", "canvas", "embed", "iframe", "video"])
+_UNSEEN_IN_DRAWING = frozenset(["clipPath", "defs", "desc", "marker", "mask", "metadata", "pattern", "symbol"])
 _WHOLE_PAGE = frozenset(["html", "body"])
 _ROWS = frozenset(["tr", "tbody", "thead", "tfoot"])
 _ZERO = re.compile(r"\+?(?:0++\.?+0*+|\.0++)(?:[a-z]++|%)?")
@@ -37,6 +40,13 @@ class Ink(NamedTuple):
 
     visible: bool = True
     sized: bool = True
+    in_drawing: bool = False
+    """Whether names mean what they mean in SVG."""
+
+    @property
+    def seen(self) -> bool:
+        """Whether text is."""
+        return self.visible and self.sized
 
 
 SEEN = Ink()
@@ -49,23 +59,40 @@ def ink_of(node: LexborNode, inherited: Ink) -> Ink | None:
     page's style sheet may do so for whatever has a class. Opacity is passed over: pages fade their content in.
     """
     tag, attributes = node.tag or "", node.attributes
-    if tag in _UNSEEN:
+    unseen = tag in _UNSEEN or (inherited.in_drawing and tag in _UNSEEN_IN_DRAWING)
+    if unseen or _stands_for_another(tag, attributes):
         return None
-    if tag in _WHOLE_PAGE or not attributes:
+    if tag in _WHOLE_PAGE:
         return inherited
     styles = _styles(attributes.get("style") or "")
     visibility = styles.get("visibility", "inherit")
-    if styles.get("display", "none" if _closed(attributes) else "") == "none":
+    if styles.get("display", "none" if _closed(tag, attributes) else "") == "none":
         return None
     if visibility == "collapse" and tag in _ROWS:
         return None
     visible = inherited.visible if visibility in {"inherit", "unset"} else visibility not in {"hidden", "collapse"}
-    return Ink(visible, _sized(styles.get("font-size", ""), inherited=inherited.sized or "class" in attributes))
+    return Ink(
+        visible=visible,
+        sized=_sized(styles.get("font-size", ""), inherited=inherited.sized or "class" in attributes),
+        in_drawing=tag == "svg" or (inherited.in_drawing and tag != "foreignObject"),
+    )
 
 
-def _closed(attributes: Mapping[str, str | None]) -> bool:
+def stands_apart(node: LexborNode) -> bool:
+    """Whether an element that is no block has a place of its own: its words are not those of its neighbours."""
+    return node.tag in _APART or (node.tag == "tspan" and "x" in node.attributes)
+
+
+def _closed(tag: str, attributes: Mapping[str, str | None]) -> bool:
     """Whether the attributes alone hide an element; what a search in the page opens counts as seen."""
+    if tag == "dialog" and "open" not in attributes:
+        return True
     return "hidden" in attributes and (attributes["hidden"] or "").lower() != "until-found"
+
+
+def _stands_for_another(tag: str, attributes: Mapping[str, str | None]) -> bool:
+    """Whether what stands inside of an element is for browsers that cannot show what it names."""
+    return tag in _EMBEDDED or (tag == "object" and "data" in attributes)
 
 
 def _styles(text: str) -> dict[str, str]:

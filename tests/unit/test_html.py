@@ -89,6 +89,12 @@ def test_an_item_without_a_list_and_a_long_list(read):
         "<!-- S -->",
         "<input type=hidden value=S>",
         "<iframe srcdoc='S'>S</iframe>",
+        "<video controls><source src=a.mp4>S</video>",
+        "<audio>S</audio>",
+        "<canvas>S</canvas>",
+        "<object data=x.swf style='display:block'>S</object>",
+        "<dialog>S</dialog>",
+        "<svg><title>S</title><desc>S</desc><defs><text>S</text></defs><symbol><text>S</text></symbol></svg>",
     ],
 )
 def test_hidden_things_are_out(read, hidden):
@@ -116,6 +122,10 @@ def test_visible_things_are_in(read, style):
         "<body style='visibility:hidden'>seen</body>",
         "<p hidden style='display:flex'>seen</p>",
         "<p hidden=until-found>seen</p>",
+        "<dialog open>seen</dialog>",
+        "<object>seen</object>",
+        "<symbol>seen</symbol>",
+        "<svg><foreignObject><defs>seen</defs></foreignObject></svg>",
     ],
 )
 def test_what_hides_can_be_undone_inside(read, page):
@@ -155,6 +165,14 @@ def test_a_table_with_spans(read):
         (1, 0, 1, 1, True),
     ]
     assert not any(cell.header for cell in cells[4:])
+
+
+def test_rows_and_cells_that_are_not_laid_out_take_no_place(read):
+    source = (
+        "<table><tr><th>A<th>B<tr style='display:none'><td>s<td>s<tr hidden><td>s<td>s"
+        "<tr style='visibility:collapse'><td>s<td>s<tr><td>1<td hidden>s<td>2<tbody hidden><tr><td>s<td>s</table>"
+    )
+    assert rows(read(source)) == [["A", "B"], ["1", "2"]]
 
 
 def test_the_format_of_tables(read):
@@ -269,9 +287,14 @@ def test_a_page_in_html_is_read_by_the_rules_of_html(read):
 
 def test_text_in_drawings_and_odd_markup_is_kept(read):
     assert texts(read("<svg><text>label</text></svg><foo-bar>custom</foo-bar><textarea>typed</textarea>")) == [
-        "labelcustom",
+        "label custom",
         "typed",
     ]
+
+
+def test_texts_of_a_drawing_stay_apart_and_parts_of_one_together(read):
+    source = "<svg><text>m<tspan dy=-5>2</tspan></text><text><tspan x=0>one</tspan><tspan x=0>two</tspan></text></svg>"
+    assert texts(read(source)) == ["m2 one two"]
 
 
 def test_the_corpus(shared):
