@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
+from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
 from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, stands_apart
 from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
@@ -31,13 +32,6 @@ _BREAK = "\x00"  # cannot be in a normalised text
 _INDENT = "\x01"  # nor this
 _LONGEST_LIST = 4_000
 _LONGEST_BLOCK = 5_000
-_DIGITS = 7
-
-
-@dataclass(slots=True)
-class _List:
-    ordered: bool
-    number: int
 
 
 class Blocks:
@@ -53,12 +47,12 @@ class Blocks:
         self._inks = [ink]
         self._elements: list[Element] = []
         self._parts: list[str] = []
-        self._lists: list[_List] = []
+        self._lists: list[ItemCounter] = []
         self._heading = 0
         self._part = ""
         self._pre = 0
         self._only_alt = True
-        self._after_marker = False
+        self._marker = ""
         self._entering: dict[str, Callable[[LexborNode], None]] = {
             **dict.fromkeys(_HEADINGS, self._open_heading),
             **dict.fromkeys(_LISTS, self._open_list),
@@ -125,6 +119,9 @@ class Blocks:
             self._flush()
             self._heading, self._part = 0, ""
             self._pre = max(0, self._pre - (tag == "pre"))
+        elif tag == "li":
+            self._marker = ""
+            self._border()
         elif tag in _LISTS and self._lists:
             self._lists.pop()
             self._border()
@@ -136,13 +133,23 @@ class Blocks:
     def _say(self, text: str, *, alt: bool = False) -> None:
         if text.strip():
             self._only_alt = self._only_alt and alt
-            self._after_marker = False
+            self._mark()
         self._parts.append(text.replace("\n", _BREAK) if self._pre else text)
+
+    def _mark(self) -> None:
+        """Put an item's marker before its first text: not into code or a caption, and no bullet into a heading."""
+        if not self._marker or self._pre or self._part:
+            return
+        if not self._heading:
+            self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + self._marker)
+        elif self._marker != BULLET:
+            self._parts.append(self._marker)
+        self._marker = ""
 
     def _border(self) -> None:
         """End a block: a line's end inside of a list, a heading or preformatted text, an element's end elsewhere."""
         if self._lists or self._in_cell or self._pre:
-            if not self._after_marker:
+            if not self._marker:
                 self._parts.append(_BREAK)
         elif self._heading:
             self._parts.append(" ")
@@ -181,19 +188,15 @@ class Blocks:
 
     def _open_list(self, node: LexborNode) -> None:
         self._border()
-        self._lists.append(_List(ordered=node.tag == "ol", number=_number(node.attributes.get("start"))))
+        self._lists.append(ItemCounter(node))
 
-    def _open_item(self, _: LexborNode) -> None:
+    def _open_item(self, node: LexborNode) -> None:
         if not self._lists:
             self._border()
             return
         if sum(map(len, self._parts)) > _LONGEST_LIST:
             self._flush()
-        level = self._lists[-1]
-        marker = f"{level.number}. " if level.ordered else "- "
-        level.number += 1
-        self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + marker)
-        self._after_marker = True
+        self._marker = self._lists[-1].marker(node)
 
     def _break_line(self, _: LexborNode) -> None:
         self._parts.append(_BREAK)
@@ -236,7 +239,3 @@ def _lines(table: Table) -> str:
 
 def _tidy(line: str) -> str:
     return _BLANKS.sub(" ", line).strip().replace(_INDENT, "  ")
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < _DIGITS else 1

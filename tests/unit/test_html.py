@@ -64,6 +64,42 @@ def test_lists(read):
     assert texts(read(source)) == ["- one\n- two\nmore\n  3. x\n  4. y\n- three", "after"]
 
 
+def test_a_marker_stands_before_the_first_text_of_its_item(read):
+    cards = "<li><h3>One</h3><p>x</p></li><li><h3>Two</h3></li>"
+    table = "<table><tr><th>a<th>b<tr><td>1<td>2</table>"
+    assert [(e.text, e.heading) for e in read(f"<ul>{cards}</ul>")] == [("One", 3), ("x", 0), ("Two", 3)]
+    assert texts(read(f"<ol>{cards}</ol>")) == ["1. One", "x", "2. Two"]
+    assert texts(read("<ol><li>x<li><pre>a\n b</pre>then</ol>")) == ["1. x", "a\n b", "2. then"]
+    assert texts(read(f"<ol><li>{table}then</ol>"))[1:] == ["1. then"]
+    assert texts(read("<ul><li><figure><figcaption>Fig</figcaption></figure>text</ul>")) == ["Fig", "- text"]
+
+
+def test_an_item_without_text_leaves_nothing_but_its_number(read):
+    assert texts(read("<ol><li></li><li><img src=x></li><li>c</ol>after")) == ["3. c", "after"]
+    assert texts(read("<ul><li><ul><li>inner</ul></ul>")) == ["  - inner"]
+    (alone,) = read("<ul><li><img src=x alt=sign></ul>")
+    assert (alone.text, alone.origin) == ("- sign", Origin.ALT_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("<ol type=a><li>x<li>y</ol>", "a. x\nb. y"),
+        ("<ol type=I start=3><li>x<li type=A>y</ol>", "III. x\nD. y"),
+        ("<ol start=-1><li>x<li value=9>y<li>z</ol>", "-1. x\n9. y\n10. z"),
+        ("<ol reversed><li>x<li>y</ol>", "2. x\n1. y"),
+        ("<ol type=a start=0><li>x</ol>", "0. x"),
+        ("<ol start=99999999999999><li>x<li hidden>s<li>y</ol>", "1. x\n2. y"),
+    ],
+)
+def test_items_are_counted_as_a_browser_counts(read, source, expected):
+    assert texts(read(source)) == [expected]
+
+
+def test_text_behind_an_item_stands_apart(read):
+    assert texts(read("<ul><li>a</li>b</ul><li>c</li>d")) == ["- a\nb", "c", "d"]
+
+
 def test_an_item_without_a_list_and_a_long_list(read):
     assert texts(read("<li>alone")) == ["alone"]
     long = texts(read("<ul>" + "<li>item word" * 2_000 + "</ul>"))
