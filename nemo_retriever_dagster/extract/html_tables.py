@@ -19,6 +19,7 @@ _WIDEST_SPAN = 1_000
 _PLACES_A_GROUP = 200_000
 _SIGNS_OF_DATA = frozenset(["thead", "caption", "colgroup"])
 _SIGNS_OF_LAYOUT = "table, h1, h2, h3, h4, h5, h6, form, nav, article, section"
+_SIGNS_IN_SPITE_OF_HEADER = "h1, nav, article, section, th, thead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +52,13 @@ def rows_of(table: LexborNode, ink: Ink) -> list[Row]:
 
 
 def is_grid(table: LexborNode, rows: Sequence[Row]) -> bool:
-    """Whether a table holds data: one around other tables, headings or a single row or column is a page's layout."""
+    """Whether a table holds data: one around other tables, headings or a single row or column is a page's layout.
+
+    Under a header, headings, forms and plain tables are what a cell says.
+    """
     cells = [cell for row in rows for cell in row.cells]
-    if table.attributes.get("role") in {"presentation", "none"} or any(_holds_layout(cell) for cell in cells):
+    signs = _SIGNS_IN_SPITE_OF_HEADER if _has_header([row for row in rows if row.cells]) else _SIGNS_OF_LAYOUT
+    if table.attributes.get("role") in {"presentation", "none"} or any(_holds(cell, signs) for cell in cells):
         return False
     if any(cell.tag == "th" for cell in cells) or any(child.tag in _SIGNS_OF_DATA for child in table.iter()):
         return bool(cells)
@@ -79,8 +84,16 @@ def _cells(row: LexborNode, ink: Ink) -> list[LexborNode]:
     return [cell for cell in row.iter() if cell.tag in {"td", "th"} and ink_of(cell, ink) is not None]
 
 
-def _holds_layout(cell: LexborNode) -> bool:
-    return any(found.mem_id != cell.mem_id for found in cell.css(_SIGNS_OF_LAYOUT)[:2])
+def _has_header(rows: Sequence[Row]) -> bool:
+    """Whether the first of ``rows`` names the columns of those below it."""
+    if not rows or not any(cell.tag == "td" for row in rows[1:] for cell in row.cells):
+        return False
+    names = rows[0].cells
+    return rows[0].in_head or (len(names) > 1 and all(cell.tag == "th" for cell in names))
+
+
+def _holds(cell: LexborNode, signs: str) -> bool:
+    return any(found.mem_id != cell.mem_id for found in cell.css(signs)[:2])
 
 
 def _header_rows(rows: Sequence[Sequence[_Spot]]) -> int:

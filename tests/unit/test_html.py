@@ -232,10 +232,32 @@ def test_a_long_table_comes_in_groups_under_its_header(read):
         "<table role=presentation><tr><td>menu<td>y<tr><td>x<td>z</table>",
         "<table><tr><td>menu<td>text</table>",
         "<table><tr><td>menu<tr><td>text</table>",
+        "<table><tr><th>menu<th>x<tr><td><table><tr><th>a<th>b<tr><td>1<td>2</table><td>z</table>",
+        "<table><tr><th>menu<th>x<tr><td><h1>Page</h1><td>z</table>",
+        "<table><tr><th><h2>a</h2><th>menu</table>",
+        "<table><thead><tr><td><table><tr><td>menu</table><td>x</thead></table>",
     ],
 )
 def test_a_table_that_is_a_pages_layout_is_text(read, layout):
     assert "menu" in [element.text for element in read(layout) if element.kind == Kind.TEXT]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "<thead><tr><th><h4>Plan</h4><th>Price</thead><tr><td>Basic<td>$5<tr><td><h5>Pro</h5><td>$9",
+            [["Plan", "Price"], ["Basic", "$5"], ["Pro", "$9"]],
+        ),
+        ("<tr><th>Item<th>Do<tr><td>A<td><form>Buy</form>", [["Item", "Do"], ["A", "Buy"]]),
+        (
+            "<thead><tr><td>Item<td>Sum</thead><tr><td><table><tr><td>pic<td>Cup</table><td>$3",
+            [["Item", "Sum"], ["pic\nCup", "$3"]],
+        ),
+    ],
+)
+def test_a_header_makes_a_table_of_data_whatever_its_cells_hold(read, source, expected):
+    assert rows(read(f"<table>{source}</table>")) == expected
 
 
 def test_a_data_table_inside_of_a_layout_is_a_table(read):
