@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
+from nemo_retriever_dagster.extract.html_math import math_text
 from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, stands_apart
 from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
@@ -103,6 +104,9 @@ class Blocks:
         if tag == "table" and not self._in_cell and is_grid(node, rows := rows_of(node, ink)):
             self._table(node, rows)
             return False
+        if tag == "math":
+            self._formula(node, ink)
+            return False
         self._inks.append(ink)
         if action := self._entering.get(tag):
             action(node)
@@ -135,6 +139,11 @@ class Blocks:
             self._only_alt = self._only_alt and alt
             self._mark()
         self._parts.append(text.replace("\n", _BREAK) if self._pre else text)
+
+    def _formula(self, node: LexborNode, ink: Ink) -> None:
+        if ink.seen:
+            around = " " if node.attributes.get("display") == "block" else ""
+            self._say(f"{around}{math_text(node)}{around}")
 
     def _mark(self) -> None:
         """Put an item's marker before its first text: not into code or a caption, and no bullet into a heading."""

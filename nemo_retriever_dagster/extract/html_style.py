@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from nemo_retriever_dagster.extract.html_math import is_drawn_twin
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,7 +62,7 @@ def ink_of(node: LexborNode, inherited: Ink) -> Ink | None:
     """
     tag, attributes = node.tag or "", node.attributes
     unseen = tag in _UNSEEN or (inherited.in_drawing and tag in _UNSEEN_IN_DRAWING)
-    if unseen or _stands_for_another(tag, attributes):
+    if unseen or _stands_for_another(tag, attributes) or is_drawn_twin(node, attributes):
         return None
     if tag in _WHOLE_PAGE:
         return inherited
