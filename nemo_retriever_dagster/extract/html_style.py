@@ -29,6 +29,8 @@ _APART = frozenset(["text", "foreignObject"])
 _UNSEEN = frozenset(
     ["head", "title", "script", "style", "template", "noscript", "noembed", "noframes", "param", "datalist"]
 )
+_READINGS = frozenset(["rp", "rt", "rtc"])
+"""How signs are spoken (ruby): shown above them in small type; no format here has them in its text."""
 _EMBEDDED = frozenset(["audio", "canvas", "embed", "iframe", "video"])
 _UNSEEN_IN_DRAWING = frozenset(["clipPath", "defs", "desc", "marker", "mask", "metadata", "pattern", "symbol"])
 _WHOLE_PAGE = frozenset(["html", "body"])
@@ -61,7 +63,7 @@ def ink_of(node: LexborNode, inherited: Ink) -> Ink | None:
     page's style sheet may do so for whatever has a class. Opacity is passed over: pages fade their content in.
     """
     tag, attributes = node.tag or "", node.attributes
-    unseen = tag in _UNSEEN or (inherited.in_drawing and tag in _UNSEEN_IN_DRAWING)
+    unseen = tag in _UNSEEN or tag in _READINGS or (inherited.in_drawing and tag in _UNSEEN_IN_DRAWING)
     if unseen or _stands_for_another(tag, attributes) or is_drawn_twin(node, attributes):
         return None
     if tag in _WHOLE_PAGE:

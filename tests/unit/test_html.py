@@ -130,6 +130,7 @@ def test_an_item_without_a_list_and_a_long_list(read):
         "<canvas>S</canvas>",
         "<object data=x.swf style='display:block'>S</object>",
         "<dialog>S</dialog>",
+        "<ruby><rp>S</rp><rt>S</rt><rtc>S</rtc></ruby>",
         "<svg><title>S</title><desc>S</desc><defs><text>S</text></defs><symbol><text>S</text></symbol></svg>",
     ],
 )
@@ -177,6 +178,12 @@ def test_a_cell_inherits_from_its_row_and_its_table(read):
 def test_the_title_stands_in_for_a_missing_heading(read):
     assert [(e.text, e.heading) for e in read("<title> The\n title </title><p>x")] == [("The title", 1), ("x", 0)]
     assert texts(read("<title>T</title><h1>H</h1>")) == ["H"]
+
+
+def test_words_are_whole_without_the_readings_of_their_signs(read):
+    assert texts(read("<p><ruby>\u6771<rp>(</rp><rt>\u3068\u3046</rt><rp>)</rp>\u4eac<rt>\u304d</ruby>")) == [
+        "\u6771\u4eac"
+    ]
 
 
 def test_preformatted_text_keeps_its_lines(read):
