@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
 from nemo_retriever_dagster.extract.html_math import math_text
-from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, stands_apart
+from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, shown_value, stands_apart
 from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
@@ -60,6 +60,7 @@ class Blocks:
             "pre": self._open_pre,
             "li": self._open_item,
             "br": self._break_line,
+            "input": self._input,
             **dict.fromkeys(_PICTURES, self._picture),
             **dict.fromkeys(_CAPTIONS, self._open_caption),
         }
@@ -209,6 +210,10 @@ class Blocks:
 
     def _break_line(self, _: LexborNode) -> None:
         self._parts.append(_BREAK)
+
+    def _input(self, node: LexborNode) -> None:
+        if self._inks[-1].seen:
+            self._say(f" {shown_value(node)}")
 
     def _picture(self, node: LexborNode) -> None:
         if not self._inks[-1].visible:

@@ -25,7 +25,14 @@ BLOCKS = frozenset(
     ]
 )
 """Elements that stand apart from the text before and after them."""
-_APART = frozenset(["text", "foreignObject"])
+_APART = frozenset(["button", "input", "text", "foreignObject"])
+_WRITTEN_IN = frozenset(
+    [
+        *("", "text", "search", "tel", "url", "email", "number"),
+        *("date", "month", "week", "time", "datetime-local", "button", "submit", "reset"),
+    ]
+)
+"""Types of ``input`` that show their value as it is."""
 _UNSEEN = frozenset(
     ["head", "title", "script", "style", "template", "noscript", "noembed", "noframes", "param", "datalist"]
 )
@@ -85,6 +92,12 @@ def ink_of(node: LexborNode, inherited: Ink) -> Ink | None:
 def stands_apart(node: LexborNode) -> bool:
     """Whether an element that is no block has a place of its own: its words are not those of its neighbours."""
     return node.tag in _APART or (node.tag == "tspan" and "x" in node.attributes)
+
+
+def shown_value(node: LexborNode) -> str:
+    """Return what stands in an ``input``."""
+    kind = (node.attributes.get("type") or "").strip().lower()
+    return (node.attributes.get("value") or "") if kind in _WRITTEN_IN else ""
 
 
 def _closed(tag: str, attributes: Mapping[str, str | None]) -> bool:

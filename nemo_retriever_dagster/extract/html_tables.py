@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 def rows_of(table: LexborNode, ink: Ink) -> list[Row]:
     """Return a table's own rows, not those of tables inside of it; ``ink`` is the table's."""
-    groups = [(group, inside) for group in table.iter() if (inside := ink_of(group, ink)) is not None]
+    groups = [(group, inside) for group in _in_order(table) if (inside := ink_of(group, ink)) is not None]
     return [
         Row(_cells(row, row_ink), row_ink, group.tag == "thead")
         for group, inside in groups
@@ -78,6 +78,15 @@ def tables_of(rows: Sequence[Row], read: Callable[[LexborNode, Ink], str]) -> It
     for start in range(0, max(len(body), 1), step):
         if placed := _placed(head, body[start : start + step]):
             yield placed
+
+
+def _in_order(table: LexborNode) -> list[LexborNode]:
+    """Return a table's groups of rows where a browser draws them: the first head above, the first foot below all."""
+    groups = list(table.iter())
+    head, foot = (next((group for group in groups if group.tag == tag), None) for tag in ("thead", "tfoot"))
+    moved = {group.mem_id for group in (head, foot) if group is not None}
+    body = [group for group in groups if group.mem_id not in moved]
+    return [group for group in (head, *body, foot) if group is not None]
 
 
 def _cells(row: LexborNode, ink: Ink) -> list[LexborNode]:

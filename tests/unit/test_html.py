@@ -186,6 +186,15 @@ def test_words_are_whole_without_the_readings_of_their_signs(read):
     ]
 
 
+def test_buttons_and_fields_stand_apart_in_their_line(read):
+    assert texts(read("<button>npm</button><button>yarn</button>")) == ["npm yarn"]
+    assert texts(
+        read("<p>Name<input value=Bob>of<input type=DATE value=2024-01-01>and<input type=submit value=Go>")
+    ) == ["Name Bob of 2024-01-01 and Go"]
+    hidden = "".join(f"<input type={kind} value=no>" for kind in ("hidden", "password", "checkbox", "radio", "range"))
+    assert texts(read(f"<p>a{hidden}b<input placeholder=no></p>")) == ["a b"]
+
+
 def test_preformatted_text_keeps_its_lines(read):
     assert texts(read("<pre>\n  def f():\n      pass\n</pre>")) == ["  def f():\n      pass"]
     assert "".join("".join(texts(read("<pre>" + "line\n\n" * 2_000 + "</pre>"))).split()) == "line" * 2_000
@@ -216,6 +225,14 @@ def test_rows_and_cells_that_are_not_laid_out_take_no_place(read):
         "<tr style='visibility:collapse'><td>s<td>s<tr><td>1<td hidden>s<td>2<tbody hidden><tr><td>s<td>s</table>"
     )
     assert rows(read(source)) == [["A", "B"], ["1", "2"]]
+
+
+def test_the_head_stands_above_and_the_foot_below_wherever_they_are_written(read):
+    body = "<tbody><tr><td>x<td>1</tbody>"
+    source = (
+        f"<table><tfoot><tr><td>Sum<td>3</tfoot>{body}<thead><tr><th>A<th>B</thead>{body.replace('x', 'y')}</table>"
+    )
+    assert rows(read(source)) == [["A", "B"], ["x", "1"], ["y", "1"], ["Sum", "3"]]
 
 
 def test_the_format_of_tables(read):
