@@ -10,10 +10,10 @@ from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
 from nemo_retriever_dagster.extract.html_math import math_text
 from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, shown_value, stands_apart
-from nemo_retriever_dagster.extract.html_tables import Row, is_grid, rows_of, tables_of
+from nemo_retriever_dagster.extract.html_tables import Row, is_grid, lines_of, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
-from nemo_retriever_dagster.model import Element, Kind, Origin, Table
+from nemo_retriever_dagster.model import Element, Kind, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,7 +235,7 @@ class Blocks:
             if self._options.tables:
                 self._elements.append(table_element(table, self._options.table_format))
             elif self._options.text:
-                self._elements.append(Element(kind=Kind.TEXT, text=_lines(table)))
+                self._elements.append(Element(kind=Kind.TEXT, text=lines_of(table)))
         self._elements += pictures
 
     def _cell(self, cell: LexborNode, ink: Ink, pictures: list[Element]) -> str:
@@ -244,11 +244,6 @@ class Blocks:
         elements = inside.finish()
         pictures += [element for element in elements if element.kind == Kind.IMAGE]
         return "\n".join(element.text for element in elements if element.kind == Kind.TEXT)
-
-
-def _lines(table: Table) -> str:
-    rows = (" ".join(" ".join(row).split()) for row in table.rows())
-    return "\n".join(row for row in rows if row)
 
 
 def _tidy(line: str) -> str:

@@ -19,7 +19,8 @@ _WIDEST_SPAN = 1_000
 _PLACES_A_GROUP = 200_000
 _SIGNS_OF_DATA = frozenset(["thead", "caption", "colgroup"])
 _SIGNS_OF_LAYOUT = "table, h1, h2, h3, h4, h5, h6, form, nav, article, section"
-_SIGNS_IN_SPITE_OF_HEADER = "h1, nav, article, section, th, thead"
+_SIGNS_IN_SPITE_OF_HEADER = "h1, nav, article, section"
+_SIGNS_OF_HEADER = "th, thead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ def is_grid(table: LexborNode, rows: Sequence[Row]) -> bool:
     Under a header, headings, forms and plain tables are what a cell says.
     """
     cells = [cell for row in rows for cell in row.cells]
-    signs = _SIGNS_IN_SPITE_OF_HEADER if _has_header([row for row in rows if row.cells]) else _SIGNS_OF_LAYOUT
-    if table.attributes.get("role") in {"presentation", "none"} or any(_holds(cell, signs) for cell in cells):
+    headed = _has_header([row for row in rows if row.cells])
+    if table.attributes.get("role") in {"presentation", "none"} or _holds_layout(table, headed=headed):
         return False
     if any(cell.tag == "th" for cell in cells) or any(child.tag in _SIGNS_OF_DATA for child in table.iter()):
         return bool(cells)
@@ -78,6 +79,12 @@ def tables_of(rows: Sequence[Row], read: Callable[[LexborNode, Ink], str]) -> It
     for start in range(0, max(len(body), 1), step):
         if placed := _placed(head, body[start : start + step]):
             yield placed
+
+
+def lines_of(table: Table) -> str:
+    """Return a table as plain text, a line a row."""
+    rows = (" ".join(" ".join(row).split()) for row in table.rows())
+    return "\n".join(row for row in rows if row)
 
 
 def _in_order(table: LexborNode) -> list[LexborNode]:
@@ -101,8 +108,13 @@ def _has_header(rows: Sequence[Row]) -> bool:
     return rows[0].in_head or (len(names) > 1 and all(cell.tag == "th" for cell in names))
 
 
-def _holds(cell: LexborNode, signs: str) -> bool:
-    return any(found.mem_id != cell.mem_id for found in cell.css(signs)[:2])
+def _holds_layout(table: LexborNode, *, headed: bool) -> bool:
+    if not headed:
+        return any(found.mem_id != table.mem_id for found in table.css(_SIGNS_OF_LAYOUT)[:2])
+    inner = (found for found in table.css("table") if found.mem_id != table.mem_id)
+    return table.css_first(_SIGNS_IN_SPITE_OF_HEADER) is not None or any(
+        one.css_first(_SIGNS_OF_HEADER) for one in inner
+    )
 
 
 def _header_rows(rows: Sequence[Sequence[_Spot]]) -> int:
