@@ -114,7 +114,7 @@ class Blocks:
         elif tag in BLOCKS:
             self._border()
         elif stands_apart(node):
-            self._parts.append(" ")
+            self._space()
         return True
 
     def _leave(self, node: LexborNode) -> None:
@@ -131,7 +131,7 @@ class Blocks:
             self._lists.pop()
             self._border()
         elif tag in {"td", "th"} or stands_apart(node):
-            self._parts.append(" ")
+            self._space()
         elif tag in BLOCKS:
             self._border()
 
@@ -156,10 +156,14 @@ class Blocks:
             self._parts.append(self._marker)
         self._marker = ""
 
+    def _space(self) -> None:
+        if self._parts and self._parts[-1][-1:] not in {" ", _BREAK}:
+            self._parts.append(" ")
+
     def _border(self) -> None:
         """End a block: a line's end inside of a list, a heading or preformatted text, an element's end elsewhere."""
         if self._lists or self._in_cell or self._pre:
-            if not self._marker:
+            if not self._marker and not (self._parts and self._parts[-1].endswith(_BREAK)):
                 self._parts.append(_BREAK)
         elif self._heading:
             self._parts.append(" ")
@@ -212,8 +216,9 @@ class Blocks:
         self._parts.append(_BREAK)
 
     def _input(self, node: LexborNode) -> None:
-        if self._inks[-1].seen:
-            self._say(f" {shown_value(node)}")
+        self._space()
+        if self._inks[-1].seen and (value := shown_value(node)):
+            self._say(value)
 
     def _picture(self, node: LexborNode) -> None:
         if not self._inks[-1].visible:

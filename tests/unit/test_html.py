@@ -182,10 +182,12 @@ def test_buttons_and_fields_stand_apart_in_their_line(read):
     ) == ["Name Bob of 2024-01-01 and Go"]
     hidden = "".join(f"<input type={kind} value=no>" for kind in ("hidden", "password", "checkbox", "radio", "range"))
     assert texts(read(f"<p>a{hidden}b<input placeholder=no></p>")) == ["a b"]
+    assert texts(read("<pre><input type=checkbox>x\n<button>copy</button></pre>")) == ["x\ncopy"]
 
 
 def test_preformatted_text_keeps_its_lines(read):
     assert texts(read("<pre>\n  def f():\n      pass\n</pre>")) == ["  def f():\n      pass"]
+    assert texts(read("<pre><div>a</div><div> b</div>\n<div>c</div></pre>")) == ["a\n b\n\nc"]
     assert "".join("".join(texts(read("<pre>" + "line\n\n" * 2_000 + "</pre>"))).split()) == "line" * 2_000
 
 
