@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, EncryptedFileError
 from nemo_retriever_dagster.extract.archive import open_archive
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
-from nemo_retriever_dagster.extract.encoding import decode
-from nemo_retriever_dagster.extract.html import html_elements
-from nemo_retriever_dagster.extract.html_scan import check_depth
+from nemo_retriever_dagster.extract.html import decoded_page, read_page
+from nemo_retriever_dagster.extract.html_picture import FindPicture, embedded_pictures
 from nemo_retriever_dagster.extract.image import may_hold_more, read_picture
 from nemo_retriever_dagster.extract.ooxml_picture import wanted_elements
 from nemo_retriever_dagster.model import Element, Kind
@@ -37,25 +37,78 @@ class EpubExtractor:
 
     formats: tuple[str, ...] = ("epub",)
     methods: tuple[str, ...] = ()
-    version = "1"
+    version = "2"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
-        """Yield a page for each chapter, then one for the pictures."""
+        """Yield a page for each chapter, then one for the pictures that no chapter shows."""
         if not path.stat().st_size:
             raise EmptyFileError
         with open_archive(path, budget) as archive:
             _refuse_protected(archive)
             place = _package_place(archive)
-            items = _items(archive.xml(place), posixpath.dirname(place))
-            spine = [item for item in items if item[1] in _CHAPTERS]
+            package = archive.xml(place)
+            items = _items(package, posixpath.dirname(place))
+            spine = [name for name, kind in items if kind in _CHAPTERS]
             if not spine:
                 raise CorruptFileError("The book has no chapter that can be read.")
-            pictures = [name for name, kind in items if kind in _PICTURES]
-            for index, (name, _) in enumerate(spine):
-                elements = _chapter(archive, name, options, budget)
-                yield Page(number=index + 1, elements=tuple(elements), total=len(spine))
-            found = [_picture(archive, name, options, budget) for name in pictures]
-            yield Page(elements=tuple(wanted_elements(found, options)), total=len(spine))
+            pictures = _Pictures(archive, [name for name, kind in items if kind in _PICTURES], options, budget)
+            titles = _Titles(_title(package)) if options.text else None
+            for index, name in enumerate(spine):
+                title, elements = _chapter(archive, name, options, budget, pictures)
+                headed = titles.stand_in(title, elements) if titles else elements
+                numbered = (replace(element, page=index + 1) for element in headed)
+                yield Page(number=index + 1, elements=tuple(numbered), total=len(spine))
+            yield Page(elements=tuple(pictures.rest()), total=len(spine))
+
+
+class _Titles:
+    """The titles of a book's files, each where no heading stands, and once: many have the book's in all of them."""
+
+    def __init__(self, book: str) -> None:
+        """``book`` is the book's own title; it is said before anything else."""
+        self._book = book
+        self._said = {""}
+
+    def stand_in(self, title: str, elements: list[Element]) -> list[Element]:
+        """Return a chapter's elements with the title they lack."""
+        if self._book not in self._said:
+            self._said.add(self._book)
+            if not any(element.text.casefold() == self._book.casefold() for element in elements):
+                return [_heading(self._book), *elements]
+        if title in self._said or any(element.heading for element in elements):
+            return elements
+        self._said.add(title)
+        return [_heading(title), *elements]
+
+
+class _Pictures:
+    """The pictures of a book, each at the first place that shows it, the rest behind the book."""
+
+    def __init__(self, archive: BoundedArchive, names: list[str], options: ExtractOptions, budget: Budget) -> None:
+        """``names`` are the pictures that the book lists."""
+        self._archive = archive
+        self._left = dict.fromkeys(names)
+        self._options = options
+        self._budget = budget
+
+    def of_chapter(self, chapter: str) -> FindPicture:
+        """Return what finds the pictures that a chapter refers to, in the book or in itself."""
+        embedded = embedded_pictures(self._options, self._budget)
+
+        def find(source: str, alt_text: str) -> Element | None:
+            name = _resolved(posixpath.dirname(chapter), source.partition("#")[0])
+            return self._take(name, alt_text) if name in self._left else embedded(source, alt_text)
+
+        return find
+
+    def rest(self) -> Iterator[Element]:
+        """Yield the pictures that no chapter showed."""
+        yield from (element for name in list(self._left) if (element := self._take(name, "")))
+
+    def _take(self, name: str, alt_text: str) -> Element | None:
+        del self._left[name]
+        element = replace(_picture(self._archive, name, self._options, self._budget), alt_text=alt_text)
+        return next(wanted_elements([element], self._options), None)
 
 
 def _refuse_protected(archive: BoundedArchive) -> None:
@@ -92,13 +145,25 @@ def _resolved(folder: str, href: str) -> str:
     return posixpath.normpath(posixpath.join("/", folder, unquote(href))).lstrip("/")
 
 
-def _chapter(archive: BoundedArchive, name: str, options: ExtractOptions, budget: Budget) -> list[Element]:
+def _title(package: _Element) -> str:
+    node = next(package.iter("{http://purl.org/dc/elements/1.1/}title"), None)
+    return " ".join("".join(node.itertext()).split()) if node is not None else ""
+
+
+def _heading(text: str) -> Element:
+    return Element(kind=Kind.TEXT, text=text, heading=1)
+
+
+def _chapter(
+    archive: BoundedArchive, name: str, options: ExtractOptions, budget: Budget, pictures: _Pictures
+) -> tuple[str, list[Element]]:
+    """Return a chapter's title and elements."""
     if name not in archive:
-        return [Element(kind=Kind.TEXT, warnings=(f"The chapter {name} is missing from the book.",))]
-    decoded = decode(archive.read(name))
-    check_depth(decoded.text, budget)
+        return "", [Element(kind=Kind.TEXT, warnings=(f"The chapter {name} is missing from the book.",))]
+    decoded = decoded_page(archive.read(name), budget, xhtml=True)
+    title, elements = read_page(decoded.text, options, pictures.of_chapter(name))
     warned = [Element(kind=Kind.TEXT, warnings=decoded.warnings)] if decoded.warnings else []
-    return [*html_elements(decoded.text, options, budget), *warned]
+    return title, [*elements, *warned]
 
 
 def _picture(archive: BoundedArchive, name: str, options: ExtractOptions, budget: Budget) -> Element:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
-from nemo_retriever_dagster.extract.html_picture import embedded_picture
-from nemo_retriever_dagster.extract.html_tables import is_grid, tables_of
+from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
+from nemo_retriever_dagster.extract.html_math import math_text
+from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, shown_value, stands_apart
+from nemo_retriever_dagster.extract.html_tables import Row, is_grid, lines_of, rows_of, tables_of
 from nemo_retriever_dagster.extract.tabular import table_element
 from nemo_retriever_dagster.extract.text import paragraphs
-from nemo_retriever_dagster.model import Element, Kind, Origin, Table
+from nemo_retriever_dagster.model import Element, Kind, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,100 +21,47 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from nemo_retriever_dagster.extract.contract import ExtractOptions
-    from nemo_retriever_dagster.limits import Budget
+    from nemo_retriever_dagster.extract.html_picture import FindPicture
 
-_UNSEEN = frozenset(
-    ["head", "script", "style", "template", "noscript", "noembed", "noframes", "iframe", "param", "datalist"]
-)
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "frameset",
-        "header",
-        "hgroup",
-        "hr",
-        "html",
-        "legend",
-        "main",
-        "nav",
-        "optgroup",
-        "option",
-        "p",
-        "search",
-        "section",
-        "select",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "td",
-        "th",
-        "textarea",
-    ]
-)
 _LISTS = ("ul", "ol", "menu", "dir")
 _CAPTIONS = ("caption", "figcaption")
+_PICTURES = ("img", "image")  # HTML's and SVG's
+_SOURCES = ("src", "href", "xlink:href")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN_STYLE = re.compile(
-    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size)\s*:\s*0(?:\.0*)?(?![\d.]))",
-    re.IGNORECASE,
-)
 _BLANKS = re.compile(r"\s+")
 _BREAK = "\x00"  # cannot be in a normalised text
 _INDENT = "\x01"  # nor this
 _LONGEST_LIST = 4_000
 _LONGEST_BLOCK = 5_000
-_DIGITS = 7
-
-
-@dataclass(slots=True)
-class _List:
-    ordered: bool
-    number: int
 
 
 class Blocks:
     """Gathers the elements of one tree: `read` its root, then `finish`."""
 
-    def __init__(self, options: ExtractOptions, budget: Budget, *, in_cell: bool = False) -> None:
-        """Start with nothing; in a table's cell no table is looked for."""
+    def __init__(
+        self, options: ExtractOptions, find_picture: FindPicture, *, in_cell: bool = False, ink: Ink = SEEN
+    ) -> None:
+        """Start with nothing; in a table's cell no table is looked for, and it inherits its row's ``ink``."""
         self._options = options
-        self._budget = budget
+        self._find_picture = find_picture
         self._in_cell = in_cell
+        self._inks = [ink]
         self._elements: list[Element] = []
         self._parts: list[str] = []
-        self._lists: list[_List] = []
+        self._lists: list[ItemCounter] = []
         self._heading = 0
         self._part = ""
         self._pre = 0
         self._only_alt = True
-        self._after_marker = False
+        self._marker = ""
         self._entering: dict[str, Callable[[LexborNode], None]] = {
             **dict.fromkeys(_HEADINGS, self._open_heading),
             **dict.fromkeys(_LISTS, self._open_list),
             "pre": self._open_pre,
             "li": self._open_item,
             "br": self._break_line,
-            "img": self._picture,
+            "input": self._input,
+            **dict.fromkeys(_PICTURES, self._picture),
             **dict.fromkeys(_CAPTIONS, self._open_caption),
         }
 
@@ -147,43 +96,74 @@ class Blocks:
         """Take in what the node is; tell whether its children are to be read."""
         tag = node.tag
         if tag == "-text":
-            self._say(node.text_content or "")
+            if self._inks[-1].seen:
+                self._say(node.text_content or "")
             return False
-        if tag is None or tag.startswith("-") or tag in _UNSEEN or _hidden(node):
+        ink = None if tag is None or tag.startswith("-") else ink_of(node, self._inks[-1])
+        if tag is None or ink is None:
             return False
-        if tag == "table" and not self._in_cell and is_grid(node):
-            self._table(node)
+        if tag == "table" and not self._in_cell and is_grid(node, rows := rows_of(node, ink)):
+            self._table(node, rows)
             return False
+        if tag == "math":
+            self._formula(node, ink)
+            return False
+        self._inks.append(ink)
         if action := self._entering.get(tag):
             action(node)
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._border()
+        elif stands_apart(node):
+            self._space()
         return True
 
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
+        self._inks.pop()
         if tag in _HEADINGS or tag in _CAPTIONS or tag == "pre":
             self._flush()
             self._heading, self._part = 0, ""
             self._pre = max(0, self._pre - (tag == "pre"))
+        elif tag == "li":
+            self._marker = ""
+            self._border()
         elif tag in _LISTS and self._lists:
             self._lists.pop()
             self._border()
-        elif tag in {"td", "th"}:
-            self._parts.append(" ")
-        elif tag in _BLOCKS:
+        elif tag in {"td", "th"} or stands_apart(node):
+            self._space()
+        elif tag in BLOCKS:
             self._border()
 
     def _say(self, text: str, *, alt: bool = False) -> None:
         if text.strip():
             self._only_alt = self._only_alt and alt
-            self._after_marker = False
+            self._mark()
         self._parts.append(text.replace("\n", _BREAK) if self._pre else text)
+
+    def _formula(self, node: LexborNode, ink: Ink) -> None:
+        if ink.seen:
+            around = " " if node.attributes.get("display") == "block" else ""
+            self._say(f"{around}{math_text(node)}{around}")
+
+    def _mark(self) -> None:
+        """Put an item's marker before its first text: not into code or a caption, and no bullet into a heading."""
+        if not self._marker or self._pre or self._part:
+            return
+        if not self._heading:
+            self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + self._marker)
+        elif self._marker != BULLET:
+            self._parts.append(self._marker)
+        self._marker = ""
+
+    def _space(self) -> None:
+        if self._parts and self._parts[-1][-1:] not in {" ", _BREAK}:
+            self._parts.append(" ")
 
     def _border(self) -> None:
         """End a block: a line's end inside of a list, a heading or preformatted text, an element's end elsewhere."""
         if self._lists or self._in_cell or self._pre:
-            if not self._after_marker:
+            if not self._marker and not (self._parts and self._parts[-1].endswith(_BREAK)):
                 self._parts.append(_BREAK)
         elif self._heading:
             self._parts.append(" ")
@@ -222,68 +202,54 @@ class Blocks:
 
     def _open_list(self, node: LexborNode) -> None:
         self._border()
-        self._lists.append(_List(ordered=node.tag == "ol", number=_number(node.attributes.get("start"))))
+        self._lists.append(ItemCounter(node))
 
-    def _open_item(self, _: LexborNode) -> None:
+    def _open_item(self, node: LexborNode) -> None:
         if not self._lists:
             self._border()
             return
         if sum(map(len, self._parts)) > _LONGEST_LIST:
             self._flush()
-        level = self._lists[-1]
-        marker = f"{level.number}. " if level.ordered else "- "
-        level.number += 1
-        self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + marker)
-        self._after_marker = True
+        self._marker = self._lists[-1].marker(node)
 
     def _break_line(self, _: LexborNode) -> None:
         self._parts.append(_BREAK)
 
+    def _input(self, node: LexborNode) -> None:
+        self._space()
+        if self._inks[-1].seen and (value := shown_value(node)):
+            self._say(value)
+
     def _picture(self, node: LexborNode) -> None:
+        if not self._inks[-1].visible:
+            return
         alt = (node.attributes.get("alt") or "").strip()
-        source = node.attributes.get("src") or ""
-        picture = embedded_picture(source, alt, self._budget) if self._options.images else None
-        if picture is not None:
+        source = next((found for name in _SOURCES if (found := node.attributes.get(name))), "")
+        if (picture := self._find_picture(source, alt)) is not None:
             self._flush()
             self._elements.append(picture)
         elif alt:
             self._say(f" {alt} ", alt=True)
 
-    def _table(self, node: LexborNode) -> None:
+    def _table(self, node: LexborNode, rows: list[Row]) -> None:
         self._flush()
         if (caption := node.css_first("caption")) is not None:
             self.read(caption)
         pictures: list[Element] = []
-        for table in tables_of(node, lambda cell: self._cell(cell, pictures)):
+        for table in tables_of(rows, lambda cell, ink: self._cell(cell, ink, pictures)):
             if self._options.tables:
                 self._elements.append(table_element(table, self._options.table_format))
             elif self._options.text:
-                self._elements.append(Element(kind=Kind.TEXT, text=_lines(table)))
+                self._elements.append(Element(kind=Kind.TEXT, text=lines_of(table)))
         self._elements += pictures
 
-    def _cell(self, cell: LexborNode, pictures: list[Element]) -> str:
-        inside = Blocks(replace(self._options, text=True), self._budget, in_cell=True)
+    def _cell(self, cell: LexborNode, ink: Ink, pictures: list[Element]) -> str:
+        inside = Blocks(replace(self._options, text=True), self._find_picture, in_cell=True, ink=ink)
         inside.read(cell)
         elements = inside.finish()
         pictures += [element for element in elements if element.kind == Kind.IMAGE]
         return "\n".join(element.text for element in elements if element.kind == Kind.TEXT)
 
 
-def _lines(table: Table) -> str:
-    rows = (" ".join(" ".join(row).split()) for row in table.rows())
-    return "\n".join(row for row in rows if row)
-
-
 def _tidy(line: str) -> str:
     return _BLANKS.sub(" ", line).strip().replace(_INDENT, "  ")
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < _DIGITS else 1
-
-
-def _hidden(node: LexborNode) -> bool:
-    attributes = node.attributes
-    if not attributes:
-        return False
-    return "hidden" in attributes or bool(_HIDDEN_STYLE.search(attributes.get("style") or ""))

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
 
-_TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][^\s/>]*))")
+TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][^\s/>]*))")
+"""Where a comment (1) begins, or an end tag (2) or a start tag with its name (3)."""
 _ATTRIBUTE = r"""[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
-_REST_OF_TAG = re.compile(rf"(?:[\s/]++|{_ATTRIBUTE})*+>")
+REST_OF_TAG = re.compile(rf"(?:[\s/]++|{_ATTRIBUTE})*+>")
+"""A tag from behind its name to its end."""
 _RAW = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
-_RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
+RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
+"""Name -> the end tag of an element that holds text only, whatever tags stand in it."""
 _FLAT = frozenset(
     [
         "html",
@@ -96,22 +99,22 @@ def check_depth(text: str, budget: Budget) -> None:
     """Raise `LimitExceededError` as soon as tags are open more than ``depth`` levels; one pass over the tags."""
     opened: Counter[str] = Counter()
     depth = place = 0
-    while tag := _TAG.search(text, place):
+    while tag := TAG.search(text, place):
         if tag[1]:
             place = text.find("-->", tag.end()) + 3
             if place < 3:  # noqa: PLR2004 -- not found: the rest is a comment
                 return
             continue
-        rest = _REST_OF_TAG.match(text, tag.end())
+        rest = REST_OF_TAG.match(text, tag.end())
         if rest is None:
             return  # a tag that is never closed is dropped, with all that follows
         place = rest.end()
         name = tag[3].lower()
         foreign = any(opened[root] for root in _FOREIGN)
-        if name in (_FLAT_IN_FOREIGN if foreign else _FLAT) or (foreign and _closed_by_itself(text, place)):
+        if name in (_FLAT_IN_FOREIGN if foreign else _FLAT) or (foreign and closes_itself(text, place)):
             continue
-        if name in _RAW_END and not foreign and not tag[2]:
-            end = _RAW_END[name].search(text, place)
+        if name in RAW_END and not foreign and not tag[2]:
+            end = RAW_END[name].search(text, place)
             if end is None:
                 return
             place = end.end()
@@ -123,7 +126,7 @@ def check_depth(text: str, budget: Budget) -> None:
             budget.check("depth", depth)
 
 
-def _closed_by_itself(text: str, end: int) -> bool:
+def closes_itself(text: str, end: int) -> bool:
     """Whether a tag ends in ``/>`` that is not part of an attribute's bare value."""
     if text[end - 2] != "/":
         return False

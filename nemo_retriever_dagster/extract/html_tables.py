@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from nemo_retriever_dagster.extract.html_style import Ink, ink_of
 from nemo_retriever_dagster.extract.tabular import ROWS_A_GROUP
 from nemo_retriever_dagster.model import Cell, Table
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 _WIDEST_SPAN = 1_000
 _PLACES_A_GROUP = 200_000
-_SIGNS_OF_DATA = "th, thead, caption, colgroup"
+_SIGNS_OF_DATA = frozenset(["thead", "caption", "colgroup"])
 _SIGNS_OF_LAYOUT = "table, h1, h2, h3, h4, h5, h6, form, nav, article, section"
+_SIGNS_IN_SPITE_OF_HEADER = "h1, nav, article, section"
+_SIGNS_OF_HEADER = "th, thead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,49 +33,97 @@ class _Spot:
     header: bool
 
 
-def is_grid(table: LexborNode) -> bool:
-    """Whether a table holds data: one around other tables, headings or a single row or column is a page's layout."""
-    if table.attributes.get("role") in {"presentation", "none"} or any(
-        found.mem_id != table.mem_id for found in table.css(_SIGNS_OF_LAYOUT)[:2]
-    ):
+class Row(NamedTuple):
+    """A row that is laid out: its cells that are, what they inherit, whether it stands in the table's head."""
+
+    cells: list[LexborNode]
+    ink: Ink
+    in_head: bool
+
+
+def rows_of(table: LexborNode, ink: Ink) -> list[Row]:
+    """Return a table's own rows, not those of tables inside of it; ``ink`` is the table's."""
+    groups = [(group, inside) for group in _in_order(table) if (inside := ink_of(group, ink)) is not None]
+    return [
+        Row(_cells(row, row_ink), row_ink, group.tag == "thead")
+        for group, inside in groups
+        for row in group.iter()
+        if row.tag == "tr" and (row_ink := ink_of(row, inside)) is not None
+    ]
+
+
+def is_grid(table: LexborNode, rows: Sequence[Row]) -> bool:
+    """Whether a table holds data: one around other tables, headings or a single row or column is a page's layout.
+
+    Under a header, headings, forms and plain tables are what a cell says.
+    """
+    cells = [cell for row in rows for cell in row.cells]
+    headed = _has_header([row for row in rows if row.cells])
+    if table.attributes.get("role") in {"presentation", "none"} or _holds_layout(table, headed=headed):
         return False
-    rows = [len(_cells(row)) for row in table.css("tr")]
-    if table.css_first(_SIGNS_OF_DATA) is not None:
-        return sum(rows) > 0
-    return sum(count > 0 for count in rows) > 1 and max(rows) > 1
+    if any(cell.tag == "th" for cell in cells) or any(child.tag in _SIGNS_OF_DATA for child in table.iter()):
+        return bool(cells)
+    return sum(bool(row.cells) for row in rows) > 1 and max(len(row.cells) for row in rows) > 1
 
 
-def tables_of(table: LexborNode, read: Callable[[LexborNode], str]) -> Iterator[Table]:
-    """Yield the table, in groups of rows under the same header when it is long; ``read`` gives a cell's text."""
-    nodes = table.css("tr")
-    rows = [[_spot(cell, read) for cell in _cells(row)] for row in nodes]
-    headers = _header_rows(nodes, rows)
-    head, body = rows[:headers], rows[headers:]
-    width = max((sum(spot.column_span for spot in row) for row in rows), default=0)
+def tables_of(rows: Sequence[Row], read: Callable[[LexborNode, Ink], str]) -> Iterator[Table]:
+    """Yield the table, in groups of rows under the same header when it is long.
+
+    ``read`` gives a cell's text; its second argument is what the cell inherits.
+    """
+    spots = [[_spot(cell, read(cell, row.ink)) for cell in row.cells] for row in rows]
+    headers = sum(row.in_head for row in rows) or _header_rows(spots)
+    head, body = spots[:headers], spots[headers:]
+    width = max((sum(spot.column_span for spot in row) for row in spots), default=0)
     step = max(1, min(ROWS_A_GROUP, _PLACES_A_GROUP // max(width, 1)))
     for start in range(0, max(len(body), 1), step):
         if placed := _placed(head, body[start : start + step]):
             yield placed
 
 
-def _cells(row: LexborNode) -> list[LexborNode]:
-    cells = []
-    child = row.first_child
-    while child is not None:
-        if child.tag in {"td", "th"}:
-            cells.append(child)
-        child = child.next
-    return cells
+def lines_of(table: Table) -> str:
+    """Return a table as plain text, a line a row."""
+    rows = (" ".join(" ".join(row).split()) for row in table.rows())
+    return "\n".join(row for row in rows if row)
 
 
-def _header_rows(nodes: Sequence[LexborNode], rows: Sequence[Sequence[_Spot]]) -> int:
-    in_head = sum(node.parent is not None and node.parent.tag == "thead" for node in nodes)
-    return in_head or sum(1 for _ in takewhile(lambda row: row and all(spot.header for spot in row), rows))
+def _in_order(table: LexborNode) -> list[LexborNode]:
+    """Return a table's groups of rows where a browser draws them: the first head above, the first foot below all."""
+    groups = list(table.iter())
+    head, foot = (next((group for group in groups if group.tag == tag), None) for tag in ("thead", "tfoot"))
+    moved = {group.mem_id for group in (head, foot) if group is not None}
+    body = [group for group in groups if group.mem_id not in moved]
+    return [group for group in (head, *body, foot) if group is not None]
 
 
-def _spot(cell: LexborNode, read: Callable[[LexborNode], str]) -> _Spot:
+def _cells(row: LexborNode, ink: Ink) -> list[LexborNode]:
+    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and ink_of(cell, ink) is not None]
+
+
+def _has_header(rows: Sequence[Row]) -> bool:
+    """Whether the first of ``rows`` names the columns of those below it."""
+    if not rows or not any(cell.tag == "td" for row in rows[1:] for cell in row.cells):
+        return False
+    names = rows[0].cells
+    return rows[0].in_head or (len(names) > 1 and all(cell.tag == "th" for cell in names))
+
+
+def _holds_layout(table: LexborNode, *, headed: bool) -> bool:
+    if not headed:
+        return any(found.mem_id != table.mem_id for found in table.css(_SIGNS_OF_LAYOUT)[:2])
+    inner = (found for found in table.css("table") if found.mem_id != table.mem_id)
+    return table.css_first(_SIGNS_IN_SPITE_OF_HEADER) is not None or any(
+        one.css_first(_SIGNS_OF_HEADER) for one in inner
+    )
+
+
+def _header_rows(rows: Sequence[Sequence[_Spot]]) -> int:
+    return sum(1 for _ in takewhile(lambda row: row and all(spot.header for spot in row), rows))
+
+
+def _spot(cell: LexborNode, text: str) -> _Spot:
     return _Spot(
-        text=read(cell),
+        text=text,
         row_span=_span(cell, "rowspan"),
         column_span=_span(cell, "colspan"),
         header=cell.tag == "th",

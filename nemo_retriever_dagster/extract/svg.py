@@ -17,7 +17,9 @@ from urllib.parse import unquote_to_bytes
 from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, MissingDependencyError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.image import may_hold_more, picture_page, read_picture
-from nemo_retriever_dagster.extract.svg_text import length, local, numbers, texts
+from nemo_retriever_dagster.extract.svg_doctype import without_doctype
+from nemo_retriever_dagster.extract.svg_geometry import length, numbers
+from nemo_retriever_dagster.extract.svg_text import local, texts
 from nemo_retriever_dagster.extract.xml import safe_xml
 from nemo_retriever_dagster.model import Box, Element, Kind, Picture, Word
 
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.limits import Budget
 
-_DOCTYPE = re.compile(rb"<!DOCTYPE\s+svg\b[^\[<>]*>")
-"""The plain declaration that many programs write; one with an internal subset is refused."""
 _DATA = re.compile(r"\s*data:image/(?:png|jpe?g|gif|webp)[^,]{0,100},", re.IGNORECASE)
 _URL = re.compile(r"url\((?!\s{0,20}['\"]?\s{0,20}#)[^)]{0,4200}\)?|@import[^;]{0,4200};?", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
@@ -94,7 +94,7 @@ def _parse(data: bytes, budget: Budget) -> _Element:
         raise EmptyFileError
     if data.startswith(_GZIP):
         data = _inflated(data, budget)
-    root = safe_xml(_DOCTYPE.sub(b"", data, count=1), budget)
+    root = safe_xml(without_doctype(data, budget), budget)
     if local(root) != "svg":
         raise CorruptFileError(f"The file is XML with the root {local(root)!r}, not a drawing in SVG.")
     return root

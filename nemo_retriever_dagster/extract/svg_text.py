@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from lxml import etree
+
+from nemo_retriever_dagster.extract.contract import ExtractOptions
+from nemo_retriever_dagster.extract.html import read_page
+from nemo_retriever_dagster.extract.html_xml import as_html
+from nemo_retriever_dagster.extract.svg_geometry import Matrix, length, numbers, transform
+from nemo_retriever_dagster.extract.svg_style import StyleSheet, declarations
 from nemo_retriever_dagster.model import Box
 
 if TYPE_CHECKING:
@@ -14,21 +19,6 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^)]*)\)")
-_LENGTH = re.compile(rf"\s*({_NUMBER.pattern})\s*(px|pt|pc|mm|cm|in|em|ex|q|%)?\s*", re.IGNORECASE)
-_PIXELS = {
-    "": 1.0,
-    "px": 1.0,
-    "pt": 4 / 3,
-    "pc": 16.0,
-    "mm": 96 / 25.4,
-    "cm": 96 / 2.54,
-    "in": 96.0,
-    "em": 16.0,
-    "ex": 8.0,
-    "q": 96 / 101.6,
-}
 _UNSEEN = {
     "defs",
     "symbol",
@@ -44,39 +34,12 @@ _UNSEEN = {
     "linearGradient",
     "radialGradient",
 }
+_EXTENSIONS = {"http://www.w3.org/1999/xhtml", "http://www.w3.org/1998/Math/MathML"}
+"""What every browser can draw inside of SVG."""
 _TYPE_SIZE = 16.0
 _LETTER, _GAP, _ABOVE, _BELOW = 0.5, 0.25, 0.8, 0.2
 """Shares of the type size: the width of a letter, a gap that is a blank, the parts above and below the base line."""
 _ANCHORS = {"middle": 0.5, "end": 1.0}
-
-
-class Matrix(NamedTuple):
-    """A transform: x' = a x + c y + e, y' = b x + d y + f."""
-
-    a: float = 1.0
-    b: float = 0.0
-    c: float = 0.0
-    d: float = 1.0
-    e: float = 0.0
-    f: float = 0.0
-
-    def then(self, inner: Matrix) -> Matrix:
-        """Return the transform that applies ``inner`` first."""
-        return Matrix(
-            self.a * inner.a + self.c * inner.b,
-            self.b * inner.a + self.d * inner.b,
-            self.a * inner.c + self.c * inner.d,
-            self.b * inner.c + self.d * inner.d,
-            self.a * inner.e + self.c * inner.f + self.e,
-            self.b * inner.e + self.d * inner.f + self.f,
-        )
-
-    def box(self, box: Box) -> Box:
-        """Return the box around the transformed corners."""
-        corners = [(x, y) for x in (box.x0, box.x1) for y in (box.y0, box.y1)]
-        xs = [self.a * x + self.c * y + self.e for x, y in corners]
-        ys = [self.b * x + self.d * y + self.f for x, y in corners]
-        return Box(min(xs), min(ys), max(xs), max(ys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +58,7 @@ class _Style:
     size: float = _TYPE_SIZE
     anchor: float = 0.0
     hidden: bool = False
+    sheet: StyleSheet
 
 
 @dataclass(slots=True)
@@ -123,37 +87,15 @@ class _Pen:
 
 def texts(root: _Element) -> list[Text]:
     """Return the visible texts of a drawing from the top to the bottom, from the left to the right."""
-    found = list(_walk(root, _Style(), {node.get("id", ""): node for node in root.iter() if isinstance(node.tag, str)}))
+    named = {node.get("id", ""): node for node in root.iter() if isinstance(node.tag, str)}
+    sheet = StyleSheet("".join(node.itertext()) for node in root.iter("{*}style"))
+    found = list(_walk(root, _Style(sheet=sheet), named))
     return sorted(found, key=lambda text: (round(text.box.y0 / max(text.box.height, 1.0)), text.box.x0))
-
-
-def length(value: str | None, whole: float = 0.0) -> float:
-    """Return a length in pixels; ``whole`` is what per cent are taken of; 0 for none or nonsense."""
-    match = _LENGTH.fullmatch(value or "")
-    if match is None:
-        return 0.0
-    unit = (match[2] or "").lower()
-    found = float(match[1]) * (whole / 100 if unit == "%" else _PIXELS[unit])
-    return found if math.isfinite(found) else 0.0
-
-
-def numbers(value: str | None) -> list[float]:
-    """Return all numbers of an attribute such as ``viewBox``."""
-    return [float(text) for text in _NUMBER.findall(value or "")]
 
 
 def local(node: _Element) -> str:
     """Return a node's name without its namespace; "" for a comment."""
     return str(node.tag).rpartition("}")[2] if isinstance(node.tag, str) else ""
-
-
-def declared(node: _Element, name: str) -> str:
-    """Return a property from the node's ``style`` or from its attribute."""
-    for part in str(node.get("style", "")).split(";"):
-        key, _, value = part.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return str(node.get(name, "")).strip()
 
 
 def _walk(node: _Element, style: _Style, named: dict[str, _Element]) -> Iterator[Text]:
@@ -168,7 +110,7 @@ def _walk(node: _Element, style: _Style, named: dict[str, _Element]) -> Iterator
         if found is not None:
             yield found
     elif name == "foreignObject":
-        text = " ".join(" ".join(node.itertext()).split())
+        text = _page_text(node)
         place = Box(0, 0, length(node.get("width")), length(node.get("height")))
         moved = Matrix(e=length(node.get("x")), f=length(node.get("y")))
         if text:
@@ -176,7 +118,7 @@ def _walk(node: _Element, style: _Style, named: dict[str, _Element]) -> Iterator
     elif name == "use":
         yield from _used(node, style, named)
     else:
-        for child in node:
+        for child in _chosen(node) if name == "switch" else node:
             yield from _walk(child, style, named)
 
 
@@ -191,42 +133,35 @@ def _used(node: _Element, style: _Style, named: dict[str, _Element]) -> Iterator
         yield from _walk(part, moved, named)
 
 
+def _page_text(node: _Element) -> str:
+    """Return the text of a web page in the drawing, a line a block."""
+    markup = as_html(etree.tostring(node, encoding="unicode", with_tail=False))
+    _, elements = read_page(markup, ExtractOptions(tables=False), lambda *_: None)
+    return "\n".join(element.text for element in elements)
+
+
+def _chosen(switch: _Element) -> list[_Element]:
+    """Return the one child of a ``switch`` that is drawn: the first that asks for nothing, else for a language only."""
+    able = [child for child in switch if set(child.get("requiredExtensions", "").split()) <= _EXTENSIONS]
+    return ([child for child in able if not child.get("systemLanguage")] or able)[:1]
+
+
 def _inherited(node: _Element, style: _Style) -> _Style:
-    size = declared(node, "font-size")
-    anchor = declared(node, "text-anchor")
-    shown = declared(node, "visibility")
-    hidden = declared(node, "display") == "none" or shown in {"hidden", "collapse"} or declared(node, "opacity") == "0"
+    own = declarations(node.get("style", ""))
+    tag = local(node)
+
+    def declared(name: str) -> str:
+        return own.get(name) or style.sheet.declared(node, name, tag=tag) or str(node.get(name, "")).strip()
+
+    size, anchor = declared("font-size"), declared("text-anchor")
+    hidden = declared("display") == "none" or declared("visibility") in {"hidden", "collapse"}
     return _Style(
+        sheet=style.sheet,
         matrix=style.matrix.then(transform(node.get("transform"))),
         size=(length(size, style.size) or style.size) if size else style.size,
         anchor=_ANCHORS.get(anchor, 0.0) if anchor else style.anchor,
-        hidden=style.hidden or hidden,
+        hidden=style.hidden or hidden or declared("opacity") == "0",
     )
-
-
-def transform(value: str | None) -> Matrix:
-    """Return a ``transform`` attribute as one matrix; what cannot be read is left out."""
-    whole = Matrix()
-    for name, arguments in _TRANSFORM.findall(value or ""):
-        whole = whole.then(_single(name, numbers(arguments)))
-    return whole
-
-
-def _single(name: str, n: list[float]) -> Matrix:
-    if name == "matrix" and len(n) == len(Matrix._fields):
-        return Matrix(*n)
-    if name == "translate" and n:
-        return Matrix(e=n[0], f=n[1] if len(n) > 1 else 0.0)
-    if name == "scale" and n:
-        return Matrix(a=n[0], d=n[1] if len(n) > 1 else n[0])
-    if name == "rotate" and n:
-        x, y = (n[1], n[2]) if len(n) > 2 else (0.0, 0.0)  # noqa: PLR2004 -- rotate(angle, x, y)
-        cos, sin = math.cos(math.radians(n[0])), math.sin(math.radians(n[0]))
-        return Matrix(e=x, f=y).then(Matrix(cos, sin, -sin, cos)).then(Matrix(e=-x, f=-y))
-    if name.startswith("skew") and n:
-        slope = math.tan(math.radians(n[0]))
-        return Matrix(c=slope) if name == "skewX" else Matrix(b=slope)
-    return Matrix()
 
 
 def _text(node: _Element, style: _Style) -> Text | None:

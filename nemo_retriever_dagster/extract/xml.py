@@ -42,6 +42,12 @@ def safe_xml(data: bytes, budget: Budget) -> etree._Element:
     return root
 
 
+def declared_encoding(data: bytes) -> str:
+    """Return the encoding that the first line of an XML text names; "" where it names none."""
+    declared = _DECLARATION.match(data)
+    return declared[1].decode("ascii") if declared else ""
+
+
 def _too_deep(budget: Budget) -> LimitExceededError:
     return LimitExceededError(f"An XML part is nested deeper than depth = {budget.limits.depth} allows.")
 
@@ -70,8 +76,7 @@ def _deeper_than(depth: int) -> etree.XPath:
 def _as_utf8(data: bytes) -> bytes:
     encoding, mark = marked_encoding(data)
     if not encoding:
-        declared = _DECLARATION.match(data)
-        encoding = (known_encoding(declared[1].decode("ascii"), data) if declared else "") or "utf-8"
+        encoding = known_encoding(declared_encoding(data), data) or "utf-8"
     if encoding in {"utf-8", "ascii"}:
         return data[mark:]
     try:

@@ -10,6 +10,7 @@ import pytest
 from nemo_retriever_dagster.errors import DataError, LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.html_scan import check_depth
+from nemo_retriever_dagster.extract.html_xml import as_html
 from nemo_retriever_dagster.extract.registry import extractor_for
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.limits import Budget, Limits
@@ -71,6 +72,10 @@ def test_nesting_cannot_hide_from_the_scan(hiding):
         "<option>a",
         "</div></b>",
         "<textarea><div></textarea>",
+        "<ol reversed><li>a</ol>",
+        "<math><mfrac><mi>a</mi></mfrac></math>",
+        "<span aria-hidden=true>a</span>",
+        "<table><tr><th>a<th>b<tr><td>c</table>",
     ],
 )
 def test_long_flat_html_is_no_attack(tmp_path, flat):
@@ -103,6 +108,26 @@ def test_the_scan_is_linear(trap):
     text = trap * 200_000
     with contextlib.suppress(LimitExceededError):
         check_depth(text, Budget(Limits()))
+    assert as_html(text) == text
+
+
+@pytest.mark.parametrize(
+    "style", ["font-size:" + "0" * 500_000 + "!", "font:" + " " * 500_000, ";:!" * 200_000, "font:" + "1em " * 100_000]
+)
+def test_a_long_style_is_read_in_linear_time(tmp_path, style):
+    assert "end" in read(tmp_path / "x.html", f"<p style='{style}'>a</p><p>end", "html")
+
+
+@pytest.mark.parametrize("parts", ["<mrow>", "<mfrac><mi>a</mi>", "<mtable><mtr>", "<semantics>"])
+def test_a_deep_formula_with_a_long_text_is_read(tmp_path, parts):
+    formula = parts * (450 // parts.count("<")) + "<mi>x</mi>" * 20_000
+    assert "end" in read(tmp_path / "x.html", f"<math>{formula}</math><p>end", "html")
+
+
+def test_xhtml_cannot_hide_its_depth():
+    with pytest.raises(LimitExceededError):
+        check_depth(as_html("<div a=/><div><p/>" * 3_000), Budget(Limits()))
+    assert as_html("<p/>" * 200_000) == "<p></p>" * 200_000
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,77 @@ def test_what_is_missing_is_a_warning(book):
     assert "art.png cannot be read" in pages[2].elements[0].warnings[0]
 
 
+def chapter(body: str, head: str = "<title>t</title>", declaration: str = "") -> str:
+    return f'{declaration}<html xmlns="http://www.w3.org/1999/xhtml"><head>{head}</head><body>{body}</body></html>'
+
+
+@pytest.mark.parametrize("head", ["<title/>", '<title>t</title><script src="kobo.js"/>', "<style />", "<iframe/>"])
+def test_tags_that_close_themselves_take_nothing_with_them(book, head):
+    body = '<h1>A</h1><p>B<a id="p1"/> C <br/> D</p><h2/><p>E</p><!-- <p/> --><textarea/>F<svg><path d="/>"/></svg>'
+    pages = read(book(**{"OPS/text/chapter one.xhtml": chapter(body, head)}))
+    assert [(e.text, e.heading) for e in pages[0].elements] == [("A", 1), ("B C\nD", 0), ("E", 0), ("F", 0)]
+
+
+def test_many_marks_of_pages_are_no_depth(book):
+    body = "".join(f'<div class="pb" id="p{n}"/><p>{n}</p>' for n in range(600))
+    pages = read(book(**{"OPS/text/two.xhtml": chapter(body)}))
+    assert [e.text for e in pages[1].elements if not e.heading] == [str(n) for n in range(600)]
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-2", "windows-1251", "utf-8", "utf-16"])
+def test_a_chapter_is_in_the_encoding_that_its_first_line_names(book, encoding):
+    text = "\u0413\u0434\u0435?" if encoding == "windows-1251" else "G\u0119\u015b"
+    data = chapter(f"<p>{text}</p>", "<title/>", f'<?xml version="1.0" encoding="{encoding}"?>').encode(encoding)
+    pages = read(book(**{"OPS/text/two.xhtml": data}))
+    assert [e.text for e in pages[1].elements] == [text]
+
+
+def test_every_element_has_the_page_of_its_chapter(book):
+    pages = read(book(**{"OPS/text/two.xhtml": chapter("<h1>A</h1><table><tr><th>b</th><td>c</td></tr></table>")}))
+    assert [[e.page for e in page.elements] for page in pages] == [[1, 1], [2, 2], [0]]
+
+
+@pytest.mark.parametrize(
+    "first", ['<img src="../art.png" alt="Plums"/>', '<svg><image alt="Plums" xlink:href="../art.png"/></svg>']
+)
+def test_a_picture_stands_where_it_is_first_shown(book, first):
+    body = f'<p>See {first}</p><p>again <img src="../art%2Epng" alt="plums"/></p><p>end</p>'
+    pages = read(book(**{"OPS/text/two.xhtml": chapter(f"<h1>H</h1>{body}")}))
+    assert [(e.kind, e.text, e.alt_text) for e in pages[1].elements[1:]] == [
+        (Kind.TEXT, "See", ""),
+        (Kind.IMAGE, "", "Plums"),
+        (Kind.TEXT, "again plums", ""),
+        (Kind.TEXT, "end", ""),
+    ]
+    assert pages[1].elements[2].attributes == {"name": "art.png", "look_inside": True}
+    assert pages[2].elements == ()
+    plain = read(book(**{"OPS/text/two.xhtml": chapter(body)}), images=False, tables=False, charts=False)
+    assert [e.text for e in plain[1].elements[1:]] == ["See Plums", "again plums", "end"]
+
+
+def titled(book: str) -> str:
+    metadata = f'<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{book}</dc:title></metadata>'
+    return PACKAGE.replace("<manifest>", f"{metadata}<manifest>")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (("The Book", "<p>a</p>"), ("The Book", "<p>b</p>"), [[("The Book", 1), ("a", 0)], [("b", 0)]]),
+        (("x", "<h2>the book</h2>"), ("Two", "<h3>b</h3>"), [[("the book", 2)], [("b", 3)]]),
+        (("x", "<h1>a</h1>"), ("Two", "<p>b</p>"), [[("The Book", 1), ("a", 1)], [("Two", 1), ("b", 0)]]),
+    ],
+)
+def test_a_title_is_said_once_and_where_a_heading_lacks(book, first, second, expected):
+    names = ("OPS/text/chapter one.xhtml", "OPS/text/two.xhtml")
+    made = {
+        name: chapter(body, f"<title>{title}</title>")
+        for name, (title, body) in zip(names, (first, second), strict=True)
+    }
+    pages = read(book(**made, **{"OPS/book.opf": titled("The Book")}))
+    assert [[(e.text, e.heading) for e in page.elements] for page in pages[:2]] == expected
+
+
 def test_switches(book):
     assert [page.elements for page in read(book(), text=False, images=False, tables=False, charts=False)] == [
         (),

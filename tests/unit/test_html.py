@@ -1,4 +1,4 @@
-"""HTML: blocks, headings, lists, tables with spans, pictures; hidden things are out."""
+"""HTML: blocks, headings, lists, pictures; hidden things are out."""
 
 from __future__ import annotations
 
@@ -34,11 +34,6 @@ def texts(elements: list[Element]) -> list[str]:
     return [element.text for element in elements]
 
 
-def rows(elements: list[Element]) -> list[list[str]]:
-    (table,) = [element.table for element in elements if element.kind == Kind.TABLE]
-    return table.rows()
-
-
 def test_blocks_and_headings(read):
     elements = read("<h1>A <em>title</em></h1>loose<p>one\n  two<br>three<div>four</div>five<h3>deep</h3><hr><p> ")
     assert [(e.text, e.heading) for e in elements] == [
@@ -64,6 +59,42 @@ def test_lists(read):
     assert texts(read(source)) == ["- one\n- two\nmore\n  3. x\n  4. y\n- three", "after"]
 
 
+def test_a_marker_stands_before_the_first_text_of_its_item(read):
+    cards = "<li><h3>One</h3><p>x</p></li><li><h3>Two</h3></li>"
+    table = "<table><tr><th>a<th>b<tr><td>1<td>2</table>"
+    assert [(e.text, e.heading) for e in read(f"<ul>{cards}</ul>")] == [("One", 3), ("x", 0), ("Two", 3)]
+    assert texts(read(f"<ol>{cards}</ol>")) == ["1. One", "x", "2. Two"]
+    assert texts(read("<ol><li>x<li><pre>a\n b</pre>then</ol>")) == ["1. x", "a\n b", "2. then"]
+    assert texts(read(f"<ol><li>{table}then</ol>"))[1:] == ["1. then"]
+    assert texts(read("<ul><li><figure><figcaption>Fig</figcaption></figure>text</ul>")) == ["Fig", "- text"]
+
+
+def test_an_item_without_text_leaves_nothing_but_its_number(read):
+    assert texts(read("<ol><li></li><li><img src=x></li><li>c</ol>after")) == ["3. c", "after"]
+    assert texts(read("<ul><li><ul><li>inner</ul></ul>")) == ["  - inner"]
+    (alone,) = read("<ul><li><img src=x alt=sign></ul>")
+    assert (alone.text, alone.origin) == ("- sign", Origin.ALT_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("<ol type=a><li>x<li>y</ol>", "a. x\nb. y"),
+        ("<ol type=I start=3><li>x<li type=A>y</ol>", "III. x\nD. y"),
+        ("<ol start=-1><li>x<li value=9>y<li>z</ol>", "-1. x\n9. y\n10. z"),
+        ("<ol reversed><li>x<li>y</ol>", "2. x\n1. y"),
+        ("<ol type=a start=0><li>x</ol>", "0. x"),
+        ("<ol start=99999999999999><li>x<li hidden>s<li>y</ol>", "1. x\n2. y"),
+    ],
+)
+def test_items_are_counted_as_a_browser_counts(read, source, expected):
+    assert texts(read(source)) == [expected]
+
+
+def test_text_behind_an_item_stands_apart(read):
+    assert texts(read("<ul><li>a</li>b</ul><li>c</li>d")) == ["- a\nb", "c", "d"]
+
+
 def test_an_item_without_a_list_and_a_long_list(read):
     assert texts(read("<li>alone")) == ["alone"]
     long = texts(read("<ul>" + "<li>item word" * 2_000 + "</ul>"))
@@ -82,19 +113,55 @@ def test_an_item_without_a_list_and_a_long_list(read):
         "<p style='color:red; DISPLAY : none !important'>S</p>",
         "<p style='visibility:hidden'>S</p>",
         "<p style='font-size:0px'>S</p>",
-        "<p style='opacity:0.0'>S</p>",
+        "<p style='font: 0/0 a'>S</p>",
+        "<div style='font-size:0'><p style='font-size:2em'>S</p></div>",
+        "<div style='visibility:hidden'><p><img alt=S>S</p></div>",
+        "<p style='display:block;display:none'>S</p>",
         "<!-- S -->",
         "<input type=hidden value=S>",
         "<iframe srcdoc='S'>S</iframe>",
+        "<video controls><source src=a.mp4>S</video>",
+        "<audio>S</audio>",
+        "<canvas>S</canvas>",
+        "<object data=x.swf style='display:block'>S</object>",
+        "<dialog>S</dialog>",
+        "<ruby><rp>S</rp><rt>S</rt><rtc>S</rtc></ruby>",
+        "<svg><title>S</title><desc>S</desc><defs><text>S</text></defs><symbol><text>S</text></symbol></svg>",
     ],
 )
 def test_hidden_things_are_out(read, hidden):
     assert texts(read(f"before {hidden} after")) in (["before after"], ["before", "after"])
 
 
-@pytest.mark.parametrize("style", ["opacity:0.5", "font-size:0.8em", "display:block", "background:none"])
+@pytest.mark.parametrize(
+    "style",
+    [
+        *("opacity:0.5", "opacity:0", "font-size:0.8em", "font:12px/0 a", "display:block", "background:none"),
+        *("display:none;display:block", "display:block!important;display:none"),
+    ],
+)
 def test_visible_things_are_in(read, style):
     assert texts(read(f"<p style='{style}'>seen</p>")) == ["seen"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<table><tr><td style='font-size:0px;padding:20px'><div style='font-size:13px'>seen</div></table>",
+        "<div style='font-size:0'>unseen<ul><li style='font:bold 12px/1 a'>seen</ul></div>",
+        "<div style='font-size:0'><p class=column>seen</p></div>",
+        "<div style='visibility:hidden'>unseen<p style='visibility:visible'>seen</p></div>",
+        "<body style='visibility:hidden'>seen</body>",
+        "<p hidden style='display:flex'>seen</p>",
+        "<p hidden=until-found>seen</p>",
+        "<dialog open>seen</dialog>",
+        "<object>seen</object>",
+        "<symbol>seen</symbol>",
+        "<svg><foreignObject><defs>seen</defs></foreignObject></svg>",
+    ],
+)
+def test_what_hides_can_be_undone_inside(read, page):
+    assert " ".join(texts(read(page))).removeprefix("- ") == "seen"
 
 
 def test_the_title_stands_in_for_a_missing_heading(read):
@@ -102,70 +169,26 @@ def test_the_title_stands_in_for_a_missing_heading(read):
     assert texts(read("<title>T</title><h1>H</h1>")) == ["H"]
 
 
+def test_words_are_whole_without_the_readings_of_their_signs(read):
+    assert texts(read("<p><ruby>\u6771<rp>(</rp><rt>\u3068\u3046</rt><rp>)</rp>\u4eac<rt>\u304d</ruby>")) == [
+        "\u6771\u4eac"
+    ]
+
+
+def test_buttons_and_fields_stand_apart_in_their_line(read):
+    assert texts(read("<button>npm</button><button>yarn</button>")) == ["npm yarn"]
+    assert texts(
+        read("<p>Name<input value=Bob>of<input type=DATE value=2024-01-01>and<input type=submit value=Go>")
+    ) == ["Name Bob of 2024-01-01 and Go"]
+    hidden = "".join(f"<input type={kind} value=no>" for kind in ("hidden", "password", "checkbox", "radio", "range"))
+    assert texts(read(f"<p>a{hidden}b<input placeholder=no></p>")) == ["a b"]
+    assert texts(read("<pre><input type=checkbox>x\n<button>copy</button></pre>")) == ["x\ncopy"]
+
+
 def test_preformatted_text_keeps_its_lines(read):
     assert texts(read("<pre>\n  def f():\n      pass\n</pre>")) == ["  def f():\n      pass"]
+    assert texts(read("<pre><div>a</div><div> b</div>\n<div>c</div></pre>")) == ["a\n b\n\nc"]
     assert "".join("".join(texts(read("<pre>" + "line\n\n" * 2_000 + "</pre>"))).split()) == "line" * 2_000
-
-
-def test_a_table_with_spans(read):
-    source = (
-        "<table><caption>Numbers</caption><thead><tr><th colspan=2>AB<th rowspan=2>C<tr><th>A<th>B</thead>"
-        "<tr><td>1<td>2<br>3<td><p>4</p><ul><li>5</ul></table>"
-    )
-    elements = read(source)
-    assert [(e.kind, e.text) for e in elements] == [
-        (Kind.TEXT, "Numbers"),
-        (Kind.TABLE, "| AB |  | C |\n| --- | --- | --- |\n| A | B |  |\n| 1 | 2 3 | 4 - 5 |"),
-    ]
-    cells = elements[1].table.cells
-    assert [(c.row, c.column, c.row_span, c.column_span, c.header) for c in cells[:3]] == [
-        (0, 0, 1, 2, True),
-        (0, 2, 2, 1, True),
-        (1, 0, 1, 1, True),
-    ]
-    assert not any(cell.header for cell in cells[4:])
-
-
-def test_the_format_of_tables(read):
-    (table,) = read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", table_format="html")
-    assert table.table_format == "html"
-    assert "<td>2</td>" in table.text
-
-
-def test_a_long_table_comes_in_groups_under_its_header(read):
-    source = "<table><tr><th>n<th>twice" + "".join(f"<tr><td>{n}<td>{2 * n}" for n in range(1_000)) + "</table>"
-    tables = [element.table.rows() for element in read(source)]
-    assert {tuple(table[0]) for table in tables} == {("n", "twice")}
-    assert [row for table in tables for row in table[1:]] == [[str(n), str(2 * n)] for n in range(1_000)]
-
-
-@pytest.mark.parametrize(
-    "layout",
-    [
-        "<table><tr><td><table><tr><th>a<td>b</table><td>menu</table>",
-        "<table><tr><td><h2>News</h2><td>menu<tr><td>x<td>y</table>",
-        "<table role=presentation><tr><td>menu<td>y<tr><td>x<td>z</table>",
-        "<table><tr><td>menu<td>text</table>",
-        "<table><tr><td>menu<tr><td>text</table>",
-    ],
-)
-def test_a_table_that_is_a_pages_layout_is_text(read, layout):
-    assert "menu" in [element.text for element in read(layout) if element.kind == Kind.TEXT]
-
-
-def test_a_data_table_inside_of_a_layout_is_a_table(read):
-    assert rows(read("<table><tr><td>menu<td><table><tr><th>a<th>b<tr><td>1<td>2</table></table>")) == [
-        ["a", "b"],
-        ["1", "2"],
-    ]
-
-
-def test_without_tables_their_text_stays(read):
-    assert texts(read("<table><tr><th>a<th>b<tr><td>1<td>2</table>", tables=False)) == ["a b\n1 2"]
-
-
-def test_without_text_the_tables_stay(read):
-    assert [e.kind for e in read("<title>t</title><p>x<table><tr><th>a<td>b</table>", text=False)] == [Kind.TABLE]
 
 
 def test_alternative_texts(read):
@@ -220,11 +243,32 @@ def test_the_charset(read, encoding, meta):
     assert texts(read(f"<html><head>{meta}</head><body><p>{word}".encode(encoding))) == [word]
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        '<?xml version="1.0" encoding="iso-8859-2"?><html>',
+        '\n<!DOCTYPE html><html lang="pl" xmlns="http://www.w3.org/1999/xhtml"><meta charset="iso-8859-2"/>',
+    ],
+)
+def test_xhtml_is_read_by_the_rules_of_xml(read, start):
+    page = f"{start}<head><title/></head><body><h2/><p>G\u0119<i/> \u015b</p><a href=x/>link</a></body></html>"
+    assert texts(read(page.encode("iso-8859-2"))) == ["G\u0119 \u015b", "link"]
+
+
+def test_a_page_in_html_is_read_by_the_rules_of_html(read):
+    assert texts(read("<h1/>A<p>b</p>")) == ["A b"]
+
+
 def test_text_in_drawings_and_odd_markup_is_kept(read):
     assert texts(read("<svg><text>label</text></svg><foo-bar>custom</foo-bar><textarea>typed</textarea>")) == [
-        "labelcustom",
+        "label custom",
         "typed",
     ]
+
+
+def test_texts_of_a_drawing_stay_apart_and_parts_of_one_together(read):
+    source = "<svg><text>m<tspan dy=-5>2</tspan></text><text><tspan x=0>one</tspan><tspan x=0>two</tspan></text></svg>"
+    assert texts(read(source)) == ["m2 one two"]
 
 
 def test_the_corpus(shared):

@@ -8,12 +8,14 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
+from lxml import etree
 from PIL import Image
 
 from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.svg import SvgExtractor
-from nemo_retriever_dagster.extract.svg_text import length, transform
+from nemo_retriever_dagster.extract.svg_geometry import length, transform
+from nemo_retriever_dagster.extract.svg_style import StyleSheet
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Box, Kind
 
@@ -100,6 +102,85 @@ def test_what_is_not_shown_is_not_read(read):
         '<style>text { fill: red }</style><use href="#d" x="5" y="5"/><foreignObject width="9" height="9"><p>html</p></foreignObject>'
     )
     assert sorted(texts(read(body))) == ["html", "used"]
+
+
+HTML = 'xmlns="http://www.w3.org/1999/xhtml"'
+
+
+def test_of_a_switch_the_drawn_child_is_read(read):
+    page = f'<foreignObject {{0}} width="9" height="9"><div {HTML}>Web<br/>server</div></foreignObject>'
+    adobe = page.format('requiredExtensions="http://ns.adobe.com/AdobeIllustrator/10.0/"')
+    german = '<text systemLanguage="de">Netz</text>'
+    assert texts(read(f"<switch>{page.format('')}<text>Web...</text></switch>")) == ["Web\nserver"]
+    assert texts(read(f"<switch>{adobe}<g><text>all</text></g></switch>")) == ["all"]
+    assert texts(read(f"<switch>{german}<text>Net</text></switch>")) == ["Net"]
+    assert texts(read(f"<switch>{german}</switch>")) == ["Netz"]
+    assert texts(read("<switch><g/><a><text>Viewer too old</text></a></switch>")) == []
+
+
+def test_a_page_in_a_drawing_is_read_as_a_page(read):
+    style = (
+        f'<div {HTML}><style>.a{{color:red}}</style><p>Start</p><span/><p style="display:none">no</p><p>now</p></div>'
+    )
+    assert texts(read(f'<foreignObject width="9" height="9">{style}</foreignObject>')) == ["Start\nnow"]
+
+
+def test_style_sheets_are_followed(read):
+    body = (
+        "<style>/* .c{display:none} */ @media print {.c{display:none}} .a, g.b > x {display:none !important}"
+        "#d{visibility:hidden} text{font-size:40px} *.e{font-size:10px} g .c{display:none}</style>"
+        '<text class="x a">no</text><text id="d">no</text><text class="c" x="100" y="200">yes</text>'
+        '<text class="e" x="100" y="300">ab</text><text class="a" style="display:inline;font-size:10px" y="400">shown</text>'
+    )
+    page = read(body)
+    assert texts(page) == ["yes", "ab", "shown"]
+    assert [element.box for element in page.elements[:2]] == [Box(100, 168, 160, 208), Box(100, 292, 110, 302)]
+
+
+def test_short_texts_of_a_document_type_are_written_out(read):
+    start = b'<?xml version="1.0"?><!DOCTYPE svg PUBLIC "a" "b" [\n<!ENTITY ns "http://www.w3.org/2000/svg">\n<!ENTITY w \'one\'>]>'
+    assert texts(read(start + b'<svg xmlns="&ns;" width="9" height="9"><text>&w; &amp; &lt;two</text></svg>')) == [
+        "one & <two"
+    ]
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [
+        '<!ENTITY a "x"><!ENTITY b "&a;&a;">',
+        '<!ENTITY a SYSTEM "file:///etc/passwd">',
+        '<!ENTITY % a "x"> %a;',
+        '<!ENTITY a "<text>x</text>">',
+        "<!ELEMENT svg ANY>",
+        f'<!ENTITY a "{"x" * 1_000}">',
+    ],
+)
+def test_other_declarations_are_refused(read, subset):
+    with pytest.raises(CorruptFileError, match="Save it as plain SVG"):
+        read(f'<!DOCTYPE svg [{subset}]><svg xmlns="http://www.w3.org/2000/svg"><text>&a;</text></svg>'.encode())
+
+
+def test_entities_cannot_grow_a_drawing_beyond_its_limit(read):
+    text = b'<!DOCTYPE svg [<!ENTITY a "' + b"x" * 300 + b'">]><svg xmlns="http://www.w3.org/2000/svg"><text>'
+    with pytest.raises(LimitExceededError, match="member_bytes"):
+        read(text + b"&a;" * 1_000 + b"</text></svg>", limits=Limits(member_bytes=100_000))
+
+
+@pytest.mark.timeout(30)  # what is quadratic needs minutes
+@pytest.mark.parametrize(
+    "trap",
+    ["<!DOCTYPE svg [", "<!DOCTYPE svg []>", "<!DOCTYPE svg [<!ENTITY a '", "<!DOCTYPE svg [<!ENTITY " + " " * 99],
+)
+def test_document_types_are_found_in_linear_time(read, trap):
+    with pytest.raises(CorruptFileError):
+        read((trap * 100_000).encode())
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("trap", ["/*", "{", "a{", "@", "a,", ".a .", "a{b:c;", "-"])
+def test_style_sheets_are_read_in_linear_time(trap):
+    sheet = StyleSheet([f"text{{display:none}} {trap * 300_000}"])
+    assert sheet.declared(etree.Element("text"), "display", tag="text") == "none"
 
 
 def test_a_drawing_that_uses_itself_ends(read):
