@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Kind, Record, stable_id
-from nemo_retriever_dagster.stages import passage
+from nemo_retriever_dagster.stages import CAPTION_CHARS, passage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Document, Element, Place
     from nemo_retriever_dagster.stages import Captions
 
-SOURCE_TYPES = {"pdf": "PDF"}
+SOURCE_TYPES = {"pdf": "PDF", "txt": "text", "md": "text", "sh": "text", "json": "text"}
 """Document type -> the original's ``source_type``, where it is not the same word."""
 
 _SOURCES = {"docx": "DOCX document", "pptx": "PPTX presentation", "pdf": "PDF document"}
@@ -31,6 +32,7 @@ _DOCUMENT_TYPES = {Kind.TEXT: "text", Kind.AUDIO: "audio", Kind.IMAGE: "image", 
 _MARKS = ("part", "hidden")
 """Attributes of the element a chunk begins in that results tell."""
 _FIT = 1024
+_HEADING_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def source_metadata(made: Made, chunk: Chunk | None = None) -> dict[str, Any]:
         "source_name": document.uri,
         "source_id": document.uri,
         "source_location": url or uri,
+        "local_source_location": _local(uri),
         "source_type": SOURCE_TYPES.get(document.format, document.format),
         "collection_id": "",
         "date_created": "",
@@ -112,6 +115,11 @@ def source_metadata(made: Made, chunk: Chunk | None = None) -> dict[str, Any]:
         "access_level": -1,
         "custom_content": {"sha256": document.sha256, "document": document.key},
     }
+
+
+def _local(uri: str) -> str:
+    """Return the path of a picture that is stored on this machine, else ""."""
+    return unquote(urlsplit(uri).path) if uri.startswith("file://") else ""
 
 
 def _nothing_near() -> dict[str, Any]:
@@ -206,7 +214,9 @@ def _image(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
         "text": chunk.text,
         "image_location": location,
         "image_location_max_dimensions": dimensions,
+        "uploaded_image_uri": uri,
         "uploaded_image_url": url or uri,
+        "uploaded_image_local_path": _local(uri),
         "width": picture.width if picture else 0,
         "height": picture.height if picture else 0,
         "custom_content": None,
@@ -215,7 +225,7 @@ def _image(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
 
 def _caption(made: Made, chunk: Chunk, element: Element) -> str:
     made_caption = made.captions[chunk.element].text if chunk.element in made.captions else ""
-    return made_caption or element.alt_text or element.caption
+    return made_caption or element.alt_text[:CAPTION_CHARS] or element.caption[:CAPTION_CHARS]
 
 
 def _table(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
@@ -232,6 +242,7 @@ def _table(made: Made, chunk: Chunk, element: Element) -> dict[str, Any] | None:
         "table_location_max_dimensions": dimensions,
         "uploaded_image_uri": uri,
         "uploaded_image_url": url or uri,
+        "uploaded_image_local_path": _local(uri),
         "custom_content": None,
     }
 
@@ -257,7 +268,7 @@ def _custom(made: Made, chunk: Chunk, element: Element) -> dict[str, Any]:
         "places": [{"page": p.page, "box": list(p.box) if p.box else None} for p in chunk.places],
     }
     if made.headings and (above := made.headings[chunk.begins]):
-        found["headings"] = list(above)
+        found["headings"] = [heading[:_HEADING_CHARS] for heading in above]
     if element.warnings:
         found["warnings"] = list(element.warnings)
     if element.heading:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.tokens import Tokenizer
     from nemo_retriever_dagster.work import Work
 
-_STORE_TEXT_BYTES = 65_535
+_CHUNK_BYTES = 30_000  # a table's text stands in the row's metadata once more, escaped, and both have 65,535 at most
 Note = dict[str, Any]
 """What is written beside a stage's result when it is whole."""
 
@@ -153,7 +153,7 @@ class Workbench:
             self._tokenizer(task),
             fit=self._tokenizer(None),
             max_tokens=longest,
-            max_bytes=_STORE_TEXT_BYTES,
+            max_bytes=_CHUNK_BYTES,
             spare=stages.spare_tokens(longest) if with_context else 0,
         )
         self.equipment.shelf.put_chunks(place, chunks)

@@ -19,20 +19,25 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.tasks import EmbedTask
 
 
+CAPTION_CHARS = 2_000
+"""Of a caption or alt text, which nothing cuts into chunks: as much as is embedded, searched and shown."""
+
+
 def passage(chunk: Chunk, element: Element, captions: Captions) -> str:
     """Return what is embedded and searched.
 
     The chunk's text, under the document's caption if it is of a table or chart; for a picture its caption, alt text or
     words, for a page image the text of the page it stands for.
     """
-    caption = captions[chunk.element].text if chunk.element in captions else ""
     if chunk.kind is Kind.PAGE_IMAGE and chunk.text:
         return chunk.text
+    made = captions[chunk.element].text if chunk.element in captions else ""
+    caption, alt_text = element.caption[:CAPTION_CHARS], element.alt_text[:CAPTION_CHARS]
     if chunk.kind in PICTURES:
-        return caption or element.alt_text or element.caption or chunk.text
-    if chunk.kind in STRUCTURED and chunk.text and element.caption not in chunk.text:
-        return f"{element.caption}\n{chunk.text}"
-    return chunk.text or caption or element.alt_text
+        return made or alt_text or caption or chunk.text
+    if chunk.kind in STRUCTURED and chunk.text and caption not in chunk.text:
+        return f"{caption}\n{chunk.text}"
+    return chunk.text or made or alt_text
 
 
 def embeddable(chunks: Sequence[Chunk], elements: Sequence[Element], captions: Captions, task: EmbedTask) -> list[int]:

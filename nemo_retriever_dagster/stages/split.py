@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Box, Chunk, Element, Kind, Place
 from nemo_retriever_dagster.splitting import Span, fit_bytes, sentence_windows, windows
+from nemo_retriever_dagster.stages.embed import CAPTION_CHARS
 
 _CUT_WORDS = 4
 """Tokens that a window may have more than were counted, when it is counted alone: it begins and ends inside words."""
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.tasks import SplitTask, TextDepth
     from nemo_retriever_dagster.tokens import Tokenizer
+
+    _Placed = tuple[int, Element]
+    """An element and its position in the extraction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,30 +49,41 @@ def units(
     With ``page_texts`` a page image has the text of its page.
     """
     if page_texts:
-        elements = [_with_page_text(element, elements) for element in elements]
+        elements = _with_page_texts(elements)
     chosen = [(i, element) for i, element in enumerate(elements) if kept is None or i in kept]
     texts = [(i, element) for i, element in chosen if element.kind is Kind.TEXT]
     others = [(i, element) for i, element in chosen if element.kind is not Kind.TEXT]
     if depth == "document":
         return [*_joined(texts), *(_single(i, element) for i, element in others)]
-    pages = sorted({element.page for _, element in chosen})
+    texts_of, others_of = _by_page(texts), _by_page(others)
     result: list[Unit] = []
-    for page in pages:
-        here = [(i, element) for i, element in texts if element.page == page]
+    for page in sorted({*texts_of, *others_of}):
+        here = texts_of.get(page, [])
         result += _joined(here) if depth == "page" else [_single(i, element) for i, element in here]
-        result += [_single(i, element) for i, element in others if element.page == page]
+        result += [_single(i, element) for i, element in others_of.get(page, [])]
     return result
 
 
-def _with_page_text(element: Element, elements: Sequence[Element]) -> Element:
-    if element.kind is not Kind.PAGE_IMAGE:
-        return element
-    texts = (one.text for one in elements if one.kind is Kind.TEXT and one.page == element.page)
-    return replace(element, text="\n\n".join(text for text in texts if text.strip()))
+def _by_page(some: Iterable[_Placed]) -> Mapping[int, list[_Placed]]:
+    pages: dict[int, list[_Placed]] = {}
+    for i, element in some:
+        pages.setdefault(element.page, []).append((i, element))
+    return pages
+
+
+def _with_page_texts(elements: Sequence[Element]) -> Sequence[Element]:
+    """Return the elements, each page image with the text of its page."""
+    of_page = _by_page((i, one) for i, one in enumerate(elements) if one.kind is Kind.TEXT and one.text.strip())
+    return [
+        replace(element, text="\n\n".join(text.text for _, text in of_page.get(element.page, [])))
+        if element.kind is Kind.PAGE_IMAGE
+        else element
+        for element in elements
+    ]
 
 
 def _single(position: int, element: Element) -> Unit:
-    caption = element.caption if element.kind in STRUCTURED else ""
+    caption = element.caption[:CAPTION_CHARS] if element.kind in STRUCTURED else ""
     return Unit(kind=element.kind, text=element.text, pieces=((0, len(element.text), position),), caption=caption)
 
 
@@ -157,7 +174,8 @@ def _blank(elements: Sequence[Element], unit: Unit) -> list[Chunk]:
 def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: int) -> list[Span]:
     part = text[span.start : span.end]
     small = [Span(start=0, end=len(part), tokens=span.tokens)]
-    if max_tokens and span.tokens > max_tokens // 2 and (count := fit.count(part)) > max_tokens:
+    # another tokenizer's windows may have few tokens of its own and many of this one; a token has a byte at least
+    if max_tokens and len(part.encode()) > max_tokens and (count := fit.count(part)) > max_tokens:
         pieces = -(-count // max_tokens)
         small = windows(part, fit, -(-count // pieces), 0)  # of equal size: no crumb at the end
     if len(part.encode()) > max_bytes:
@@ -174,7 +192,9 @@ def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: 
 
 
 def _chunk(elements: Sequence[Element], unit: Unit, position: int, span: Span) -> Chunk:
-    touched = [i for start, end, i in unit.pieces if start < span.end and end > span.start] or [unit.pieces[0][2]]
+    first = bisect_right(unit.pieces, span.start, key=itemgetter(1))
+    last = bisect_left(unit.pieces, span.end, key=itemgetter(0))
+    touched = [i for _, _, i in unit.pieces[first:last]] or [unit.pieces[0][2]]
     return Chunk(
         element=unit.pieces[0][2],
         position=position,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.model import STRUCTURED, Kind
@@ -48,16 +49,20 @@ def _repeated(elements: Sequence[Element], kept: Iterable[int]) -> frozenset[int
 
 
 def _overlapped(elements: Sequence[Element], kept: Iterable[int], task: DedupTask) -> frozenset[int]:
-    loser, winner = (Kind.IMAGE,), tuple(STRUCTURED)
+    loser, winner = frozenset({Kind.IMAGE}), frozenset(STRUCTURED)
     if not task.bbox_dedup_prefer_structured:
-        loser, winner = winner, loser  # type: ignore[assignment]
-    kept = list(kept)
+        loser, winner = winner, loser
+    chosen = [(i, elements[i]) for i in kept]
+    winners: defaultdict[int, list[Element]] = defaultdict(list)
+    for _, element in chosen:
+        if element.kind in winner:
+            winners[element.page].append(element)
     return frozenset(
         i
-        for i in kept
-        if elements[i].kind in loser
-        and not _is_page(elements[i])
-        and any(elements[j].kind in winner and _overlap(elements[i], elements[j]) >= task.iou_threshold for j in kept)
+        for i, element in chosen
+        if element.kind in loser
+        and not _is_page(element)
+        and any(_overlap(element, other) >= task.iou_threshold for other in winners[element.page])
     )
 
 
@@ -70,6 +75,6 @@ def _is_page(element: Element) -> bool:
 
 
 def _overlap(one: Element, other: Element) -> float:
-    if one.page != other.page or one.box is None or other.box is None:
+    if one.box is None or other.box is None:
         return 0.0
     return one.box.iou(other.box)

@@ -125,3 +125,29 @@ def test_results_of_documents_with_long_names_are_kept_on_disk(make: Any, tmp_pa
     path = text(tmp_path / "documents", "\u6587" * 80)
     (result,) = make(path).extract().save_to_disk(output_directory=str(tmp_path / "results")).ingest()
     assert len(result) == 1
+
+
+def test_a_long_heading_or_alt_text_does_not_keep_a_document_out(
+    make: Any, store: InMemoryStore, tmp_path: Path
+) -> None:
+    (tmp_path / "heading.md").write_text(f"# {'heading text ' * 6_000}\n\n{'A paragraph. ' * 60}")
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    picture = f"<img alt='{'alt text ' * 9_000}' src='data:image/png;base64,{pixel}'>"
+    (tmp_path / "alt.html").write_text(f"<p>A page.</p>{picture}")
+    table = "".join(f'<tr><td>"{n}"</td><td>value {n}</td></tr>' for n in range(4_000))
+    (tmp_path / "table.html").write_text(f"<table>{table}</table>")
+    results, failures = upload(make(tmp_path / "*.*")).ingest(return_failures=True)
+    assert (len(results), failures) == (3, [])
+    assert store.count("c") > 3
+
+
+def test_results_tell_where_a_picture_is_stored_and_how_it_is_shown(make: Any, tmp_path: Path) -> None:
+    public = "https://pictures.example"
+    chain = make(PICTURES).extract().store(structured=True, storage_uri=str(tmp_path / "a b"), public_base_url=public)
+    (document,) = chain.ingest()
+    (table,) = (element["metadata"] for element in document if element["document_type"] == "structured")
+    section = table["table_metadata"]
+    assert section["uploaded_image_url"].startswith(public)
+    assert section["uploaded_image_uri"].startswith((tmp_path / "a b").as_uri())
+    assert Path(section["uploaded_image_local_path"]).is_file()
+    assert table["source_metadata"]["local_source_location"] == section["uploaded_image_local_path"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -256,3 +257,38 @@ def test_a_document_that_is_a_picture_of_a_table_stays_beside_its_table() -> Non
     table = Element(kind=Kind.TABLE, page=1, text="| a |", box=Box(5, 5, 95, 45), page_size=(100, 50))
     elements = [table, image(1, box=whole, page_size=(100, 50)), image(1, box=table.box, page_size=(100, 50))]
     assert stages.tidy(elements, DedupTask(), None) == {0, 1}
+
+
+class OneTokenAWord:
+    """Counts a word as one token, however long it is."""
+
+    def spans(self, words: str) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"\S+", words)]
+
+    def count(self, words: str) -> int:
+        return len(words.split())
+
+
+def test_windows_of_another_tokenizer_are_held_to_what_the_embedder_reads() -> None:
+    elements = [text("\u0939\u093f\u0928\u094d\u0926\u0940\u092d\u093e\u0937\u093e " * 120, 1)]
+    task = SplitTask(tokenizer="words", chunk_size=50, chunk_overlap=0)
+    units = stages.units(elements, "document")
+    chunks = stages.split(elements, units, task, OneTokenAWord(), fit=TOKENIZER, max_tokens=64, max_bytes=9_999)
+    assert len(chunks) > 3
+    assert max(TOKENIZER.count(chunk.text) for chunk in chunks) <= 64
+
+
+def test_long_alt_texts_and_captions_are_cut_where_nothing_else_cuts_them() -> None:
+    long = "alt " * 20_000
+    table = Element(kind=Kind.TABLE, text="| a |", caption=long)
+    for element in (image(alt_text=long), table):
+        (chunk,) = cut([element])
+        assert len(stages.passage(chunk, element, {})) <= stages.CAPTION_CHARS + len("\n| a |")
+
+
+def test_pictures_are_covered_by_what_is_on_their_own_page_only() -> None:
+    box, page = Box(0, 0, 100, 100), (600.0, 800.0)
+    table = Element(kind=Kind.TABLE, text="| a |", page=1, box=box, page_size=page)
+    elements = [table, *(image(n, box=box, page_size=page, picture=picture(data=bytes([n]))) for n in (1, 2))]
+    assert stages.tidy(elements, DedupTask(), None) == {0, 2}
+    assert stages.tidy(elements, DedupTask(bbox_dedup_prefer_structured=False), None) == {1, 2}
