@@ -93,6 +93,7 @@ class DocumentCorpus:
         self._policy, self._pools = retry_policy, {**_POOLS, **(pools or {})}
         self._group, self._tags, self._preview = group_name, dict(tags or {}), preview
         self._description = description
+        self._resources: dict[str, Any] = dict(DEFAULTS)
         self.plant = Plant(
             name=name,
             source=source,
@@ -182,18 +183,22 @@ class DocumentCorpus:
         return reconcile_schedule(self)
 
     def resources(self) -> dict[str, Any]:
-        """Return the default resources; give your own under the same keys to ``definitions``."""
-        return dict(DEFAULTS)
+        """Return the resources that ``definitions`` was given, and the defaults under the keys that it was not."""
+        return dict(self._resources)
 
     def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-        """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others."""
+        """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others.
+
+        ``resources`` are remembered: `materialize_documents` and ``nrd`` work with them too.
+        """
+        self._resources |= resources or {}
         return dg.Definitions(
             assets=[self.asset],
             asset_checks=self.checks,
             jobs=[self.job, self.removal_job, self.verify_job, *([self.reindex_job] if self.pipeline.upload else [])],
             sensors=[self.sensor],
             schedules=[self.schedule],
-            resources={**self.resources(), **(resources or {})},
+            resources=self.resources(),
             executor=dg.in_process_executor,
         )
 
