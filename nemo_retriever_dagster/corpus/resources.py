@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ENGINES = "nrd_engines"
 STORE = "nrd_vector_store"
 STATE = "nrd_state"
+IO_MANAGER = "nrd_io_manager"
+"""What ops hand each other goes through it, so that a project's own ``io_manager`` gets assets and nothing else."""
 RESOURCES = frozenset({ENGINES, STORE, STATE})
 
 
@@ -184,7 +186,12 @@ _CALLED = {
 }
 """The ports that a stage calls."""
 _PORTS = tuple(port for ports in _CALLED.values() for port in ports)
-DEFAULTS: dict[str, Any] = {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
+DEFAULTS: dict[str, Any] = {
+    ENGINES: EnginesResource(),
+    STORE: MilvusResource(),
+    STATE: StateResource(),
+    IO_MANAGER: dg.FilesystemIOManager(),
+}
 """The resources of every corpus that is given no others: the same objects, so that definitions can be merged."""
 
 

@@ -193,3 +193,36 @@ def test_milvus_resource_keeps_its_password_to_itself() -> None:
     given = {STORE: MilvusResource(uri="http://milvus:19530", username="u", password="hunter2", token="t0ken")}
     assert "hunter2" not in repr(given)
     assert "t0ken" not in repr(given)
+
+
+def test_a_project_s_own_io_manager_gets_its_assets_and_nothing_of_the_corpus(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="The a note.")
+    got: list[dg.AssetKey] = []
+
+    class Tables(dg.IOManager):
+        def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+            del obj
+            got.append(context.asset_key)
+
+        def load_input(self, context: dg.InputContext) -> object:
+            raise AssertionError(context.asset_key)
+
+    @dg.asset(
+        deps=[place.corpus.key],
+        partitions_def=place.corpus.partitions_def,
+        backfill_policy=dg.BackfillPolicy.multi_run(200),
+    )
+    def told() -> str:
+        return "told"
+
+    defs = dg.Definitions.merge(
+        place.corpus.definitions(resources=place.resources),
+        dg.Definitions(assets=[told], jobs=[dg.define_asset_job("both")], resources={"io_manager": Tables()}),
+    )
+    (key,) = place.keys()
+    place.instance.add_dynamic_partitions("notes_documents", [key])
+    done = defs.resolve_job_def("both").execute_in_process(instance=place.instance, partition_key=key)
+    assert done.success
+    assert got == [dg.AssetKey("told")]
+    assert place.latest(key).metadata["chunks"].value == 1
