@@ -43,6 +43,12 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
     sensor_interval: int = 60
     max_deletions: int | None = None
     description: str | None = None
+    project_resources: list[str] = Field(
+        default_factory=list, description="Keys of the resources (nrd_state ...) that the project defines itself."
+    )
+    in_process: bool = Field(
+        default=True, description="Make the in-process executor the project's default; False where it has its own."
+    )
 
     @property
     def corpus(self) -> DocumentCorpus:
@@ -70,4 +76,5 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Return the definitions of the corpus; paths are relative to where Dagster runs."""
         del context
-        return self.corpus.definitions()
+        executor = dg.in_process_executor if self.in_process else None
+        return self.corpus.definitions(project_resources=self.project_resources, executor=executor)

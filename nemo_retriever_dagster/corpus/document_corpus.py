@@ -16,7 +16,7 @@ from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
 from nemo_retriever_dagster.equip import placed
-from nemo_retriever_dagster.errors import InvalidOptionError, Stage
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
 from nemo_retriever_dagster.ingestor import Ingestor
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.settings import Settings
@@ -182,24 +182,44 @@ class DocumentCorpus:
         """The schedule that holds everything against the ledger and runs whatever is not as it should be."""
         return reconcile_schedule(self)
 
-    def resources(self) -> dict[str, Any]:
-        """Return the resources that ``definitions`` was given, and the defaults under the keys that it was not."""
-        return dict(self._resources)
+    def resources(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the resources that ``definitions`` was given, defaults for the rest, and ``given`` over them.
 
-    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+        `InvalidOptionError` names one that only the project knows.
+        """
+        found = {**self._resources, **(given or {})}
+        for key in DEFAULTS.keys() - found.keys():
+            hint = "Give definitions(resources=...) the same object that the project has under this key."
+            raise InvalidOptionError(f"The corpus {self.name} does not know the project's {key}.", hint=hint)
+        return found
+
+    def definitions(
+        self,
+        *,
+        resources: Mapping[str, Any] | None = None,
+        project_resources: Sequence[str] = (),
+        executor: dg.ExecutorDefinition | None = dg.in_process_executor,
+    ) -> dg.Definitions:
         """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others.
 
-        ``resources`` are remembered: `materialize_documents` and ``nrd`` work with them too.
+        ``resources`` are remembered: `materialize_documents` and ``nrd`` work with them too. The keys in
+        ``project_resources`` are left to the project, which defines them itself. ``executor`` is the default of all
+        that this is merged with, for runs that the UI launches; None leaves it to the project. The corpus's own jobs
+        name theirs.
         """
-        self._resources |= resources or {}
+        for key in project_resources:
+            if key not in DEFAULTS:
+                raise UnknownOptionError.of("project_resources", key, tuple(DEFAULTS))
+        bound = {key: value for key, value in self._resources.items() if key not in project_resources}
+        self._resources = {**bound, **(resources or {})}
         return dg.Definitions(
             assets=[self.asset],
             asset_checks=self.checks,
             jobs=[self.job, self.removal_job, self.verify_job, *([self.reindex_job] if self.pipeline.upload else [])],
             sensors=[self.sensor],
             schedules=[self.schedule],
-            resources=self.resources(),
-            executor=dg.in_process_executor,
+            resources={key: value for key, value in self._resources.items() if key not in project_resources},
+            executor=executor,
         )
 
 

@@ -48,7 +48,7 @@ def materialize_documents(
     if instance is None:
         with dg.DagsterInstance.ephemeral() as ephemeral:
             return materialize_documents(corpus, keys, instance=ephemeral, resources=resources, log_level=log_level)
-    given = {**corpus.resources(), **(resources or {})}
+    given = corpus.resources(resources)
     documents = {document.key: document for document in corpus.plant.documents().list()}
     wanted = list(documents) if keys is None else list(keys)
     _remember(corpus, given, [documents[key] for key in wanted if key in documents])

@@ -38,7 +38,7 @@ def repair_documents(
     Raises `MassDeletionError`, before anything is done, if suspiciously many documents would be removed.
     """
     check_deletion(len(repair.removed), repair.known, max_deletions=corpus.max_deletions)
-    given = {**corpus.resources(), **(resources or {})}
+    given = corpus.resources(resources)
     with initialized(given, STATE, STORE) as (state, stores):
         settings = state.settings()
         _forget_pictures(corpus, repair.pictured, settings)

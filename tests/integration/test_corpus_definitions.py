@@ -23,6 +23,7 @@ from nemo_retriever_dagster import (
     MilvusResource,
     NimResource,
     Settings,
+    materialize_documents,
 )
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
@@ -106,6 +107,52 @@ def test_the_component_is_scaffolded_and_makes_the_corpus() -> None:
             assert isinstance(component, DocumentCorpusComponent)
             assert component.corpus.pipeline.stages() == ("extract", "split", "embed", "upload")
             assert dg.AssetKey("house_rules") in defs.resolve_asset_graph().get_all_asset_keys()
+
+
+PROJECT = """
+import dagster as dg
+from nemo_retriever_dagster import MilvusResource
+
+defs = dg.Definitions(
+    resources={"nrd_vector_store": MilvusResource(uri="http://milvus:19530")}, executor=dg.multiprocess_executor
+)
+"""
+
+
+def test_components_leave_to_the_project_what_it_has_itself() -> None:
+    own = {"project_resources": ["nrd_vector_store"], "in_process": False}
+    with create_defs_folder_sandbox() as sandbox:
+        for name in ("manuals", "minutes"):
+            contents = {
+                "type": "nemo_retriever_dagster.DocumentCorpusComponent",
+                "attributes": {"name": name, "source": "documents", **own},
+            }
+            sandbox.scaffold_component(
+                component_cls=DocumentCorpusComponent, defs_path=name, defs_yaml_contents=contents
+            )
+        (sandbox.defs_folder_path / "project.py").write_text(PROJECT)
+        with sandbox.build_all_defs() as defs:
+            dg.Definitions.validate_loadable(defs)
+            assert defs.executor is dg.multiprocess_executor
+            assert defs.resources is not None
+            assert defs.resources["nrd_vector_store"].uri == "http://milvus:19530"
+            assert set(defs.resources) == {"nrd_engines", "nrd_io_manager", "nrd_state", "nrd_vector_store"}
+            jobs = [defs.resolve_job_def(f"manuals_{name}") for name in ("ingest", "remove", "checks")]
+            assert {job.executor_def for job in jobs} == {dg.in_process_executor}
+
+
+def test_a_corpus_that_is_not_told_the_project_s_resources_says_so() -> None:
+    notes = corpus("notes")
+    store = MilvusResource(uri="rows.db")
+    assert STORE not in (notes.definitions(project_resources=[STORE]).resources or {})
+    with pytest.raises(InvalidOptionError, match="does not know the project's nrd_vector_store"):
+        materialize_documents(notes)
+    assert notes.resources({STORE: store})[STORE] is store
+    told = notes.definitions(resources={STORE: store}, project_resources=[STORE])
+    assert STORE not in (told.resources or {})
+    assert notes.resources()[STORE] is store
+    with pytest.raises(UnknownOptionError, match="nrd_stat"):
+        notes.definitions(project_resources=["nrd_stat"])
 
 
 def test_a_misspelt_step_is_refused_by_name() -> None:
