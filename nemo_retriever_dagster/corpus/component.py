@@ -42,6 +42,7 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
     cron: str = "0 3 * * *"
     sensor_interval: int = 60
     max_deletions: int | None = None
+    key_prefix: str | list[str] = Field(default_factory=list, description="Before the name in the asset's key.")
     description: str | None = None
     project_resources: list[str] = Field(
         default_factory=list, description="Keys of the resources (nrd_state ...) that the project defines itself."
@@ -62,6 +63,7 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
             cron=self.cron,
             sensor_interval=self.sensor_interval,
             max_deletions=self.max_deletions,
+            key_prefix=self.key_prefix,
             description=self.description,
         )
 

@@ -56,6 +56,7 @@ class DocumentCorpus:
         limits: Limits | None = None,
         retry_policy: dg.RetryPolicy = _POLICY,
         pools: Mapping[Stage, str] | None = None,
+        key_prefix: str | Sequence[str] = (),
         group_name: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -73,7 +74,8 @@ class DocumentCorpus:
         ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. Either asks for
         at most ``runs_per_tick`` runs at a time and leaves the rest to its next tick. More than
         ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not deleted but reported.
-        ``preview`` False keeps the documents' text out of the event log.
+        ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the documents' text out of the
+        event log.
         """
         if not _NAME.fullmatch(name):
             hint = "Use lower-case letters, digits and underscores, a letter first."
@@ -89,7 +91,7 @@ class DocumentCorpus:
         self.max_deletions = max_deletions
         self.sensor_interval, self.cron = sensor_interval, cron
         self.partitions_def = dg.DynamicPartitionsDefinition(name=f"{name}_documents")
-        self.key = dg.AssetKey(name)
+        self.key = dg.AssetKey(name).with_prefix(key_prefix)
         self._policy, self._pools = retry_policy, {**_POOLS, **(pools or {})}
         self._group, self._tags, self._preview = group_name, dict(tags or {}), preview
         self._description = description
@@ -107,15 +109,15 @@ class DocumentCorpus:
     @cached_property
     def asset(self) -> dg.AssetsDefinition:
         """The graph-backed asset: ``plan``, the pipeline's stages, ``settle``."""
-        plan = plan_op(self.plant, self.key)
-        settle = settle_op(self.plant, self.key, preview=self._preview)
+        plan = plan_op(self.plant)
+        settle = settle_op(self.plant, preview=self._preview)
         steps = {
             stage: stage_op(self.plant, stage, pool=self._pools.get(stage), policy=self._policy)
             for stage in self.pipeline.stages()
         }
 
         @dg.graph_asset(
-            name=self.name,
+            key=self.key,
             partitions_def=self.partitions_def,
             backfill_policy=dg.BackfillPolicy.multi_run(self.batch_size),
             group_name=self._group or self.name,

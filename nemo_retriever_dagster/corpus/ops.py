@@ -20,7 +20,7 @@ MADE = "made"
 _PASSING = {str(Category.TRANSIENT), str(Category.INFRASTRUCTURE)}
 
 
-def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
+def plan_op(plant: Plant) -> dg.OpDefinition:
     """Return the op that says which documents a run takes on.
 
     They are all of its partitions but those that its parent got through and that are still as the parent left them.
@@ -33,7 +33,7 @@ def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
         out={MADE: dg.Out(list, io_manager_key=IO_MANAGER)},
     )
     def plan(context: dg.OpExecutionContext) -> list[dict[str, Any]]:
-        parents = materialized_by(context.instance, context.run.parent_run_id, key)
+        parents = materialized_by(context.instance, context.run.parent_run_id, context.asset_key)
         with ledger_of(context) as ledger:
             done = standing(parents, ledger.versions(plant.name) if parents else {})
             todo = [partition for partition in context.partition_keys if partition not in done]

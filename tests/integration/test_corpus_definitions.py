@@ -25,6 +25,7 @@ from nemo_retriever_dagster import (
     Settings,
     materialize_documents,
 )
+from nemo_retriever_dagster.corpus.partitions import range_tags
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -215,6 +216,49 @@ def test_a_check_in_a_run_looks_at_the_run_s_documents(tmp_path: Path) -> None:
     assert result.success
     found = {e.check_name: e.metadata["documents"].value for e in result.get_asset_check_evaluations()}
     assert found == {"verify": 1, "silent_loss": 1}
+
+
+def test_a_prefix_is_before_the_key_everywhere(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, key_prefix=["raw", "office"])
+    place.write(a="The a note.", bad="")
+    assert {name: outcome.succeeded for name, outcome in place.run().items()} == {"a": True, "bad": False}
+    assert place.corpus.key == dg.AssetKey(["raw", "office", "notes"])
+    assert place.statuses() == {"MATERIALIZED": 1, "FAILED": 1}
+    defs = place.corpus.definitions(resources=place.resources)
+    dg.Definitions.validate_loadable(defs)
+    assert defs.resolve_asset_graph().get_all_asset_keys() == {place.corpus.key}
+    found = check(place)["silent_loss"]
+    assert (found.asset_key, found.metadata["documents"].value) == (place.corpus.key, 1)
+    place.write(bad="Now it has text.")
+    done = defs.resolve_job_def("notes_ingest").execute_in_process(
+        instance=place.instance, partition_key=place.keys("bad")[0]
+    )
+    assert done.success
+    assert place.statuses() == {"MATERIALIZED": 2}
+
+
+def test_an_asset_that_was_renamed_is_recorded_under_its_key_of_now(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="The a note.", bad="")
+    renamed = dg.AssetKey(["raw", "notes"])
+    asset = place.corpus.asset.with_attributes(asset_key_replacements={place.corpus.key: renamed})
+    (check_it,) = (
+        one.with_attributes(asset_key_replacements={place.corpus.key: renamed}) for one in place.corpus.checks
+    )
+    keys = place.keys()
+    place.instance.add_dynamic_partitions("notes_documents", keys)
+    defs = dg.Definitions(
+        assets=[asset],
+        asset_checks=[check_it],
+        resources=place.corpus.resources(place.resources),
+        jobs=[dg.define_asset_job("all", dg.AssetSelection.assets(renamed))],
+    )
+    job = defs.resolve_job_def("all")
+    done = job.execute_in_process(instance=place.instance, tags=range_tags(keys), raise_on_error=False)
+    assert not done.success
+    told = place.instance.get_status_by_partition(renamed, keys, place.corpus.partitions_def) or {}
+    assert [told[key] and told[key].value for key in place.keys("a", "bad")] == ["MATERIALIZED", "FAILED"]
+    assert place.instance.get_latest_materialization_event(place.corpus.key) is None
 
 
 def test_names_and_sizes_that_cannot_be_are_refused() -> None:
