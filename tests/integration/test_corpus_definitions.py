@@ -71,7 +71,8 @@ def test_the_local_instance_loads(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_retries_enabled
         concurrency = instance.get_concurrency_config()
-        assert concurrency.pool_config.default_pool_limit == 1
+        assert concurrency.pool_config.default_pool_limit is None, "the lease of Milvus Lite is its limit"
+        assert concurrency.pool_config.pool_granularity.value == "op"
         assert instance.run_monitoring_enabled
     text = (REPOSITORY / "deploy/dagster.server.yaml").read_text()
     assert {"storage", "compute_logs", "concurrency"} <= set(yaml.safe_load(text))
