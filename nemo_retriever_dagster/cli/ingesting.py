@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,6 @@ from nemo_retriever_dagster.cli.corpora import (
     instance,
     load_corpus,
     materialize,
-    open_ledger,
 )
 from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 def plan(definitions: Path, corpus: str | None) -> None:
     """Say what an ingest would do: new, changed, unchanged, vanished documents."""
     from nemo_retriever_dagster.corpus.discovery import look
-    from nemo_retriever_dagster.equip import engines_for
+    from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, initialized
     from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
 
     chosen = load_corpus(definitions, corpus)
-    settings = Settings()
-    with Ledger(settings.ledger) as ledger:
-        found = look(chosen, ledger, engines_for(chosen.pipeline, settings))
+    with initialized(chosen.resources(), STATE, ENGINES) as (state, engines):
+        settings = state.settings()
+        with Ledger(settings.ledger) as ledger:
+            found = look(chosen, ledger, engines.engines(chosen.pipeline, settings))
     table = Table("document", "what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
@@ -76,8 +76,11 @@ def ingest(definitions: Path, corpus: str | None, question: str | None, *, top_k
 @click.option("--category", help="Only failures of this category: data, transient, infrastructure, misuse.")
 def retry(definitions: Path, corpus: str | None, stage: str | None, category: str | None) -> None:
     """Materialize only the documents that failed."""
+    from nemo_retriever_dagster.corpus.resources import STATE, initialized
+    from nemo_retriever_dagster.ledger import Ledger
+
     chosen = load_corpus(definitions, corpus)
-    with open_ledger() as ledger:
+    with initialized(chosen.resources(), STATE) as (state,), Ledger(state.settings().ledger) as ledger:
         failed = ledger.failures(chosen.name)
     keys = [
         failure.document
@@ -104,17 +107,18 @@ def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }
     with instance() as place:
-        job = chosen.definitions().resolve_job_def(f"{chosen.name}_reindex")
-        job.execute_in_process(run_config=config, instance=place)
+        chosen.reindex_job.execute_in_process(run_config=config, instance=place, resources=chosen.resources())
     console.print(f"{chosen.name}: the collections that serve are complete and up to date.")
 
 
 def _ask(corpus: DocumentCorpus, question: str, top_k: int) -> None:
+    from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE, initialized
     from nemo_retriever_dagster.retriever import Retriever
-    from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.stages import collections
 
-    upload = corpus.pipeline.upload
-    uri = (upload.milvus_uri if upload else None) or Settings().milvus_uri
-    with Retriever(next(iter(collections(upload))), milvus_uri=uri) as retriever:
-        show_hits(question, retriever.query(question, top_k=top_k))
+    with initialized(corpus.resources(), STATE, STORE, ENGINES) as (state, stores, engines):
+        settings, pipeline = state.settings(), corpus.pipeline
+        embedder = engines.engines(pipeline, settings).embedder
+        with closing(stores.open(pipeline, settings, what=f"corpus {corpus.name}, query", run_id="")) as store:
+            retriever = Retriever(next(iter(collections(pipeline.upload))), store=store, embedder=embedder)
+            show_hits(question, retriever.query(question, top_k=top_k))

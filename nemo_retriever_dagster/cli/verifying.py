@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -55,17 +55,15 @@ def _sound(corpus: DocumentCorpus, *, repair: bool) -> bool:
 def _look(corpus: DocumentCorpus) -> Findings:
     from nemo_retriever_dagster import verification
     from nemo_retriever_dagster.artifacts import Artifacts
-    from nemo_retriever_dagster.equip import image_store, vector_store
+    from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
+    from nemo_retriever_dagster.equip import image_store
     from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.shelf import Shelf
 
-    settings, pipeline = Settings(), corpus.pipeline
-    upload, what = pipeline.upload, f"corpus {corpus.name}, verify"
-    with (
-        Ledger(settings.ledger) as ledger,
-        nullcontext() if upload is None else vector_store(upload, settings, what=what) as store,
-    ):
+    with initialized(corpus.resources(), STATE, STORE) as (state, stores):
+        settings, pipeline = state.settings(), corpus.pipeline
+    made = stores.open(pipeline, settings, what=f"corpus {corpus.name}, verify", run_id="") if pipeline.upload else None
+    with Ledger(settings.ledger) as ledger, closing(made) if made is not None else nullcontext() as store:
         return verification.verify(
             corpus.name,
             pipeline,

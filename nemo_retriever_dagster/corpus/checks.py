@@ -70,7 +70,8 @@ def _silent_loss(corpus: "DocumentCorpus") -> dg.AssetChecksDefinition:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             receipts = [r for r in ledger.receipts(corpus.name) if only is None or r.document in set(only)]
         latest = sorted(receipts, key=lambda receipt: receipt.finished_at)[-_LOOKED_BACK:]
-        before = {r.document: _chunks_before(corpus, context.instance, r) for r in latest}
+        (check,) = context.selected_asset_check_keys
+        before = {r.document: _chunks_before(check.asset_key, context.instance, r) for r in latest}
         said = ((receipt, _lost(receipt, before.get(receipt.document))) for receipt in receipts)
         problems = [(receipt.uri, what) for receipt, what in said if what]
         return _result(problems, len(receipts), dg.AssetCheckSeverity.WARN, "Look at the documents' previews.")
@@ -90,9 +91,9 @@ def _lost(receipt: Receipt, before: int | None) -> str:
     return "; ".join(said)
 
 
-def _chunks_before(corpus: "DocumentCorpus", instance: dg.DagsterInstance, receipt: Receipt) -> int | None:
+def _chunks_before(asset: dg.AssetKey, instance: dg.DagsterInstance, receipt: Receipt) -> int | None:
     """Return the chunks of the document's former version, None if there was none."""
-    wanted = dg.AssetRecordsFilter(corpus.key, asset_partitions=[receipt.document])
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=[receipt.document])
     for record in instance.fetch_materializations(wanted, limit=10).records:
         event = record.asset_materialization
         if event is None or "chunks" not in event.metadata:

@@ -42,7 +42,14 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
     cron: str = "0 3 * * *"
     sensor_interval: int = 60
     max_deletions: int | None = None
+    key_prefix: str | list[str] = Field(default_factory=list, description="Before the name in the asset's key.")
     description: str | None = None
+    project_resources: list[str] = Field(
+        default_factory=list, description="Keys of the resources (nrd_state ...) that the project defines itself."
+    )
+    in_process: bool = Field(
+        default=True, description="Make the in-process executor the project's default; False where it has its own."
+    )
 
     @property
     def corpus(self) -> DocumentCorpus:
@@ -56,6 +63,7 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
             cron=self.cron,
             sensor_interval=self.sensor_interval,
             max_deletions=self.max_deletions,
+            key_prefix=self.key_prefix,
             description=self.description,
         )
 
@@ -70,4 +78,5 @@ class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Return the definitions of the corpus; paths are relative to where Dagster runs."""
         del context
-        return self.corpus.definitions()
+        executor = dg.in_process_executor if self.in_process else None
+        return self.corpus.definitions(project_resources=self.project_resources, executor=executor)

@@ -16,7 +16,7 @@ from nemo_retriever_dagster.corpus.resources import DEFAULTS
 from nemo_retriever_dagster.corpus.session import Plant
 from nemo_retriever_dagster.corpus.settle import settle_op
 from nemo_retriever_dagster.equip import placed
-from nemo_retriever_dagster.errors import InvalidOptionError, Stage
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
 from nemo_retriever_dagster.ingestor import Ingestor
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.settings import Settings
@@ -56,6 +56,7 @@ class DocumentCorpus:
         limits: Limits | None = None,
         retry_policy: dg.RetryPolicy = _POLICY,
         pools: Mapping[Stage, str] | None = None,
+        key_prefix: str | Sequence[str] = (),
         group_name: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -73,7 +74,8 @@ class DocumentCorpus:
         ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. Either asks for
         at most ``runs_per_tick`` runs at a time and leaves the rest to its next tick. More than
         ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not deleted but reported.
-        ``preview`` False keeps the documents' text out of the event log.
+        ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the documents' text out of the
+        event log.
         """
         if not _NAME.fullmatch(name):
             hint = "Use lower-case letters, digits and underscores, a letter first."
@@ -89,10 +91,11 @@ class DocumentCorpus:
         self.max_deletions = max_deletions
         self.sensor_interval, self.cron = sensor_interval, cron
         self.partitions_def = dg.DynamicPartitionsDefinition(name=f"{name}_documents")
-        self.key = dg.AssetKey(name)
+        self.key = dg.AssetKey(name).with_prefix(key_prefix)
         self._policy, self._pools = retry_policy, {**_POOLS, **(pools or {})}
         self._group, self._tags, self._preview = group_name, dict(tags or {}), preview
         self._description = description
+        self._resources: dict[str, Any] = dict(DEFAULTS)
         self.plant = Plant(
             name=name,
             source=source,
@@ -106,15 +109,15 @@ class DocumentCorpus:
     @cached_property
     def asset(self) -> dg.AssetsDefinition:
         """The graph-backed asset: ``plan``, the pipeline's stages, ``settle``."""
-        plan = plan_op(self.plant, self.key)
-        settle = settle_op(self.plant, self.key, preview=self._preview)
+        plan = plan_op(self.plant)
+        settle = settle_op(self.plant, preview=self._preview)
         steps = {
             stage: stage_op(self.plant, stage, pool=self._pools.get(stage), policy=self._policy)
             for stage in self.pipeline.stages()
         }
 
         @dg.graph_asset(
-            name=self.name,
+            key=self.key,
             partitions_def=self.partitions_def,
             backfill_policy=dg.BackfillPolicy.multi_run(self.batch_size),
             group_name=self._group or self.name,
@@ -181,20 +184,44 @@ class DocumentCorpus:
         """The schedule that holds everything against the ledger and runs whatever is not as it should be."""
         return reconcile_schedule(self)
 
-    def resources(self) -> dict[str, Any]:
-        """Return the default resources; give your own under the same keys to ``definitions``."""
-        return dict(DEFAULTS)
+    def resources(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the resources that ``definitions`` was given, defaults for the rest, and ``given`` over them.
 
-    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-        """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others."""
+        `InvalidOptionError` names one that only the project knows.
+        """
+        found = {**self._resources, **(given or {})}
+        for key in DEFAULTS.keys() - found.keys():
+            hint = "Give definitions(resources=...) the same object that the project has under this key."
+            raise InvalidOptionError(f"The corpus {self.name} does not know the project's {key}.", hint=hint)
+        return found
+
+    def definitions(
+        self,
+        *,
+        resources: Mapping[str, Any] | None = None,
+        project_resources: Sequence[str] = (),
+        executor: dg.ExecutorDefinition | None = dg.in_process_executor,
+    ) -> dg.Definitions:
+        """Return asset, checks, jobs, sensor, schedule and resources, to be merged with those of others.
+
+        ``resources`` are remembered: `materialize_documents` and ``nrd`` work with them too. The keys in
+        ``project_resources`` are left to the project, which defines them itself. ``executor`` is the default of all
+        that this is merged with, for runs that the UI launches; None leaves it to the project. The corpus's own jobs
+        name theirs.
+        """
+        for key in project_resources:
+            if key not in DEFAULTS:
+                raise UnknownOptionError.of("project_resources", key, tuple(DEFAULTS))
+        bound = {key: value for key, value in self._resources.items() if key not in project_resources}
+        self._resources = {**bound, **(resources or {})}
         return dg.Definitions(
             assets=[self.asset],
             asset_checks=self.checks,
             jobs=[self.job, self.removal_job, self.verify_job, *([self.reindex_job] if self.pipeline.upload else [])],
             sensors=[self.sensor],
             schedules=[self.schedule],
-            resources={**self.resources(), **(resources or {})},
-            executor=dg.in_process_executor,
+            resources={key: value for key, value in self._resources.items() if key not in project_resources},
+            executor=executor,
         )
 
 

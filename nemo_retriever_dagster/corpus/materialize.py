@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
-from nemo_retriever_dagster.corpus.resources import STATE
+from nemo_retriever_dagster.corpus.resources import STATE, initialized
 from nemo_retriever_dagster.corpus.runs import materialized_by, observed_by
 from nemo_retriever_dagster.errors import redact
 from nemo_retriever_dagster.ledger import Ledger
@@ -48,7 +48,7 @@ def materialize_documents(
     if instance is None:
         with dg.DagsterInstance.ephemeral() as ephemeral:
             return materialize_documents(corpus, keys, instance=ephemeral, resources=resources, log_level=log_level)
-    given = {**corpus.resources(), **(resources or {})}
+    given = corpus.resources(resources)
     documents = {document.key: document for document in corpus.plant.documents().list()}
     wanted = list(documents) if keys is None else list(keys)
     _remember(corpus, given, [documents[key] for key in wanted if key in documents])
@@ -70,7 +70,7 @@ def materialize_documents(
 
 def _remember(corpus: DocumentCorpus, resources: Mapping[str, Any], documents: Sequence[Document]) -> None:
     """Note the documents that are run, and no others: those are still the sensor's to ask for."""
-    with Ledger(resources[STATE].settings().ledger) as ledger:
+    with initialized(resources, STATE) as (state,), Ledger(state.settings().ledger) as ledger:
         ledger.remember(corpus.name, documents)
 
 

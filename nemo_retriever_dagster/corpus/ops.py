@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from nemo_retriever_dagster.corpus.interim import Interim
-from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
+from nemo_retriever_dagster.corpus.resources import ENGINES, IO_MANAGER, RESOURCES, STATE
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, through
 from nemo_retriever_dagster.errors import Category, Stage
@@ -20,7 +20,7 @@ MADE = "made"
 _PASSING = {str(Category.TRANSIENT), str(Category.INFRASTRUCTURE)}
 
 
-def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
+def plan_op(plant: Plant) -> dg.OpDefinition:
     """Return the op that says which documents a run takes on.
 
     They are all of its partitions but those that its parent got through and that are still as the parent left them.
@@ -30,10 +30,10 @@ def plan_op(plant: Plant, key: dg.AssetKey) -> dg.OpDefinition:
         name=f"{plant.name}__plan",
         description="Which documents this run takes on.",
         required_resource_keys={STATE},
-        out={MADE: dg.Out(list)},
+        out={MADE: dg.Out(list, io_manager_key=IO_MANAGER)},
     )
     def plan(context: dg.OpExecutionContext) -> list[dict[str, Any]]:
-        parents = materialized_by(context.instance, context.run.parent_run_id, key)
+        parents = materialized_by(context.instance, context.run.parent_run_id, context.asset_key)
         with ledger_of(context) as ledger:
             done = standing(parents, ledger.versions(plant.name) if parents else {})
             todo = [partition for partition in context.partition_keys if partition not in done]
@@ -57,7 +57,7 @@ def stage_op(plant: Plant, stage: Stage, *, pool: str | None, policy: dg.RetryPo
         required_resource_keys=set(RESOURCES) if stage is Stage.UPLOAD else {STATE, ENGINES},
         pool=pool,
         ins={"documents": dg.In(list)},
-        out={MADE: dg.Out(list)},
+        out={MADE: dg.Out(list, io_manager_key=IO_MANAGER)},
     )
     def run_stage(context: dg.OpExecutionContext, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = [result_from_json(item) for item in documents]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
-from nemo_retriever_dagster.corpus.resources import STATE, STORE
+from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.planning import check_deletion
 from nemo_retriever_dagster.shelf import Shelf
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
     from nemo_retriever_dagster.corpus.materialize import DocumentOutcome
+    from nemo_retriever_dagster.corpus.resources import MilvusResource
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.verification import Repair
 
@@ -37,18 +38,19 @@ def repair_documents(
     Raises `MassDeletionError`, before anything is done, if suspiciously many documents would be removed.
     """
     check_deletion(len(repair.removed), repair.known, max_deletions=corpus.max_deletions)
-    given = {**corpus.resources(), **(resources or {})}
-    settings = given[STATE].settings()
-    _forget_pictures(corpus, repair.pictured, settings)
-    if repair.emptied:
-        _empty(corpus, repair.emptied, given, settings)
+    given = corpus.resources(resources)
+    with initialized(given, STATE, STORE) as (state, stores):
+        settings = state.settings()
+        _forget_pictures(corpus, repair.pictured, settings)
+        if repair.emptied:
+            _empty(corpus, repair.emptied, stores, settings)
     outcomes = {}
     if repair.again:
         outcomes = materialize_documents(
             corpus, repair.again, instance=instance, resources=resources, log_level=log_level
         )
     if repair.removed:
-        _remove(corpus, repair.removed, instance, resources, log_level)
+        _remove(corpus, repair.removed, instance, given, log_level)
     return outcomes
 
 
@@ -60,9 +62,9 @@ def _forget_pictures(corpus: DocumentCorpus, keys: Sequence[str], settings: Sett
                 shelf.forget_stored(receipt)
 
 
-def _empty(corpus: DocumentCorpus, keys: Sequence[str], given: Mapping[str, Any], settings: Settings) -> None:
+def _empty(corpus: DocumentCorpus, keys: Sequence[str], stores: MilvusResource, settings: Settings) -> None:
     run_id = uuid.uuid4().hex
-    store = given[STORE].open(corpus.pipeline, settings, what=f"corpus {corpus.name}, repair", run_id=run_id)
+    store = stores.open(corpus.pipeline, settings, what=f"corpus {corpus.name}, repair", run_id=run_id)
     try:
         with Ledger(settings.ledger) as ledger:
             committer = Committer(store=store, ledger=ledger, corpus=corpus.name, run_id=run_id)
@@ -76,12 +78,11 @@ def _remove(
     corpus: DocumentCorpus,
     keys: Sequence[str],
     instance: dg.DagsterInstance,
-    resources: Mapping[str, Any] | None,
+    resources: Mapping[str, Any],
     log_level: str,
 ) -> None:
-    job = corpus.definitions(resources=resources).resolve_job_def(f"{corpus.name}_remove")
     config = {
         "ops": {"remove": {"config": {"keys": list(keys)}}},
         "loggers": {"console": {"config": {"log_level": log_level}}},
     }
-    job.execute_in_process(run_config=config, instance=instance)
+    corpus.removal_job.execute_in_process(run_config=config, instance=instance, resources=dict(resources))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -13,12 +14,12 @@ from nemo_retriever_dagster.engines.nim import NimEndpoint, RivaTranscriber, wai
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.equip import engines_for
-from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.errors import InvalidOptionError, Stage, redact
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.vdb.contract import VectorStore
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ENGINES = "nrd_engines"
 STORE = "nrd_vector_store"
 STATE = "nrd_state"
+IO_MANAGER = "nrd_io_manager"
+"""What ops hand each other goes through it, so that a project's own ``io_manager`` gets assets and nothing else."""
 RESOURCES = frozenset({ENGINES, STORE, STATE})
 
 
@@ -185,5 +188,26 @@ _CALLED = {
 }
 """The ports that a stage calls."""
 _PORTS = tuple(port for ports in _CALLED.values() for port in ports)
-DEFAULTS: dict[str, Any] = {ENGINES: EnginesResource(), STORE: MilvusResource(), STATE: StateResource()}
+DEFAULTS: dict[str, Any] = {
+    ENGINES: EnginesResource(),
+    STORE: MilvusResource(),
+    STATE: StateResource(),
+    IO_MANAGER: dg.FilesystemIOManager(),
+}
 """The resources of every corpus that is given no others: the same objects, so that definitions can be merged."""
+
+
+@contextmanager
+def initialized(resources: Mapping[str, Any], *keys: str) -> Iterator[tuple[Any, ...]]:
+    """Hand out the resources of ``keys`` outside of a run, as a run would have them: each `EnvVar` has its value.
+
+    `InvalidOptionError` names a variable that is not set.
+    """
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(dg.build_resources({key: resources[key] for key in keys}))
+        except dg.DagsterInvalidConfigError as error:
+            said = redact(error.errors[0].message.partition("\n")[0])
+            hint = "Set the environment variables that the fields of the resources name."
+            raise InvalidOptionError(f"The resources cannot be made. {said}", hint=hint) from error
+        yield tuple(getattr(made, key) for key in keys)

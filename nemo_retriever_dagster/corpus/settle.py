@@ -58,7 +58,7 @@ def _not_reached(key: str, run_id: str) -> Failure:
     return replace(result, cause="The run ended before it came to this document.", hint="Run the partition again.")
 
 
-def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefinition:
+def settle_op(plant: Plant, *, preview: bool) -> dg.OpDefinition:
     """Return the op that records what became of each document."""
 
     @dg.op(
@@ -72,15 +72,15 @@ def settle_op(plant: Plant, key: dg.AssetKey, *, preview: bool) -> dg.OpDefiniti
         # A generator, so that Dagster yields no output, and with it no materialization, of its own accord.
         results = {_key(result): result for result in map(result_from_json, documents)}
         with ledger_of(context) as ledger:
-            former, results = _taken_up(context, plant, ledger, key, results)
+            former, results = _taken_up(context, plant, ledger, results)
             verdict = judge(context.partition_keys, results, former, context.run_id)
             failures = _note(plant, ledger, verdict, context.run_id)
-        events = _events(context, plant, key, verdict, preview=preview)
+        events = _events(context, plant, verdict, preview=preview)
         if not failures and _awaited(context):
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
         record(context, events)
         for failure in failures:
-            context.log_event(metadata.observation(key, failure))
+            context.log_event(metadata.observation(context.asset_key, failure))
         if failures:
             raise _failed(failures, len(context.partition_keys))
 
@@ -101,14 +101,14 @@ def _key(result: Result) -> str:
 
 
 def _taken_up(
-    context: dg.OpExecutionContext, plant: Plant, ledger: Ledger, key: dg.AssetKey, results: dict[str, Result]
+    context: dg.OpExecutionContext, plant: Plant, ledger: Ledger, results: dict[str, Result]
 ) -> tuple[_Former, dict[str, Result]]:
     """Return what of the parent run still stands, and the results, with those of a resumed run's unfinished documents.
 
     A resumed run ('from failure') has its parent's results for the steps that it skips: whatever is neither
     materialized nor proven by a receipt goes through the stages again, where what is done is found done.
     """
-    said = materialized_by(context.instance, context.run.parent_run_id, key)
+    said = materialized_by(context.instance, context.run.parent_run_id, context.asset_key)
     resumed = _resumed(context)
     states = ledger.versions(plant.name) if said or resumed else {}
     former = standing(said, states)
@@ -143,11 +143,11 @@ def _proven(result: Result | None, state: DocumentState | None, *, uploads: bool
 
 
 def _events(
-    context: dg.OpExecutionContext, plant: Plant, key: dg.AssetKey, verdict: Verdict, *, preview: bool
+    context: dg.OpExecutionContext, plant: Plant, verdict: Verdict, *, preview: bool
 ) -> list[dg.AssetMaterialization]:
     settings = settings_of(context)
     shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
-    names = list(collections(plant.pipeline.upload))
+    key, names = context.asset_key, list(collections(plant.pipeline.upload))
     new = [
         metadata.success(key, work, names, _preview(shelf, work) if preview else None) for work in verdict.good.values()
     ]

@@ -17,6 +17,7 @@ from nemo_retriever_dagster.extract import parser_process
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document
 from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
 DEFINITIONS = """
@@ -31,6 +32,20 @@ notes = DocumentCorpus(
     source=Path(__file__).parent / "docs",
     pipeline=Ingestor().extract().split(chunk_size=60).embed().vdb_upload(collection_name="notes", milvus_uri="notes.db"),
     workers=1,
+)
+"""
+ELSEWHERE_KEPT = """
+import dagster as dg
+from nemo_retriever_dagster import DocumentCorpus, Ingestor, MilvusResource, StateResource
+
+notes = DocumentCorpus(
+    name="notes", source="docs", pipeline=Ingestor().extract().split().embed().vdb_upload(collection_name="notes")
+)
+defs = notes.definitions(
+    resources={
+        "nrd_state": StateResource(state_dir=dg.EnvVar("NOTES_STATE"), ledger_url=dg.EnvVar("NOTES_LEDGER")),
+        "nrd_vector_store": MilvusResource(uri=dg.EnvVar("NOTES_ROWS")),
+    }
 )
 """
 
@@ -97,6 +112,38 @@ def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
         unknown = nrd(*words)
         assert unknown.exit_code == 2
         assert "knows no corpus 'notes'; it knows letters" in unknown.output
+
+
+def test_the_commands_work_with_the_resources_of_the_definitions(nrd, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "definitions.py").write_text(ELSEWHERE_KEPT)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    monkeypatch.setenv("NOTES_STATE", str(kept / "state"))
+    monkeypatch.setenv("NOTES_LEDGER", f"sqlite:///{kept / 'ledger.db'}")
+    monkeypatch.setenv("NOTES_ROWS", str(kept / "rows.db"))
+
+    ingested = nrd("ingest", "--allow-failures", "--query", "How tight is the saddle's bolt?", "--top-k", "1")
+    assert ingested.exit_code == 0, ingested.output
+    assert "1. docs/bolts.txt" in ingested.output
+    assert "1 failed, 2 unchanged" in nrd("plan").output
+    assert "notes: 2 documents, 2 rows, 0 pictures: all as the receipts say" in nrd("verify").output
+    assert "1 documents: 0 done, 1 failed" in nrd("retry").output
+
+    with Ledger(f"sqlite:///{kept / 'ledger.db'}") as ledger, MilvusStore(str(kept / "rows.db")) as store:
+        store.delete("notes", next(receipt.document for receipt in ledger.receipts("notes")))
+        ledger.forget("notes", next(receipt.document for receipt in reversed(ledger.receipts("notes"))))
+    assert "2 differ" in nrd("verify").output
+    mended = nrd("verify", "--repair")
+    assert mended.exit_code == 0, mended.output
+    again = nrd("reindex")
+    assert again.exit_code == 0, again.output
+    assert {path.name for path in tmp_path.iterdir()} == {"definitions.py", "docs", "kept"}
+
+    monkeypatch.delenv("NOTES_LEDGER")
+    unset = nrd("plan")
+    assert unset.exit_code == 2
+    assert "'NOTES_LEDGER'" in unset.output
+    assert len(unset.output.strip().splitlines()) == 2
 
 
 def test_a_search_where_nothing_is_says_so_in_two_lines_and_makes_nothing(nrd, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from nemo_retriever_dagster import (
     NimResource,
     Settings,
     StateResource,
+    materialize_documents,
 )
+from nemo_retriever_dagster.corpus.partitions import range_tags
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -71,7 +73,8 @@ def test_the_local_instance_loads(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_retries_enabled
         concurrency = instance.get_concurrency_config()
-        assert concurrency.pool_config.default_pool_limit == 1
+        assert concurrency.pool_config.default_pool_limit is None, "the lease of Milvus Lite is its limit"
+        assert concurrency.pool_config.pool_granularity.value == "op"
         assert instance.run_monitoring_enabled
     text = (REPOSITORY / "deploy/dagster.server.yaml").read_text()
     assert {"storage", "compute_logs", "concurrency"} <= set(yaml.safe_load(text))
@@ -108,6 +111,52 @@ def test_the_component_is_scaffolded_and_makes_the_corpus() -> None:
             assert isinstance(component, DocumentCorpusComponent)
             assert component.corpus.pipeline.stages() == ("extract", "split", "embed", "upload")
             assert dg.AssetKey("house_rules") in defs.resolve_asset_graph().get_all_asset_keys()
+
+
+PROJECT = """
+import dagster as dg
+from nemo_retriever_dagster import MilvusResource
+
+defs = dg.Definitions(
+    resources={"nrd_vector_store": MilvusResource(uri="http://milvus:19530")}, executor=dg.multiprocess_executor
+)
+"""
+
+
+def test_components_leave_to_the_project_what_it_has_itself() -> None:
+    own = {"project_resources": ["nrd_vector_store"], "in_process": False}
+    with create_defs_folder_sandbox() as sandbox:
+        for name in ("manuals", "minutes"):
+            contents = {
+                "type": "nemo_retriever_dagster.DocumentCorpusComponent",
+                "attributes": {"name": name, "source": "documents", **own},
+            }
+            sandbox.scaffold_component(
+                component_cls=DocumentCorpusComponent, defs_path=name, defs_yaml_contents=contents
+            )
+        (sandbox.defs_folder_path / "project.py").write_text(PROJECT)
+        with sandbox.build_all_defs() as defs:
+            dg.Definitions.validate_loadable(defs)
+            assert defs.executor is dg.multiprocess_executor
+            assert defs.resources is not None
+            assert defs.resources["nrd_vector_store"].uri == "http://milvus:19530"
+            assert set(defs.resources) == {"nrd_engines", "nrd_io_manager", "nrd_state", "nrd_vector_store"}
+            jobs = [defs.resolve_job_def(f"manuals_{name}") for name in ("ingest", "remove", "checks")]
+            assert {job.executor_def for job in jobs} == {dg.in_process_executor}
+
+
+def test_a_corpus_that_is_not_told_the_project_s_resources_says_so() -> None:
+    notes = corpus("notes")
+    store = MilvusResource(uri="rows.db")
+    assert STORE not in (notes.definitions(project_resources=[STORE]).resources or {})
+    with pytest.raises(InvalidOptionError, match="does not know the project's nrd_vector_store"):
+        materialize_documents(notes)
+    assert notes.resources({STORE: store})[STORE] is store
+    told = notes.definitions(resources={STORE: store}, project_resources=[STORE])
+    assert STORE not in (told.resources or {})
+    assert notes.resources()[STORE] is store
+    with pytest.raises(UnknownOptionError, match="nrd_stat"):
+        notes.definitions(project_resources=["nrd_stat"])
 
 
 def test_a_misspelt_step_is_refused_by_name() -> None:
@@ -172,6 +221,49 @@ def test_a_check_in_a_run_looks_at_the_run_s_documents(tmp_path: Path) -> None:
     assert found == {"verify": 1, "silent_loss": 1}
 
 
+def test_a_prefix_is_before_the_key_everywhere(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, key_prefix=["raw", "office"])
+    place.write(a="The a note.", bad="")
+    assert {name: outcome.succeeded for name, outcome in place.run().items()} == {"a": True, "bad": False}
+    assert place.corpus.key == dg.AssetKey(["raw", "office", "notes"])
+    assert place.statuses() == {"MATERIALIZED": 1, "FAILED": 1}
+    defs = place.corpus.definitions(resources=place.resources)
+    dg.Definitions.validate_loadable(defs)
+    assert defs.resolve_asset_graph().get_all_asset_keys() == {place.corpus.key}
+    found = check(place)["silent_loss"]
+    assert (found.asset_key, found.metadata["documents"].value) == (place.corpus.key, 1)
+    place.write(bad="Now it has text.")
+    done = defs.resolve_job_def("notes_ingest").execute_in_process(
+        instance=place.instance, partition_key=place.keys("bad")[0]
+    )
+    assert done.success
+    assert place.statuses() == {"MATERIALIZED": 2}
+
+
+def test_an_asset_that_was_renamed_is_recorded_under_its_key_of_now(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="The a note.", bad="")
+    renamed = dg.AssetKey(["raw", "notes"])
+    asset = place.corpus.asset.with_attributes(asset_key_replacements={place.corpus.key: renamed})
+    (check_it,) = (
+        one.with_attributes(asset_key_replacements={place.corpus.key: renamed}) for one in place.corpus.checks
+    )
+    keys = place.keys()
+    place.instance.add_dynamic_partitions("notes_documents", keys)
+    defs = dg.Definitions(
+        assets=[asset],
+        asset_checks=[check_it],
+        resources=place.corpus.resources(place.resources),
+        jobs=[dg.define_asset_job("all", dg.AssetSelection.assets(renamed))],
+    )
+    job = defs.resolve_job_def("all")
+    done = job.execute_in_process(instance=place.instance, tags=range_tags(keys), raise_on_error=False)
+    assert not done.success
+    told = place.instance.get_status_by_partition(renamed, keys, place.corpus.partitions_def) or {}
+    assert [told[key] and told[key].value for key in place.keys("a", "bad")] == ["MATERIALIZED", "FAILED"]
+    assert place.instance.get_latest_materialization_event(place.corpus.key) is None
+
+
 def test_names_and_sizes_that_cannot_be_are_refused() -> None:
     counts = [
         {"batch_size": 0},
@@ -223,3 +315,36 @@ def test_milvus_resource_keeps_its_password_to_itself() -> None:
     given = {STORE: MilvusResource(uri="http://milvus:19530", username="u", password="hunter2", token="t0ken")}
     assert "hunter2" not in repr(given)
     assert "t0ken" not in repr(given)
+
+
+def test_a_project_s_own_io_manager_gets_its_assets_and_nothing_of_the_corpus(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="The a note.")
+    got: list[dg.AssetKey] = []
+
+    class Tables(dg.IOManager):
+        def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+            del obj
+            got.append(context.asset_key)
+
+        def load_input(self, context: dg.InputContext) -> object:
+            raise AssertionError(context.asset_key)
+
+    @dg.asset(
+        deps=[place.corpus.key],
+        partitions_def=place.corpus.partitions_def,
+        backfill_policy=dg.BackfillPolicy.multi_run(200),
+    )
+    def told() -> str:
+        return "told"
+
+    defs = dg.Definitions.merge(
+        place.corpus.definitions(resources=place.resources),
+        dg.Definitions(assets=[told], jobs=[dg.define_asset_job("both")], resources={"io_manager": Tables()}),
+    )
+    (key,) = place.keys()
+    place.instance.add_dynamic_partitions("notes_documents", [key])
+    done = defs.resolve_job_def("both").execute_in_process(instance=place.instance, partition_key=key)
+    assert done.success
+    assert got == [dg.AssetKey("told")]
+    assert place.latest(key).metadata["chunks"].value == 1

@@ -32,7 +32,7 @@ notes = DocumentCorpus(
     workers=1,
 )
 hand_over = S3PickleIOManager(s3_resource=S3Resource(), s3_bucket="{bucket}", s3_prefix="handed-over")
-defs = notes.definitions(resources={{"io_manager": hand_over}})
+defs = notes.definitions(resources={{"nrd_io_manager": hand_over}})
 """
 
 
