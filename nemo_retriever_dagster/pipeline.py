@@ -22,7 +22,7 @@ from nemo_retriever_dagster.sidecar import Sidecar, read_sidecar
 from nemo_retriever_dagster.tasks import DedupTask, ExtractTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nemo_retriever_dagster.engines.ports import Engines
     from nemo_retriever_dagster.tasks import (
@@ -119,11 +119,14 @@ class Pipeline:
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)
-_NOT_IDENTITY = ("endpoint_url", "recreate", "reindex", "purge_results_after_upload", "stream", "threshold")
+_NOT_IDENTITY = (
+    *("endpoint_url", "username", "minio_endpoint", "bucket_name", "gpu_search"),
+    *("recreate", "reindex", "purge_results_after_upload", "stream", "threshold"),
+)
 
 
 def public(task: Any, *, leave_out: Iterable[str] = ()) -> dict[str, Any] | None:
-    """Return the options of a task that make its result what it is: no secrets, no addresses."""
+    """Return the options of a task that make its result what it is: no secrets, no addresses of engines."""
     if task is None:
         return None
     hidden = {*_NOT_IDENTITY, *leave_out}
@@ -141,8 +144,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "items"):
         return dict(value.items())
     return str(value)
-
-
-def changed(before: Mapping[str, str], after: Mapping[Stage, str]) -> list[Stage]:
-    """Return the stages that must run again after the fingerprints changed from ``before`` to ``after``."""
-    return [stage for stage, value in after.items() if before.get(stage) != value]

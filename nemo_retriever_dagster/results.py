@@ -115,9 +115,12 @@ def save(elements: Iterable[Element], path: Path, compression: str | None) -> La
     """Write elements one a line and return the list that reads them; the file appears whole or not at all."""
     part = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     count = 0
-    with _writing(part, compression) as file:
-        for element in elements:
-            file.write(json.dumps(element, ensure_ascii=False) + "\n")
-            count += 1
-    part.replace(path)
+    try:
+        with _writing(part, compression) as file:
+            for element in elements:
+                file.write(json.dumps(element, ensure_ascii=False) + "\n")
+                count += 1
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return LazyLoadedList(path, expected_len=count, compression=compression)

@@ -138,7 +138,10 @@ def _files(root: str) -> Iterator[str]:
         raise SourceUnavailableError(f"The folder {error.filename} cannot be read: {error.strerror}.") from None
 
     for folder, folders, names in os.walk(root, followlinks=True, onerror=fail):
-        facts = os.stat(folder)  # noqa: PTH116
+        try:
+            facts = os.stat(folder)  # noqa: PTH116
+        except FileNotFoundError:  # it went since its parent was listed
+            continue
         if (facts.st_dev, facts.st_ino) in seen:
             folders.clear()
             continue

@@ -185,4 +185,5 @@ def _listed(uri: str, reply: httpx.Response) -> Listed:
     length = reply.headers.get("content-length", "")
     size = int(length) if length.isdigit() and "content-encoding" not in reply.headers else -1
     stamp = reply.headers.get("etag") or reply.headers.get("last-modified") or ""
-    return Listed(uri=uri, version=f"{stamp.strip(chr(34))}-{size}", size=size)
+    # many servers tell the length to one method only: it is no word for a version where there is another
+    return Listed(uri=uri, version=stamp.strip('"') or f"-{size}", size=size)

@@ -43,8 +43,8 @@ def plan(definitions: Path, corpus: str | None) -> None:
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
             table.add_row(Text(short(document.uri)), word)
-    for state in found.gone:
-        table.add_row(Text(short(state.uri)), "vanished")
+    for vanished in found.gone:
+        table.add_row(Text(short(vanished.uri)), "vanished")
     for skipped in found.passed_over:
         if skipped.lost:
             table.add_row(Text(short(skipped.uri)), skipped.reason)

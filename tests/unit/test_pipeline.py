@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from nemo_retriever_dagster import Ingestor
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
-from nemo_retriever_dagster.pipeline import changed
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENGINES = Engines(embedder=HashEmbedder(8))
 
 
 def prints(ingestor: Ingestor, name: str = "pdf", engines: Engines = ENGINES):
     return ingestor.pipeline.fingerprints(name, engines)
+
+
+def changed(before: Mapping[str, str], after: Mapping[Stage, str]) -> list[Stage]:
+    return [stage for stage, value in after.items() if before.get(stage) != value]
 
 
 def base() -> Ingestor:
@@ -28,7 +36,8 @@ def base() -> Ingestor:
         (base().caption(prompt="Who?"), [Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
         (base().vdb_upload(collection_name="d"), [Stage.UPLOAD]),
         (base().embed(endpoint_url="http://elsewhere/v1"), []),
-        (base().vdb_upload(collection_name="c", password="other"), []),
+        (base().vdb_upload(collection_name="c", username="other", password="other"), []),
+        (base().vdb_upload(collection_name="c", milvus_uri="http://elsewhere:19530"), [Stage.UPLOAD]),
         (base().extract(extract_tables=False), [Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
     ],
 )

@@ -393,8 +393,10 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.seen.append(f"{self.command} {self.headers['Host']} {self.path}")
         self.keys.append((self.headers["Host"].partition(":")[0], self.headers["X-Api-Key"]))
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        length = {} if "X-No-Length" in headers and not head else {"Content-Length": str(len(body))}
+        for name, value in {**length, **headers}.items():
             self.send_header(name, value)
+        self.close_connection = not length
         self.end_headers()
         if not head:
             with contextlib.suppress(ConnectionError):
@@ -412,6 +414,7 @@ def site() -> Iterator[str]:
     Site.pages = {
         "/a.pdf": (200, {"ETag": '"v1"'}, b"bytes"),
         "/plain.pdf": (200, {"X-No-Head": "1"}, b"bytes"),
+        "/streamed.pdf": (200, {"ETag": '"v1"', "X-No-Length": "1", "Connection": "close"}, b"bytes"),
         "/moved.pdf": (302, {"Location": "/a.pdf"}, b""),
         "/secret.pdf": (403, {}, b""),
         "/busy.pdf": (503, {}, b""),
@@ -434,6 +437,13 @@ def test_web_document(site: str, page: str):
         assert fetched.path.read_bytes() == b"bytes"
         assert fetched.version == document.version
         assert fetched.size == document.size == 5
+
+
+def test_a_server_that_tells_the_length_to_one_method_only_has_one_version(site: str):
+    source = Source(f"{site}/streamed.pdf", storage_options={"allow_private": True})
+    [document] = source.list()
+    with source.fetch(document) as fetched:
+        assert fetched.version == document.version == "v1"
 
 
 def test_credentials_go_to_the_named_server_only(site: str):
