@@ -382,6 +382,14 @@ def test_parser_that_reads_nothing_returns_nothing() -> None:
         assert talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture()))) == []
 
 
+def test_parsed_text_holds_no_half_of_a_character() -> None:
+    box = '{"xmin":0,"ymin":0,"xmax":1,"ymax":1}'
+    calls = [{"function": {"arguments": f'[[{{"type":"Text","text":"cut \\ud83d","bbox":{box}}}]]'}}]
+    site = Site(chat("", tool_calls=calls))
+    (block,) = talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture())))
+    assert block.text == "cut \ufffd"
+
+
 @pytest.mark.parametrize(
     "arguments", ["not json", "{}", '[[{"type": "Text"}]]', '[[{"type":"Text","text":"x","bbox":{"xmin":7}}]]']
 )

@@ -361,3 +361,16 @@ def test_body_is_compact_json() -> None:
     site = Site(GOOD)
     talk(site, lambda url: post(url, {"input": ["ä"]}))
     assert site.requests[0].body == json.dumps({"input": ["ä"]}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b'{"a": ["cut \\ud83d", "whole \\ud83d\\ude00"]}', {"a": ["cut \ufffd", "whole \U0001f600"]}),
+        (b'{"\\uDC00": "back\\\\ud83d"}', {"\ufffd": "back\\ud83d"}),
+        (b'["raw \xed\xa0\xbd", 1e-3, null]', ["raw \ufffd", 0.001, None]),
+        ('["ä"]'.encode("utf-16"), ["ä"]),
+    ],
+)
+def test_replies_hold_no_half_of_a_character(content: bytes, value: Any) -> None:
+    assert talk(Site(Reply(body=content)), post) == value

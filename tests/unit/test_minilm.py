@@ -141,6 +141,11 @@ def test_an_input_without_text_is_refused(embedder, text):
         embed(embedder, "fine", text)
 
 
+def test_half_a_character_counts_as_an_unknown_one(embedder):
+    halved, unknown = embed(embedder, "half \ud83d a sign", "half \ufffd a sign")
+    np.testing.assert_array_equal(halved, unknown)
+
+
 def test_a_picture_is_refused(embedder):
     given = EmbedInput(text="x", picture=Picture(data=b"", width=1, height=1))
     with pytest.raises(MisuseError, match="text only"):

@@ -16,6 +16,7 @@ from nemo_retriever_dagster.engines.usage import record
 from nemo_retriever_dagster.errors import EngineReplyError, MissingDependencyError, MisuseError, RejectedInputError
 from nemo_retriever_dagster.model import Usage
 from nemo_retriever_dagster.modelfiles import MODEL, find_model_file
+from nemo_retriever_dagster.tokens import encodable
 
 if TYPE_CHECKING:
     import os
@@ -98,7 +99,7 @@ class MiniLmEmbedder:
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids of each text, the two marks included, cut to what the model sees."""
         tokenizer = self._load_tokenizer()
-        tokens = [tokenizer.encode(text).ids for text in texts]
+        tokens = [tokenizer.encode(encodable(text)).ids for text in texts]
         long = [len(ids) for ids in tokens if len(ids) > SEQUENCE]
         if long:
             self.truncated += len(long)
