@@ -196,6 +196,9 @@ class MilvusCollections:
         with self._mapped("rename a collection", collection):
             self._forget(collection)
             self._milvus.rename_collection(collection, name)
+        with self._lock:
+            if rows := self._unflushed.pop(collection, 0):
+                self._unflushed[name] = rows
 
     def drop(self, collection: str) -> None:
         """Drop the collection and all its rows; refused while an alias stands for it."""
@@ -231,13 +234,23 @@ class MilvusCollections:
             self._unflushed.pop(collection, None)
 
     def close(self) -> None:
-        """Flush, and leave the store; the last to leave Milvus Lite closes it and gives its lease back."""
-        for collection in list(self._unflushed) if self.address.lite else ():
-            self.flush(collection)
+        """Flush, and leave the store; the last to leave Milvus Lite closes it and gives its lease back.
+
+        The store is left also where it cannot be flushed: what was written lies in its log, and is read from there.
+        """
+        try:
+            for collection in list(self._unflushed) if self.address.lite else ():
+                if self.exists(collection):  # another may have dropped it
+                    self.flush(collection)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         with self._lock:
             client, self._client = self._client, None
             self._metrics.clear()
             self._loaded.clear()
+            self._unflushed.clear()
         if client is not None:
             disconnect(self.address, client)
 

@@ -1,7 +1,9 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pymilvus import DataType, MilvusClient
 from nemo_retriever_dagster.errors import InvalidOptionError, StoreLockedError, StoreUnavailableError
 from nemo_retriever_dagster.testing.store_suite import record, records
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
+from nemo_retriever_dagster.vdb.lease import Lease
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 from nemo_retriever_dagster.vdb.milvus_rows import batches
 from nemo_retriever_dagster.vdb.milvus_schema import index
@@ -53,6 +56,37 @@ def test_stores_in_one_process_share_one_milvus_lite(tmp_path: Path) -> None:
     open_and_count = "import sys; from nemo_retriever_dagster.vdb.milvus import MilvusStore; print(MilvusStore(sys.argv[1]).count('c'))"
     done = start(open_and_count, path).communicate(timeout=60)
     assert done[0] == "3\n", "closed by its last user, it is free for another process"
+
+
+def test_a_store_that_cannot_be_flushed_is_left_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(collection: str) -> None:
+        raise OSError(errno.ENOSPC, f"No space left for {collection}")
+
+    path = tmp_path / "milvus.db"
+    store = MilvusStore(str(path))
+    store.ensure(SPEC)
+    store.upsert("c", records(3))
+    monkeypatch.setattr(store.client, "flush", full)
+    with pytest.raises(StoreUnavailableError, match=r"cannot flush.*No space left for c"):
+        store.close()
+    Lease(path, wait=0.0).acquire().release()
+    store.close()  # once more does nothing
+    with MilvusStore(str(path)) as again:
+        assert again.count("c") == 3
+
+
+def test_what_another_dropped_or_renamed_does_not_keep_a_store_open(tmp_path: Path) -> None:
+    path = tmp_path / "milvus.db"
+    writer, other = MilvusStore(str(path)), MilvusStore(str(path))
+    for name in ("dropped", "moved", "renamed"):
+        writer.ensure(replace(SPEC, name=name))
+        writer.upsert(name, records(3))
+    writer.rename("renamed", "renamed_v1")
+    other.drop("dropped")
+    other.rename("moved", "moved_v1")
+    other.close()
+    writer.close()
+    Lease(path, wait=0.0).acquire().release()
 
 
 def test_vectors_are_as_long_as_the_collection_says_now(tmp_path: Path) -> None:
