@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb import milvus_schema
+from nemo_retriever_dagster.vdb.aliases import end_adoption
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec
 from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, lite_rows, mapped, turn
 from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT
@@ -130,6 +131,7 @@ class MilvusCollections:
         """Create the collection if absent; raise `InvalidOptionError` if it exists with another shape."""
         milvus_schema.check_spec(spec, sparse_possible=self.capabilities.sparse, where=repr(self))
         with self._lock, self._mapped("create a collection", spec.name):
+            end_adoption(self, spec.name)
             if recreate and self.exists(spec.name):
                 self.drop(spec.name)
             if not self.exists(spec.name):
@@ -192,7 +194,7 @@ class MilvusCollections:
                 self._milvus.drop_alias(alias)
 
     def rename(self, collection: str, name: str) -> None:
-        """Give a collection another name."""
+        """Give a collection another name; its aliases go with it."""
         with self._mapped("rename a collection", collection):
             self._forget(collection)
             self._milvus.rename_collection(collection, name)
