@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,8 +172,8 @@ def end_adoption(store: Aliases, name: str) -> None:
 
 
 def _mark(name: str) -> str:
-    """Return an alias for a collection that is being renamed: it goes with the collection."""
-    return f"{name}_adopted"
+    """Return an alias for a collection that is being renamed: it goes with the collection, and is never too long."""
+    return f"adopted_{stable_id(name)}"
 
 
 def former(store: AliasStore, alias: str) -> list[str]:
