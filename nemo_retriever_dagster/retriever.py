@@ -87,6 +87,7 @@ class Retriever:
     """Searches one collection (or alias).
 
     Milvus Lite admits one process, so outside a ``with`` block it is open only while a query runs; inside, it stays.
+    Engines that the retriever makes itself stay until the block ends, or until `close`.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Retriever:
 
         The embedder must be the one the collection was written with; by default it is the NIM that
         ``EMBEDDING_NIM_ENDPOINT`` names, else the local model. ``rerank_candidates`` hits go to the reranker.
-        A ``store`` that is given is used as it is and left open.
+        A store and engines that are given are used as they are and left open.
         """
         settings = Settings()
         stored_token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
@@ -118,6 +119,7 @@ class Retriever:
         self._settings = settings
         self._given = store
         self._inside = 0
+        self._for_good = False
         self._lock = threading.Lock()
         self._store: VectorStore = store or MilvusStore(
             milvus_uri or settings.milvus_uri,
@@ -130,17 +132,25 @@ class Retriever:
         )
 
     def __enter__(self) -> Self:
-        """Keep the store open until the block ends."""
+        """Keep store and engines open until the block ends."""
         with self._lock:
             self._inside += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the store."""
-        self._leave()
+        """Close them."""
+        self._leave(for_good=True)
 
     def close(self) -> None:
-        """Close the store, unless it was handed in."""
+        """Close the store and the engines, unless they were handed in."""
+        try:
+            self._close_store()
+        finally:
+            engines, self._engines = self._engines, None
+            if engines is not None:
+                portal.run(engines.aclose())
+
+    def _close_store(self) -> None:
         if self._given is None:
             self._store.close()
 
@@ -255,11 +265,15 @@ class Retriever:
         finally:
             self._leave()
 
-    def _leave(self) -> None:
+    def _leave(self, *, for_good: bool = False) -> None:
+        """Close what nobody uses now; the engines only once a ``with`` block has ended: to load them takes long."""
         with self._lock:
             self._inside -= 1
-            if self._inside == 0:
-                self.close()
+            self._for_good |= for_good
+            if self._inside:
+                return
+            for_good, self._for_good = self._for_good, False
+            (self.close if for_good else self._close_store)()
 
     async def _ask(
         self,
