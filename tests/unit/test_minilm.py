@@ -1,7 +1,9 @@
 """The local embedder, run for real on the published weights."""
 
 import asyncio
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -156,6 +158,18 @@ def test_it_works_again_after_closing(embedder):
     before = embed(embedder, "again")
     asyncio.run(embedder.aclose())
     np.testing.assert_array_equal(embed(embedder, "again"), before)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of Python 3.12: the process has threads
+def test_it_works_in_a_forked_child(embedder):
+    before = embed(embedder, "again")
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(30)  # ends it if it hangs
+        os._exit(0 if np.array_equal(embed(embedder, "again"), before) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_configured_folder_without_the_model_is_an_error(tmp_path):
