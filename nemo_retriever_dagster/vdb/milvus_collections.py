@@ -10,7 +10,7 @@ from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb import milvus_schema
 from nemo_retriever_dagster.vdb.aliases import end_adoption
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec
-from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, lite_rows, mapped, turn
+from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, lite_rows, mapped, translate, turn
 from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -149,10 +149,15 @@ class MilvusCollections:
                 consistency_level="Strong",
                 timeout=self.address.timeout,
             )
-        except Exception:
-            if self._milvus.has_collection(spec.name):  # made, but its index was refused: useless, and in the way
+        except Exception as error:
+            refused = translate(error, self.address, "create a collection", spec.name)
+            if isinstance(refused, InvalidOptionError) and self._lacks_index(spec):  # useless, and in the way
                 self._milvus.drop_collection(spec.name)
-            raise
+            raise refused from error
+
+    def _lacks_index(self, spec: CollectionSpec) -> bool:
+        """Whether the collection was made without an index; one that another process made meanwhile has all of them."""
+        return self._milvus.has_collection(spec.name) and len(self._milvus.list_indexes(spec.name)) < 1 + spec.sparse
 
     def exists(self, collection: str) -> bool:
         """Return whether there is a collection or alias of this name."""

@@ -157,6 +157,42 @@ def test_a_collection_of_another_program_is_refused_before_any_work(tmp_path: Pa
         store.ensure(CollectionSpec(name="theirs", dimension=4), recreate=True)
 
 
+def test_a_collection_whose_index_is_refused_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MilvusStore(str(tmp_path / "milvus.db")) as store:
+        create = store.client.create_collection
+
+        def without_index(name: str, *, index_params: object, **options: object) -> None:
+            create(name, **options)
+            raise RuntimeError(f"invalid index type: {index_params}")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.client, "create_collection", without_index)
+            with pytest.raises(InvalidOptionError, match="refuses the index"):
+                store.ensure(SPEC)
+        assert store.collections() == []
+        store.ensure(SPEC)
+
+
+@pytest.mark.parametrize("message", ["deadline exceeded", "at most one distinct index is allowed per field"])
+def test_a_collection_that_another_made_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    with MilvusStore(str(tmp_path / "milvus.db")) as store, MilvusStore(str(tmp_path / "milvus.db")) as other:
+        create = store.client.create_collection
+
+        def late(*arguments: object, **options: object) -> None:
+            create(*arguments, **options)
+            other.upsert("c", records(3))
+            raise RuntimeError(message)
+
+        monkeypatch.setattr(store.client, "create_collection", late)
+        with pytest.raises((InvalidOptionError, StoreUnavailableError), match=message):
+            store.ensure(SPEC)
+        assert other.count("c") == 3
+
+
 def test_no_server_is_an_error_without_the_password() -> None:
     store = MilvusStore("http://user:hunter22@127.0.0.1:9", username="user", password="hunter22", token="tok3n-value")
     with pytest.raises(StoreUnavailableError) as caught:
