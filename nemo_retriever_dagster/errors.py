@@ -54,9 +54,13 @@ class Category(StrEnum):
 
 _SECRETS = (
     re.compile(r"(?i)(bearer\s+)[^\s\"',;]+"),
-    re.compile(r"()\b(?:nvapi-|hf_|sk-)[A-Za-z0-9_\-.]{6,}"),
+    re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|digest|negotiate|token)\s+)[^\s\"',;]+"),
+    # A key has a digit or a capital among its first characters; the name of an option, hf_access_token, has none.
+    re.compile(r"()\b(?:nvapi-|hf_|sk-|AIza)(?=[a-z_\-.]{0,64}[A-Z0-9])[A-Za-z0-9_\-.]{6,}"),
     re.compile(r"(?i)([?&](?:api[_-]?key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"),
-    re.compile(r"(?i)((?:api[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"),
+    re.compile(
+        r"(?i)((?:(?:api|access|secret|account)[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"
+    ),
     re.compile(r"([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@/\s]+(?=@)"),
 )
 

@@ -78,6 +78,13 @@ SECRET = "abcDEF123456_-x"
         f'{{"api_key": "{SECRET}"}}',
         f"password={SECRET}",
         f"AWS_SECRET: {SECRET}",
+        f"aws_secret_access_key={SECRET}",
+        f"secret_key='{SECRET}'",
+        f"access_key={SECRET}",
+        f"AccountName=x;AccountKey={SECRET}==;",
+        f"Authorization: Basic {SECRET}==",
+        f"{{'authorization': 'Basic {SECRET}'}}",
+        f"https://h/x?key=AIza{SECRET}",
         f"postgresql://user:{SECRET}@host/db",
         f"https://user:{SECRET}@host/x",
     ],
@@ -90,7 +97,19 @@ def test_secrets_are_taken_out(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Page 3 of 4 is cut.", "https://host/a.pdf?id=7", "s3://bucket/key", "The token is missing."]
+    "text",
+    [
+        "",
+        "Page 3 of 4 is cut.",
+        "https://host/a.pdf?id=7",
+        "s3://bucket/key",
+        "The token is missing.",
+        "split() takes hf_access_token, not hf_acces_token.",
+        "Give access_key, secret_key and bucket_name.",
+        "Basic authorization: see the server's log.",
+        "Bucket.of_minio(access_key=..., secret_key=..., bucket_name=...)",
+        "https://host/a.pdf?key=chapter-1&code=7",
+    ],
 )
 def test_plain_text_is_left_alone(text: str):
     assert redact(text) == text
