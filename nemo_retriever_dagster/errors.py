@@ -61,7 +61,7 @@ _SECRETS = (
     re.compile(
         r"(?i)((?:(?:api|access|secret|account)[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"
     ),
-    re.compile(r"([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@/\s]+(?=@)"),
+    re.compile(r"(://[^/\s:@]*:)[^@/\s]+(?=@)"),
 )
 
 
