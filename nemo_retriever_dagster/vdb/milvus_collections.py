@@ -270,11 +270,14 @@ class MilvusCollections:
             self._loaded.add(collection)
 
     def _metric(self, collection: str) -> str:
-        if collection not in self._metrics:
+        lite = self.address.lite
+        known = lite_rows(self.address).metrics if lite else self._metrics
+        name = collection if lite else self.collection_name(collection)  # others may let an alias stand for another
+        if name not in known:
             names = self._milvus.list_indexes(collection, field_name="vector")
             described = self._milvus.describe_index(collection, names[0]) if names else {}
-            self._metrics[collection] = str(described.get("metric_type", "L2"))
-        return self._metrics[collection]
+            known[name] = str(described.get("metric_type", "L2"))
+        return known[name]
 
     @contextmanager
     def _mapped(self, doing: str, collection: str = "") -> Iterator[None]:

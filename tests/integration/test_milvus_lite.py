@@ -103,6 +103,17 @@ def test_vectors_are_as_long_as_the_collection_says_now(tmp_path: Path) -> None:
         assert one.dimension("alias") == 7
 
 
+def test_scores_are_by_the_metric_that_serves_now(tmp_path: Path) -> None:
+    one, other = (MilvusStore(str(tmp_path / "milvus.db")) for _ in range(2))
+    with one, other:
+        for metric in ("L2", "COSINE"):
+            other.ensure(replace(SPEC, name=metric, metric=metric), recreate=True)
+            other.upsert(metric, records(3))
+            other.set_alias("alias", metric)
+            (hit,) = one.search("alias", vector=[4, 0, 0, 2], top_k=1)
+            assert (hit.id, hit.score) == ("doc-0002", pytest.approx(1.0 if metric == "COSINE" else 1 / 6))
+
+
 def test_a_killed_writer_loses_no_acknowledged_row_and_frees_the_store(tmp_path: Path) -> None:
     path = tmp_path / "milvus.db"
     writer = start(WRITE_FOREVER, path)
