@@ -33,8 +33,8 @@ _LONGEST_OVERLAP = 4_000  # characters; chunks overlap by a few hundred tokens a
 class Hit:
     """One answer. ``score`` is higher-is-better, whatever the mode; ``distance`` is the store's own figure.
 
-    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages), ``box`` is in
-    points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in
+    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages; the first of several
+    that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in
     the document, ``headings`` those it stands under, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the
     document's bytes at that time.
     """
@@ -67,7 +67,7 @@ class Hit:
             score=row.score,
             distance=row.distance,
             source=str(row.source.get("source_name") or row.source.get("source_id") or ""),
-            page=max(int(meta.get("page_number") or 0), 0),
+            page=_page_number(row) or min(_pages(row)),
             box=_box(meta.get("location")),
             page_size=(size[0], size[1]) if size else None,
             image_url=_image_url(row),
@@ -347,7 +347,7 @@ def _check(text: str | Texts, mode: str) -> None:
 
 def _numbers(value: type_json, count: int) -> list[float]:
     fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
-    return [float(one) for one in value] if fits and min(value) >= 0 else []
+    return [float(one) for one in value] if fits and value != [-1] * count else []
 
 
 def _headings(meta: Mapping[str, type_json]) -> tuple[str, ...]:
@@ -372,7 +372,12 @@ def _pages(row: Row) -> set[int]:
     custom = row.content_metadata.get("custom_content")
     places = custom.get("places", []) if isinstance(custom, dict) else []
     found = {int(place["page"]) for place in places if isinstance(place, dict) and "page" in place}
-    return found or {max(int(row.content_metadata.get("page_number") or 0), 0)}
+    return found or {_page_number(row)}
+
+
+def _page_number(row: Row) -> int:
+    """Return the page the row begins on; 0 where there is none, or the text is that of all pages."""
+    return max(int(row.content_metadata.get("page_number") or 0), 0)
 
 
 def _joined(rows: Sequence[Row]) -> str:

@@ -109,6 +109,17 @@ def test_a_hit_leads_back_to_its_place(retriever: Retriever) -> None:
     assert (remark.page, remark.box) == (0, None)
 
 
+def test_a_hit_over_all_pages_of_a_document_has_the_first() -> None:
+    retriever = Retriever("guide", embedder=Words(), store=InMemoryStore())
+    retriever._store.ensure(CollectionSpec(name="guide", dimension=Words.dimension))
+    places = [{"page": page, "box": [10, 20, 300, 40]} for page in (1, 2)]
+    whole = row(-1, 0, 0, "Both slides", location=[-0.4, 20, 300, 40], custom_content={"places": places})
+    retriever._store.upsert("guide", [whole])
+    [hit] = retriever.query("slides", top_k=1)
+    assert (hit.page, hit.box) == (1, Box(-0.4, 20, 300, 40))
+    assert retriever.reconstruct(hit) == "Both slides"
+
+
 def test_questions_are_embedded_as_questions(retriever: Retriever) -> None:
     words = Words()
     retriever = Retriever("guide", embedder=words, store=retriever._store)
