@@ -93,11 +93,6 @@ class RetrieverError(Exception):
         """Pickle by fields, so that an error crosses a process boundary whole."""
         return (_rebuild, (type(self), self.message, self.hint, self.page))
 
-    @property
-    def retryable(self) -> bool:
-        """Whether trying again without any change can help."""
-        return self.category in {Category.TRANSIENT, Category.INFRASTRUCTURE}
-
 
 def _rebuild(kind: type[RetrieverError], message: str, hint: str, page: int) -> RetrieverError:
     return kind(message, hint=hint, page=page)

@@ -34,9 +34,9 @@ class Hit:
     """One answer. ``score`` is higher-is-better, whatever the mode; ``distance`` is the store's own figure.
 
     ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages; the first of several
-    that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in
-    the document, ``headings`` those it stands under, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the
-    document's bytes at that time.
+    that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key,
+    ``element`` and ``position`` its place in the document, ``headings`` those it stands under, ``run_id`` the run that
+    wrote it, ``version`` the SHA-256 of the document's bytes at that time.
     """
 
     text: str

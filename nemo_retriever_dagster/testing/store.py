@@ -46,8 +46,8 @@ class InMemoryStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but bulk loading; one process."""
-        return Capabilities(sparse=True, aliases=True, many_processes=False)
+        """Everything but bulk loading."""
+        return Capabilities(sparse=True, aliases=True)
 
     def ensure(self, spec: CollectionSpec, *, recreate: bool = False) -> None:
         """Create the collection if absent; raise `InvalidOptionError` if it exists with another shape."""

@@ -21,7 +21,6 @@ class Capabilities:
     sparse: bool = False
     bulk_load: bool = False
     aliases: bool = False
-    many_processes: bool = True
     max_text_bytes: int = 65_535
 
 

@@ -116,7 +116,6 @@ class MilvusCollections:
             sparse=full_text,
             bulk_load=not self.address.lite,
             aliases=True,
-            many_processes=not self.address.lite,
             max_text_bytes=MAX_TEXT,
         )
 

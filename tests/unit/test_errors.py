@@ -29,7 +29,6 @@ def test_every_error_explains_itself(kind: type[RetrieverError]):
     error = kind()
     assert error.message.endswith(".")
     assert error.category in Category
-    assert error.retryable is (error.category in {Category.TRANSIENT, Category.INFRASTRUCTURE})
 
 
 @given(st.sampled_from(ours()), st.text(), st.text(), st.integers(0, 99))
