@@ -55,8 +55,8 @@ class Category(StrEnum):
 _SECRETS = (
     re.compile(r"(?i)(bearer\s+)[^\s\"',;]+"),
     re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|digest|negotiate|token)\s+)[^\s\"',;]+"),
-    # A key has a digit or a capital among its first characters; the name of an option, hf_access_token, has none.
-    re.compile(r"()\b(?:nvapi-|hf_|sk-|AIza)(?=[a-z_\-.]{0,64}[A-Z0-9])[A-Za-z0-9_\-.]{6,}"),
+    # A key of the hub has a digit or a capital among its first characters; an option's name, hf_access_token, has none.
+    re.compile(r"()\b(?:nvapi-|sk-|AIza|hf_(?=[a-z_\-.]{0,64}[A-Z0-9]))[A-Za-z0-9_\-.]{6,}"),
     re.compile(r"(?i)([?&](?:api[_-]?key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"),
     re.compile(
         r"(?i)((?:(?:api|access|secret|account)[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"

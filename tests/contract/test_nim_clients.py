@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -421,6 +422,12 @@ def test_more_passages_than_a_request_takes() -> None:
         scores = asyncio.run(using(reranker, lambda one: one.rank("dog", ["dog"] * 700)))
         assert scores == [10.0] * 700
         assert server.count("reranker") == 2
+
+
+def test_a_transcriber_of_another_language_has_another_name() -> None:
+    where = NimEndpoint(urls="http://a/v1/audio/transcriptions")
+    assert NimTranscriber(where).name == "nim/parakeet-1-1b-ctc-en-us"
+    assert NimTranscriber(replace(where, language="de-DE")).name == "nim/parakeet-1-1b-ctc-en-us@de-DE"
 
 
 def test_transcription_of_another_server_has_times() -> None:
