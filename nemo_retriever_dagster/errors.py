@@ -54,10 +54,14 @@ class Category(StrEnum):
 
 _SECRETS = (
     re.compile(r"(?i)(bearer\s+)[^\s\"',;]+"),
-    re.compile(r"()\b(?!hf_access_token\b)(?:nvapi-|hf_|sk-)[A-Za-z0-9_\-.]{6,}"),  # the option, not a token
+    re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|digest|negotiate|token)\s+)[^\s\"',;]+"),
+    # A key of the hub has a digit or a capital among its first characters; an option's name, hf_access_token, has none.
+    re.compile(r"()\b(?:nvapi-|sk-|AIza|hf_(?=[a-z_\-.]{0,64}[A-Z0-9]))[A-Za-z0-9_\-.]{6,}"),
     re.compile(r"(?i)([?&](?:api[_-]?key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"),
-    re.compile(r"(?i)((?:api[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"),
-    re.compile(r"([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^@/\s]+(?=@)"),
+    re.compile(
+        r"(?i)((?:(?:api|access|secret|account)[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"
+    ),
+    re.compile(r"(://[^/\s:@]*:)[^@/\s]+(?=@)"),
 )
 
 
@@ -88,11 +92,6 @@ class RetrieverError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by fields, so that an error crosses a process boundary whole."""
         return (_rebuild, (type(self), self.message, self.hint, self.page))
-
-    @property
-    def retryable(self) -> bool:
-        """Whether trying again without any change can help."""
-        return self.category in {Category.TRANSIENT, Category.INFRASTRUCTURE}
 
 
 def _rebuild(kind: type[RetrieverError], message: str, hint: str, page: int) -> RetrieverError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.settings import Settings
-from nemo_retriever_dagster.storage import Storage, protocol_of
+from nemo_retriever_dagster.storage import ASKED_ONE_BY_ONE, Storage, protocol_of
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _SUFFIXES = ("png", "jpeg")
 _ASIDE = ".removed"
-_ASKED_ONE_BY_ONE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class ImageStore:
 
     def missing(self, digests: Collection[str]) -> set[str]:
         """Return those of ``digests`` under which no picture is stored; for many, folders are listed instead."""
-        if len(digests) <= _ASKED_ONE_BY_ONE:
+        if len(digests) <= ASKED_ONE_BY_ONE:
             return {digest for digest in digests if not any(self._has(digest, suffix) for suffix in _SUFFIXES)}
         folders = sorted({digest[:2] for digest in digests})
         stored = {name for folder in folders for name in self._storage.list(folder)}

@@ -266,7 +266,11 @@ class Ledger:
                 place = (corpus, row.document, row.run_id, row.stage, row.engine)
                 before = totals[place] if place in totals else _noted_usage(connection, place)
                 totals[place] = before + row.usage
-            noted = [dict(zip(_USAGE_PLACE, place, strict=True)) | asdict(total) for place, total in totals.items()]
+            noted = [
+                dict(zip(_USAGE_PLACE, place, strict=True))
+                | {name: min(number, _LARGEST) for name, number in asdict(total).items()}
+                for place, total in totals.items()
+            ]
             upsert(connection, schema.usage, noted)
 
     def usage(self, corpus: str) -> list[UsageRow]:
@@ -354,6 +358,7 @@ def _failure(body: Mapping[str, Any]) -> Failure:
     return Failure(**{name: value for name, value in body.items() if name != "failed_at"})
 
 
+_LARGEST = 2**63 - 1  # that a column holds: a server may report any number
 _USAGE_PLACE = [column.name for column in schema.usage.primary_key]
 _USAGE_THERE = sa.select(schema.usage).where(*(schema.usage.c[name] == sa.bindparam(name) for name in _USAGE_PLACE))
 

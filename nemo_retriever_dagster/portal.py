@@ -6,6 +6,7 @@ Engines keep connections that belong to a loop; with one loop a process they liv
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,10 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="nemo-retriever-loop", daemon=True).start()
     return loop
+
+
+# A forked child (of a web server that loads the application first, say) has the loop, but not the thread that runs it.
+os.register_at_fork(after_in_child=_loop.cache_clear)
 
 
 def submit(coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:

@@ -35,10 +35,10 @@ _LONGEST_OVERLAP = 4_000  # characters; chunks overlap by a few hundred tokens a
 class Hit:
     """One answer. ``score`` is higher-is-better, whatever the mode; ``distance`` is the store's own figure.
 
-    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages), ``box`` is in
-    points within a page of ``page_size``. ``id`` is the chunk's stable key, ``element`` and ``position`` its place in
-    the document, ``headings`` those it stands under, ``run_id`` the run that wrote it, ``version`` the SHA-256 of the
-    document's bytes at that time.
+    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages; the first of several
+    that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key,
+    ``element`` and ``position`` its place in the document, ``headings`` those it stands under, ``run_id`` the run that
+    wrote it, ``version`` the SHA-256 of the document's bytes at that time.
     """
 
     text: str
@@ -69,7 +69,7 @@ class Hit:
             score=row.score,
             distance=row.distance,
             source=str(row.source.get("source_name") or row.source.get("source_id") or ""),
-            page=max(int(meta.get("page_number") or 0), 0),
+            page=_page_number(row) or min(_pages(row)),
             box=_box(meta.get("location")),
             page_size=(size[0], size[1]) if size else None,
             image_url=_image_url(row),
@@ -89,6 +89,7 @@ class Retriever:
     """Searches one collection (or alias).
 
     Milvus Lite admits one process, so outside a ``with`` block it is open only while a query runs; inside, it stays.
+    Engines that the retriever makes itself stay until the block ends, or until `close`.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Retriever:
 
         The embedder must be the one the collection was written with; by default it is the NIM that
         ``EMBEDDING_NIM_ENDPOINT`` names, else the local model. ``rerank_candidates`` hits go to the reranker.
-        A ``store`` that is given is used as it is and left open.
+        A store and engines that are given are used as they are and left open.
         """
         settings = Settings()
         stored_token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
@@ -120,6 +121,7 @@ class Retriever:
         self._settings = settings
         self._given = store
         self._inside = 0
+        self._for_good = False
         self._lock = threading.Lock()
         self._store: VectorStore = store or MilvusStore(
             milvus_uri or settings.milvus_uri,
@@ -132,17 +134,25 @@ class Retriever:
         )
 
     def __enter__(self) -> Self:
-        """Keep the store open until the block ends."""
+        """Keep store and engines open until the block ends."""
         with self._lock:
             self._inside += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the store."""
-        self._leave()
+        """Close them."""
+        self._leave(for_good=True)
 
     def close(self) -> None:
-        """Close the store, unless it was handed in."""
+        """Close the store and the engines, unless they were handed in."""
+        try:
+            self._close_store()
+        finally:
+            engines, self._engines = self._engines, None
+            if engines is not None:
+                portal.run(engines.aclose())
+
+    def _close_store(self) -> None:
         if self._given is None:
             self._store.close()
 
@@ -258,11 +268,15 @@ class Retriever:
         finally:
             self._leave()
 
-    def _leave(self) -> None:
+    def _leave(self, *, for_good: bool = False) -> None:
+        """Close what nobody uses now; the engines only once a ``with`` block has ended: to load them takes long."""
         with self._lock:
             self._inside -= 1
-            if self._inside == 0:
-                self.close()
+            self._for_good |= for_good
+            if self._inside:
+                return
+            for_good, self._for_good = self._for_good, False
+            (self.close if for_good else self._close_store)()
 
     async def _ask(
         self,
@@ -337,7 +351,7 @@ def _check(text: object, mode: str) -> None:
 
 def _numbers(value: type_json, count: int) -> list[float]:
     fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
-    return [float(one) for one in value] if fits and min(value) >= 0 else []
+    return [float(one) for one in value] if fits and value != [-1] * count else []
 
 
 def _headings(meta: Mapping[str, type_json]) -> tuple[str, ...]:
@@ -362,7 +376,12 @@ def _pages(row: Row) -> set[int]:
     custom = row.content_metadata.get("custom_content")
     places = custom.get("places", []) if isinstance(custom, dict) else []
     found = {int(place["page"]) for place in places if isinstance(place, dict) and "page" in place}
-    return found or {max(int(row.content_metadata.get("page_number") or 0), 0)}
+    return found or {_page_number(row)}
+
+
+def _page_number(row: Row) -> int:
+    """Return the page the row begins on; 0 where there is none, or the text is that of all pages."""
+    return max(int(row.content_metadata.get("page_number") or 0), 0)
 
 
 def _joined(rows: Sequence[Row]) -> str:

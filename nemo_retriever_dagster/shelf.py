@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nemo_retriever_dagster import artifacts as names
 from nemo_retriever_dagster import codec
-from nemo_retriever_dagster.errors import InfrastructureError, Stage
+from nemo_retriever_dagster.errors import ArtifactDamagedError, InfrastructureError, Stage
 from nemo_retriever_dagster.model import stable_id
+from nemo_retriever_dagster.storage import ASKED_ONE_BY_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Chunk, Element, Receipt
 
 _KEPT_IN_MEMORY = 16
-_ASKED_ONE_BY_ONE = 64
+_KEPT_BYTES = 64 * 2**20
 _NOTES_ONLY = (f"{Stage.CAPTION}/", f"{Stage.STORE_IMAGES}/")
 """What these stages made is in their notes."""
 _Value = TypeVar("_Value")
@@ -48,12 +49,17 @@ def _addresses(place: str) -> list[str]:
 
 
 class Shelf:
-    """Reads and writes stage results. The last few are kept in memory, so a chain of stages does not read them back."""
+    """Reads and writes stage results.
+
+    The last one, and as many before it as are few and small, are kept in memory: a chain of stages does not read them
+    back.
+    """
 
     def __init__(self, artifacts: Artifacts) -> None:
         """Keep results in ``artifacts``."""
         self._artifacts = artifacts
         self._memory: OrderedDict[str, Any] = OrderedDict()
+        self._weights: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def note(self, place: str) -> dict[str, Any] | None:
@@ -70,7 +76,7 @@ class Shelf:
 
         Many are looked for in one listing a stage.
         """
-        if len(places) <= _ASKED_ONE_BY_ONE:
+        if len(places) <= ASKED_ONE_BY_ONE:
             return {place for place in places if not all(map(self._artifacts.exists, _addresses(place)))}
         stages = sorted({place.partition("/")[0] for place in places})
         there = {name for stage in stages for name in self._artifacts.list(stage)}
@@ -136,7 +142,7 @@ class Shelf:
             raise ResultGoneError(f"The result {place} is gone from the artifacts or damaged.")
         try:
             value = decode(data)
-        except ResultGoneError:  # a part of it: the whole is made anew
+        except (ResultGoneError, ArtifactDamagedError):  # a part is gone, or it is of another version: made anew
             self.forget(place)
             raise
         self._remember(place, value)
@@ -144,9 +150,20 @@ class Shelf:
 
     def _remember(self, place: str, value: object) -> None:
         with self._lock:
-            self._memory[place] = value
-            while len(self._memory) > _KEPT_IN_MEMORY:
-                self._memory.popitem(last=False)
+            self._memory[place], self._weights[place] = value, _weight(value)
+            self._memory.move_to_end(place)
+            while len(self._memory) > _KEPT_IN_MEMORY or (
+                len(self._memory) > 1 and sum(self._weights.values()) > _KEPT_BYTES
+            ):
+                del self._weights[self._memory.popitem(last=False)[0]]
+
+
+def _weight(value: Any) -> int:
+    """Return about how many bytes of memory vectors, chunks or elements take: their numbers, texts and pictures."""
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
+    pictures = (picture for item in value if (picture := getattr(item, "picture", None)))
+    return sum(len(item.text) for item in value) + sum(len(picture.data) for picture in pictures)
 
 
 class ResultGoneError(InfrastructureError):

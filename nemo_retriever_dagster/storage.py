@@ -34,6 +34,8 @@ _LOCAL = {"", "file", "local"}
 _WHOLE_OBJECT = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}
 """Stores that make an object visible only when all of it has arrived."""
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure", "adl": "azure"}
+ASKED_ONE_BY_ONE = 64
+"""How many files are looked for one by one; for more, what there is is listed."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -53,6 +53,14 @@ class Tokenizer:
         return sum(len(self._tokenizer.encode(piece, add_special_tokens=False)) for _, piece in _pieces(text))
 
 
+def encodable(text: str) -> str:
+    """Return ``text`` with U+FFFD for each half of a character (a lone surrogate, of a damaged file or a cut reply).
+
+    Nobody can encode such a half. The length stays.
+    """
+    return text if text.isascii() else _HALF.sub("\ufffd", text)
+
+
 def load_tokenizer(
     name: str | None = None,
     *,
@@ -118,11 +126,8 @@ def _from_hub(name: str, token: str | None) -> Tokenizer:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a long text after white space, which no token crosses; yield each piece and where it begins.
-
-    Half a character (a lone surrogate, of a damaged file) is one that nobody can encode: it counts as an unknown one.
-    """
-    text = _HALF.sub("\ufffd", text)
+    """Cut a long text after white space, which no token crosses; yield each piece and where it begins."""
+    text = encodable(text)
     start = 0
     while len(text) - start > _PIECE:
         blanks = [match.end() for match in re.finditer(r"\s", text[start : start + _PIECE])]

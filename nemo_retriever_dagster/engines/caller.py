@@ -120,22 +120,22 @@ class Caller:
             async with self._slot():
                 await self._pace()
                 effort.started = effort.started or time.monotonic()
-                target = self._pick()
-                if target is None:  # another call took the probe meanwhile
+                picked = self._pick()
+                if picked is None:  # another call took the probe meanwhile
                     continue
-                answer = await self._attempt(send, target, effort)
+                answer = await self._attempt(send, *picked, effort)
             await asyncio.sleep(0)  # the next request goes out before this answer is read
             return answer
 
-    async def _attempt(self, send: Send[R], target: Target, effort: _Effort) -> R:
+    async def _attempt(self, send: Send[R], target: Target, ticket: int, effort: _Effort) -> R:
         begun = time.monotonic()
         effort.requests += 1
         try:
-            return await self._watched(send, target, effort)
+            return await self._watched(send, target, ticket, effort)
         finally:
             effort.busy += time.monotonic() - begun
 
-    async def _watched(self, send: Send[R], target: Target, effort: _Effort) -> R:
+    async def _watched(self, send: Send[R], target: Target, ticket: int, effort: _Effort) -> R:
         """Send, and tell the target's breaker how it went."""
         target.in_flight += 1
         patience = max(min(self.endpoint.timeout, self.endpoint.deadline - effort.elapsed()), 0.001)
@@ -143,18 +143,18 @@ class Caller:
             async with asyncio.timeout(patience):
                 answer = await send(target.url)
         except AttemptFailedError as failed:
-            self._blame(target, failed)
+            self._blame(target, ticket, failed)
             raise
         except TimeoutError:
             if effort.last is not None and patience < self.endpoint.timeout:
                 # The deadline cut this attempt short: what failed before tells more.
-                target.breaker.withdrawn()
+                target.breaker.withdrawn(ticket)
                 raise AttemptFailedError(effort.last.error, again=False) from None
             late = self._timed_out(target, patience)
-            self._blame(target, late)
+            self._blame(target, ticket, late)
             raise late from None
         except BaseException:
-            target.breaker.withdrawn()
+            target.breaker.withdrawn(ticket)
             raise
         finally:
             target.in_flight -= 1
@@ -166,23 +166,26 @@ class Caller:
         hint = "Is it overloaded? Raise the endpoint's timeout or lower its concurrency."
         return AttemptFailedError(EngineTimeoutError(message, hint=hint), again=True, down=True)
 
-    def _blame(self, target: Target, failed: AttemptFailedError) -> None:
+    def _blame(self, target: Target, ticket: int, failed: AttemptFailedError) -> None:
         if failed.down:
-            target.breaker.failed()
+            target.breaker.failed(ticket)
         else:  # it answered: the server lives
             target.breaker.succeeded()
         if failed.wait:
             wait = min(failed.wait, self.endpoint.backoff_cap)
             target.paused_until = max(target.paused_until, time.monotonic() + wait)
 
-    def _pick(self) -> Target | None:
-        """Return the least busy target that takes calls now; one whose probe is due comes first, or it never would."""
+    def _pick(self) -> tuple[Target, int] | None:
+        """Return the least busy target that takes calls now, and the call's ticket.
+
+        One whose probe is due comes first, or it never would.
+        """
         now = time.monotonic()
         free = [target for target in self.targets if target.paused_until <= now]
         for target in sorted(free, key=lambda t: (not t.breaker.is_open, t.in_flight, t.turn)):
-            if target.breaker.admit():
+            if ticket := target.breaker.admit():
                 target.turn = next(self._turns)
-                return target
+                return target, ticket
         return None
 
     async def _turn(self, effort: _Effort) -> None:

@@ -19,6 +19,9 @@ KEY_VARIABLES = ("NVIDIA_API_KEY", "NGC_API_KEY")
 """Environment variables that hold the key of the hosted endpoints, in order."""
 
 
+_ENGLISH = "en-US"
+
+
 def is_hosted(url: str) -> bool:
     """Whether ``url`` is one of NVIDIA's hosted endpoints (they need a key and bound the size of images)."""
     host = urlsplit(url).hostname or ""
@@ -64,7 +67,7 @@ class NimEndpoint:
     dialect: str = ""
     dimensions: int = 0
     """Length of the vectors to ask an embedder for; 0 for the model's own."""
-    language: str = "en-US"
+    language: str = _ENGLISH
     """Of the speech, for ASR."""
     function_id: str = ""
     """Of a hosted Riva function."""
@@ -96,6 +99,11 @@ class NimEndpoint:
         """The URLs, one by one: a string may hold several, separated by commas."""
         urls = self.urls.split(",") if isinstance(self.urls, str) else self.urls
         return tuple(with_scheme(url) for url in urls if url.strip())
+
+    @property
+    def language_mark(self) -> str:
+        """What the language adds to the name of a transcriber, "" for English: in another one it hears other words."""
+        return "" if self.language == _ENGLISH else f"@{self.language}"
 
     @property
     def hosted(self) -> bool:

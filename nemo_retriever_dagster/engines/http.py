@@ -23,6 +23,7 @@ from nemo_retriever_dagster.errors import (
     RejectedInputError,
     RetrieverError,
 )
+from nemo_retriever_dagster.tokens import encodable
 
 if TYPE_CHECKING:
     import ssl
@@ -56,7 +57,7 @@ class HttpClient:
         self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1, attempts: int = 0
     ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        content = encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
         headers = {"content-type": "application/json"}
 
         async def send(url: str) -> httpx.Response:
@@ -102,7 +103,7 @@ class HttpClient:
 
     def _read(self, response: httpx.Response, read: Callable[[Any], T]) -> tuple[T, int]:
         try:
-            reply = json.loads(response.content, parse_constant=_no_constant)
+            reply = read_json(response.content)
             return read(reply), _tokens(reply)
         except EngineReplyError as error:
             raise AttemptFailedError(self._broken(error.message), again=True) from error
@@ -189,6 +190,19 @@ class HttpClient:
 def _trust() -> ssl.SSLContext:
     """Return the certificates to trust, read once: that takes as long as many requests."""
     return httpx.create_ssl_context()
+
+
+def read_json(content: str | bytes) -> Any:
+    """Return the value of a reply, its texts without halves of characters: no later stage could write them.
+
+    Raises `EngineReplyError` for NaN and infinity, `ValueError` for what is not JSON.
+    """
+    if isinstance(content, bytes):
+        content = content.decode(json.detect_encoding(content), "surrogatepass")
+    value = json.loads(encodable(content), parse_constant=_no_constant)
+    if "\\u" in content:  # which can spell a half, too
+        value = json.loads(encodable(json.dumps(value, ensure_ascii=False)))
+    return value
 
 
 def health_url(url: str) -> str:

@@ -62,8 +62,9 @@ class RivaTranscriber:
 
     @property
     def name(self) -> str:
-        """``riva/`` and the model's id."""
-        return f"riva/{self.model}"
+        """``riva/`` and the model's id; also the language, if it is not English, and the hosted function."""
+        function = f"@{self.endpoint.function_id}" if self.endpoint.function_id else ""
+        return f"riva/{self.model}{self.endpoint.language_mark}{function}"
 
     async def transcribe(self, pcm: bytes, sample_rate: int, *, segments: bool = False) -> list[Segment]:
         """Transcribe mono 16-bit PCM; one segment, or one a sentence; silence is an empty list."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from nemo_retriever_dagster.engines.usage import metered, record
-from nemo_retriever_dagster.errors import EngineReplyError, RejectedInputError, RetrieverError
+from nemo_retriever_dagster.errors import DataError, EngineReplyError, RetrieverError
 from nemo_retriever_dagster.model import Usage
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class SharedRequests(Generic[T, R]):
     async def run(self, inputs: Sequence[T]) -> list[R]:
         """Return the rows of ``inputs``, and record what they used as the caller's own.
 
-        A request that serves several callers and is refused, or answered against its contract, is made again for each
-        of them alone: one document's input fails no other document.
+        A request that serves several callers and cannot be made, is refused, or answered against its contract, is made
+        again for each of them alone: one document's input fails no other document.
         """
         if not inputs:
             return []
@@ -169,9 +169,9 @@ class _Lane(Generic[T, R]):
     async def _request(self, items: list[_Item[T, R]]) -> None:
         shares = _by_order(items)
         error = await self._tried(items)
-        if len(shares) > 1 and isinstance(error, RejectedInputError | EngineReplyError):
+        if len(shares) > 1 and _may_be_one_inputs(error):
             # What was refused has attempts left; what was tried to the end gets one more, without the others.
-            left = 0 if isinstance(error, RejectedInputError) else 1
+            left = 1 if isinstance(error, EngineReplyError) else 0
             errors = await asyncio.gather(*(self._tried(own, attempts=left) for _, own in shares))
         else:
             errors = [_own(error) if len(shares) > 1 else error for _ in shares]
@@ -209,6 +209,13 @@ def _by_order(items: Iterable[_Item[T, R]]) -> list[tuple[_Order[R], list[_Item[
     for item in items:
         found.setdefault(item.order, []).append(item)
     return list(found.items())
+
+
+def _may_be_one_inputs(error: BaseException | None) -> bool:
+    """Whether one input may be to blame for ``error``, not the server: also for one that is nobody's plan."""
+    if isinstance(error, RetrieverError):
+        return isinstance(error, DataError | EngineReplyError)
+    return error is not None
 
 
 def _own(error: BaseException | None) -> BaseException | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.testing.store_filter import matcher
+from nemo_retriever_dagster.vdb.aliases import end_adoption
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Metric, Row, SearchMode
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, candidates, fuse
 from nemo_retriever_dagster.vdb.milvus_filters import bind
@@ -45,8 +46,8 @@ class InMemoryStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but bulk loading; one process."""
-        return Capabilities(sparse=True, aliases=True, many_processes=False)
+        """Everything but bulk loading."""
+        return Capabilities(sparse=True, aliases=True)
 
     def ensure(self, spec: CollectionSpec, *, recreate: bool = False) -> None:
         """Create the collection if absent; raise `InvalidOptionError` if it exists with another shape."""
@@ -55,6 +56,7 @@ class InMemoryStore:
         if spec.dimension < 1:
             raise InvalidOptionError(f"A collection cannot have dimension {spec.dimension}.")
         with self._lock:
+            end_adoption(self, spec.name)
             if recreate and self.exists(spec.name):
                 self.drop(spec.name)
             if not self.exists(spec.name):
@@ -149,11 +151,13 @@ class InMemoryStore:
             self._aliases[alias] = self._aliases.get(collection, collection)
 
     def rename(self, collection: str, name: str) -> None:
-        """Give a collection another name."""
+        """Give a collection another name; its aliases go with it."""
         with self._lock:
             if collection not in self._collections or self.exists(name):
                 raise InvalidOptionError(f"Cannot rename {collection!r} to {name!r}: no such collection, or it exists.")
             self._collections[name] = self._collections.pop(collection)
+            for alias in [alias for alias, target in self._aliases.items() if target == collection]:
+                self._aliases[alias] = name
 
     def drop_alias(self, alias: str) -> None:
         """Remove an alias; the collection stays."""

@@ -6,17 +6,26 @@ for it. When to do which, and whether the new collection is complete, is for `ne
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nemo_retriever_dagster.model import Record, type_json
-    from nemo_retriever_dagster.vdb.contract import AliasStore, Capabilities, CollectionSpec, Row, SearchMode
+    from nemo_retriever_dagster.vdb.contract import (
+        Aliases,
+        AliasStore,
+        Capabilities,
+        CollectionSpec,
+        Row,
+        SearchMode,
+    )
 
 _VERSION = re.compile(r"(.*)_v(\d+)\Z")
 
@@ -126,6 +135,7 @@ def switch(store: AliasStore, alias: str, collection: str) -> str:
     Where ``alias`` is still the name of a collection, that collection is first renamed to alias_v1: readers miss it for
     the moment between the two calls, this once.
     """
+    end_adoption(store, alias)
     store.flush(collection)
     before = store.alias_target(alias) or (adopt(store, alias) if store.exists(alias) else "")
     if before != collection:
@@ -136,14 +146,34 @@ def switch(store: AliasStore, alias: str, collection: str) -> str:
 def adopt(store: AliasStore, name: str) -> str:
     """Rename the collection ``name`` to name_v1 and put an alias in its place; return the new name.
 
-    Between the two calls readers find nothing, for some milliseconds: do it when that is acceptable.
+    Between the two calls readers find nothing, for some milliseconds: do it when that is acceptable. Where name_v1 is
+    taken, the first number that is free is used.
     """
     if store.alias_target(name) is not None or not store.exists(name):
         raise InvalidOptionError(f"{name!r} is an alias already, or there is no such collection.")
-    moved = f"{name}_v1"
+    moved = next(free for n in itertools.count(1) if not store.exists(free := f"{name}_v{n}"))
+    store.set_alias(_mark(name), name)
     store.rename(name, moved)
-    store.set_alias(name, moved)
+    end_adoption(store, name)
     return moved
+
+
+def end_adoption(store: Aliases, name: str) -> None:
+    """Put the alias ``name`` in the place of a collection that was renamed; do nothing where none was.
+
+    Whoever would make a collection ``name`` calls this first: an adoption may have been killed after the renaming.
+    """
+    moved = store.alias_target(_mark(name))
+    if moved is None:
+        return
+    if not store.exists(name):
+        store.set_alias(name, moved)
+    store.drop_alias(_mark(name))
+
+
+def _mark(name: str) -> str:
+    """Return an alias for a collection that is being renamed: it goes with the collection, and is never too long."""
+    return f"adopted_{stable_id(name)}"
 
 
 def former(store: AliasStore, alias: str) -> list[str]:

@@ -21,7 +21,6 @@ class Capabilities:
     sparse: bool = False
     bulk_load: bool = False
     aliases: bool = False
-    many_processes: bool = True
     max_text_bytes: int = 65_535
 
 
@@ -116,8 +115,12 @@ class VectorStore(Protocol):
         ...
 
 
-class AliasStore(VectorStore, Protocol):
-    """A store whose `Capabilities.aliases` is true: readers use an alias, the collection behind it can change."""
+class Aliases(Protocol):
+    """Names that readers use, while the collection behind each can change."""
+
+    def exists(self, collection: str) -> bool:
+        """Return whether there is a collection or alias of this name."""
+        ...
 
     def alias_target(self, alias: str) -> str | None:
         """Return the collection an alias stands for, None if there is no such alias."""
@@ -132,5 +135,9 @@ class AliasStore(VectorStore, Protocol):
         ...
 
     def rename(self, collection: str, name: str) -> None:
-        """Give a collection another name."""
+        """Give a collection another name; its aliases go with it."""
         ...
+
+
+class AliasStore(VectorStore, Aliases, Protocol):
+    """A store whose `Capabilities.aliases` is true."""

@@ -55,7 +55,10 @@ class Lease:
         """Whether the last holder ended without giving it back."""
 
     def acquire(self) -> Self:
-        """Take the lock; raise `StoreLockedError` naming the holder when the wait is over."""
+        """Take the lock; raise `StoreLockedError` naming the holder when the wait is over.
+
+        Raises `StoreUnavailableError` where nothing can be written, and keeps no lock then.
+        """
         fd = self._open()
         deadline = time.monotonic() + self._wait
         while not _try_lock(fd):
@@ -63,12 +66,21 @@ class Lease:
                 os.close(fd)
                 raise locked(self._store, str(holder(self._store) or "another process"), self._wait)
             time.sleep(_POLL_SECONDS)
+        self.inherited = os.fstat(fd).st_size > 0
+        try:
+            self._sign(fd)
+        except OSError as error:
+            os.close(fd)
+            raise self._cannot_write(error) from error
         self._fd = fd
         _held.add(self)
-        self.inherited = os.fstat(fd).st_size > 0
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(asdict(self._holder)).encode(), 0)
         return self
+
+    def _sign(self, fd: int) -> None:
+        """Write who holds it; never empty in between, or the next would not know that the last holder died."""
+        name = json.dumps(asdict(self._holder)).encode()
+        os.pwrite(fd, name, 0)
+        os.ftruncate(fd, len(name))
 
     def release(self) -> None:
         """Give the lock back; the file stays, since removing it would race with the next holder."""
@@ -89,10 +101,13 @@ class Lease:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StoreUnavailableError(
-                f"Cannot write beside the vector store {self._store}: {error.strerror or error}.",
-                hint="Give milvus_uri a path in a folder that exists and may be written.",
-            ) from error
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"Cannot write beside the vector store {self._store}: {error.strerror or error}.",
+            hint="Give milvus_uri a path in a folder that exists, may be written and has space left.",
+        )
 
 
 def holder(store: Path) -> Holder | None:

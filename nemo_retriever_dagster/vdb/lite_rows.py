@@ -65,12 +65,15 @@ class LiteRows:
 
     dimensions: dict[str, int] = field(default_factory=dict)
     """The length of vectors by collection, as far as anybody has asked."""
+    metrics: dict[str, str] = field(default_factory=dict)
+    """The same of what their distance is measured by."""
     _names: dict[str, str] = field(default_factory=dict)
     _rows: dict[str, _Rows] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Ask anew at the next question: something was changed that nobody told of."""
         self.dimensions.clear()
+        self.metrics.clear()
         self._names.clear()
         self._rows.clear()
 

@@ -148,7 +148,8 @@ class MilvusStore(MilvusCollections):
             "timeout": self.address.timeout,
         }
         with self._mapped("search", collection):
-            requests = self._requests(collection, mode, vector, text, top_k)
+            metric = self._metric(collection)
+            requests = self._requests(metric, mode, vector, text, top_k)
             if mode == "hybrid":
                 from pymilvus import AnnSearchRequest, RRFRanker
 
@@ -158,15 +159,15 @@ class MilvusStore(MilvusCollections):
             request = requests[0]
             request["search_params"] = request.pop("param")
             hits = self._milvus.search(collection, filter=bound, **request, **options)
-        return found(hits[0], self._metric(collection) if mode == "dense" else "BM25")
+        return found(hits[0], metric if mode == "dense" else "BM25")
 
     def _requests(
-        self, collection: str, mode: SearchMode, vector: Sequence[float] | None, text: str | None, top_k: int
+        self, metric: str, mode: SearchMode, vector: Sequence[float] | None, text: str | None, top_k: int
     ) -> list[dict[str, Any]]:
         dense = {
             "data": [[] if vector is None else [float(number) for number in vector]],
             "anns_field": "vector",
-            "param": {"metric_type": self._metric(collection), "params": {"ef": max(_MIN_EF, candidates(top_k))}},
+            "param": {"metric_type": metric, "params": {"ef": max(_MIN_EF, candidates(top_k))}},
         }
         sparse = {"data": [text], "anns_field": "sparse", "param": {"metric_type": "BM25", "params": {}}}
         requests: dict[SearchMode, list[dict[str, Any]]] = {

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.vdb import milvus_schema
+from nemo_retriever_dagster.vdb.aliases import end_adoption
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec
-from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, lite_rows, mapped, turn
+from nemo_retriever_dagster.vdb.milvus_client import Address, connect, disconnect, lite_rows, mapped, translate, turn
 from nemo_retriever_dagster.vdb.milvus_rows import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -115,7 +116,6 @@ class MilvusCollections:
             sparse=full_text,
             bulk_load=not self.address.lite,
             aliases=True,
-            many_processes=not self.address.lite,
             max_text_bytes=MAX_TEXT,
         )
 
@@ -130,6 +130,7 @@ class MilvusCollections:
         """Create the collection if absent; raise `InvalidOptionError` if it exists with another shape."""
         milvus_schema.check_spec(spec, sparse_possible=self.capabilities.sparse, where=repr(self))
         with self._lock, self._mapped("create a collection", spec.name):
+            end_adoption(self, spec.name)
             if recreate and self.exists(spec.name):
                 self.drop(spec.name)
             if not self.exists(spec.name):
@@ -147,10 +148,15 @@ class MilvusCollections:
                 consistency_level="Strong",
                 timeout=self.address.timeout,
             )
-        except Exception:
-            if self._milvus.has_collection(spec.name):  # made, but its index was refused: useless, and in the way
+        except Exception as error:
+            refused = translate(error, self.address, "create a collection", spec.name)
+            if isinstance(refused, InvalidOptionError) and self._lacks_index(spec):  # useless, and in the way
                 self._milvus.drop_collection(spec.name)
-            raise
+            raise refused from error
+
+    def _lacks_index(self, spec: CollectionSpec) -> bool:
+        """Whether the collection was made without an index; one that another process made meanwhile has all of them."""
+        return self._milvus.has_collection(spec.name) and len(self._milvus.list_indexes(spec.name)) < 1 + spec.sparse
 
     def exists(self, collection: str) -> bool:
         """Return whether there is a collection or alias of this name."""
@@ -192,10 +198,13 @@ class MilvusCollections:
                 self._milvus.drop_alias(alias)
 
     def rename(self, collection: str, name: str) -> None:
-        """Give a collection another name."""
+        """Give a collection another name; its aliases go with it."""
         with self._mapped("rename a collection", collection):
             self._forget(collection)
             self._milvus.rename_collection(collection, name)
+        with self._lock:
+            if rows := self._unflushed.pop(collection, 0):
+                self._unflushed[name] = rows
 
     def drop(self, collection: str) -> None:
         """Drop the collection and all its rows; refused while an alias stands for it."""
@@ -231,13 +240,23 @@ class MilvusCollections:
             self._unflushed.pop(collection, None)
 
     def close(self) -> None:
-        """Flush, and leave the store; the last to leave Milvus Lite closes it and gives its lease back."""
-        for collection in list(self._unflushed) if self.address.lite else ():
-            self.flush(collection)
+        """Flush, and leave the store; the last to leave Milvus Lite closes it and gives its lease back.
+
+        The store is left also where it cannot be flushed: what was written lies in its log, and is read from there.
+        """
+        try:
+            for collection in list(self._unflushed) if self.address.lite else ():
+                if self.exists(collection):  # another may have dropped it
+                    self.flush(collection)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         with self._lock:
             client, self._client = self._client, None
             self._metrics.clear()
             self._loaded.clear()
+            self._unflushed.clear()
         if client is not None:
             disconnect(self.address, client)
 
@@ -250,11 +269,14 @@ class MilvusCollections:
             self._loaded.add(collection)
 
     def _metric(self, collection: str) -> str:
-        if collection not in self._metrics:
+        lite = self.address.lite
+        known = lite_rows(self.address).metrics if lite else self._metrics
+        name = collection if lite else self.collection_name(collection)  # others may let an alias stand for another
+        if name not in known:
             names = self._milvus.list_indexes(collection, field_name="vector")
             described = self._milvus.describe_index(collection, names[0]) if names else {}
-            self._metrics[collection] = str(described.get("metric_type", "L2"))
-        return self._metrics[collection]
+            known[name] = str(described.get("metric_type", "L2"))
+        return known[name]
 
     @contextmanager
     def _mapped(self, doing: str, collection: str = "") -> Iterator[None]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -382,6 +383,14 @@ def test_parser_that_reads_nothing_returns_nothing() -> None:
         assert talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture()))) == []
 
 
+def test_parsed_text_holds_no_half_of_a_character() -> None:
+    box = '{"xmin":0,"ymin":0,"xmax":1,"ymax":1}'
+    calls = [{"function": {"arguments": f'[[{{"type":"Text","text":"cut \\ud83d","bbox":{box}}}]]'}}]
+    site = Site(chat("", tool_calls=calls))
+    (block,) = talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture())))
+    assert block.text == "cut \ufffd"
+
+
 @pytest.mark.parametrize(
     "arguments", ["not json", "{}", '[[{"type": "Text"}]]', '[[{"type":"Text","text":"x","bbox":{"xmin":7}}]]']
 )
@@ -413,6 +422,12 @@ def test_more_passages_than_a_request_takes() -> None:
         scores = asyncio.run(using(reranker, lambda one: one.rank("dog", ["dog"] * 700)))
         assert scores == [10.0] * 700
         assert server.count("reranker") == 2
+
+
+def test_a_transcriber_of_another_language_has_another_name() -> None:
+    where = NimEndpoint(urls="http://a/v1/audio/transcriptions")
+    assert NimTranscriber(where).name == "nim/parakeet-1-1b-ctc-en-us"
+    assert NimTranscriber(replace(where, language="de-DE")).name == "nim/parakeet-1-1b-ctc-en-us@de-DE"
 
 
 def test_transcription_of_another_server_has_times() -> None:

@@ -156,6 +156,26 @@ def test_a_bad_passage_fails_its_own_document_only(
     assert sum(usage.requests for _, usage in found) == len(site.requests)
 
 
+def test_half_a_character_is_sent_as_an_unknown_one_and_harms_nobody() -> None:
+    site = Picky(refused)
+    found = against(site, [document(0), [EmbedInput(text="half \ud83d")], document(1)])
+    assert [type(vectors) for vectors, _ in found] == [np.ndarray] * 3
+    assert site.requests == [[item.text for item in document(0)] + ["half \ufffd"] + [i.text for i in document(1)]]
+
+
+def test_a_picture_that_cannot_be_sent_fails_its_own_document_only() -> None:
+    async def send(inputs: Sequence[int], /, *, attempts: int = 0) -> list[int]:
+        assert attempts == 0
+        return [100 // number for number in inputs]
+
+    async def work() -> list[Any]:
+        shared = SharedRequests(send, size=8, width=1, weigh=abs)
+        return await asyncio.gather(*(shared.run(inputs) for inputs in ([1, 2], [4, 0], [5])), return_exceptions=True)
+
+    first, second, third = asyncio.run(work())
+    assert (first, type(second), third) == ([100, 50], ZeroDivisionError, [20])
+
+
 def test_a_server_that_is_down_costs_one_budget_and_fails_each_document(server: NimServer) -> None:
     server.inject(Fault(kind=FaultKind.LOADING, port="embedder", times=0))
     found = asyncio.run(at_once(endpoint(server.url("embedder")), [document(number) for number in range(6)]))

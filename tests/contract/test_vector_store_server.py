@@ -2,6 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymilvus.client.grpc_handler import GrpcHandler
+from pymilvus.client.types import BulkInsertState
 from servers.milvus_server import MilvusServer, started
 
 from nemo_retriever_dagster.errors import InvalidOptionError, StoreUnavailableError
@@ -43,6 +45,30 @@ def test_a_bulk_load_is_searched_replaced_and_deleted_like_any_rows(server: Milv
         store.upsert("bulk", records(5, generation="g2"))
         store.delete("bulk", "doc", keep_generation="g2")
         assert store.census("bulk")["doc"] == {"g2": 5}
+
+
+@pytest.mark.parametrize("files", ["told", "not told"])
+def test_an_import_that_outlived_its_process_does_not_double_rows(
+    server: MilvusServer, monkeypatch: pytest.MonkeyPatch, files: str
+) -> None:
+    place = server.folder / "base" / "data" / "outlived"
+    bucket = Bucket(uri=f"file://{place}")
+    if files == "not told":  # as by newer servers
+        monkeypatch.setattr(BulkInsertState, "files", "")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with MilvusStore(server.uri) as store:
+        store.ensure(CollectionSpec(name="outlived", dimension=4), recreate=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(GrpcHandler, "get_bulk_insert_state", killed)
+            with pytest.raises(KeyboardInterrupt):
+                bulk_load(store, "outlived", records(500), bucket)
+        assert [path.name for path in place.glob("*/*")] == ["0000.parquet"], "the server still reads it"
+        assert bulk_load(store, "outlived", records(500, generation="g2"), bucket) == 500
+        assert store.census("outlived") == {"doc": {"g2": 500}}
+        assert not list(place.iterdir())
 
 
 def test_a_bucket_that_cannot_be_written_is_named(server: MilvusServer, tmp_path: Path) -> None:

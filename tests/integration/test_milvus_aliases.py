@@ -72,6 +72,43 @@ def test_a_plain_collection_gets_an_alias_in_its_place(store: AliasStore) -> Non
         adopt(store, "handbook")
 
 
+class KilledError(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("last", ["rename", "set_alias", "drop_alias"])
+def test_an_adoption_that_was_killed_is_ended_by_whoever_writes_next(
+    store: AliasStore, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    def killed(*_: str) -> None:
+        raise KilledError
+
+    def begun(alias: str, collection: str) -> None:
+        set_alias(alias, collection) if alias != "handbook" else killed()
+
+    store.ensure(SPEC)
+    store.upsert("handbook", records(3))
+    set_alias = store.set_alias
+    with monkeypatch.context() as patch:
+        patch.setattr(store, last, begun if last == "set_alias" else killed)
+        with pytest.raises(KilledError):
+            adopt(store, "handbook")
+    store.ensure(SPEC)  # what an ordinary run does
+    assert store.count("handbook") == 3
+    Beside(store, next_names(store, ["handbook"])).ensure(SPEC)
+    assert switch(store, "handbook", "handbook_v2") == "handbook_v1"
+    assert (store.count("handbook"), store.count("handbook_v1")) == (0, 3)
+    assert drop_former(store, "handbook") == ["handbook_v1"]
+
+
+def test_a_name_that_is_taken_does_not_stand_in_the_way_of_a_switch(store: AliasStore) -> None:
+    for name, rows in (("handbook_v1", 1), ("handbook", 2), ("handbook_v2", 4)):
+        store.ensure(CollectionSpec(name=name, dimension=4))
+        store.upsert(name, records(rows))
+    assert switch(store, "handbook", "handbook_v2") == "handbook_v3"
+    assert [store.count(name) for name in ("handbook", "handbook_v1", "handbook_v3")] == [4, 1, 2]
+
+
 def test_a_view_is_the_store_under_other_names(store: AliasStore) -> None:
     beside = Beside(store, {"handbook": "handbook_v7"})
     beside.ensure(SPEC)

@@ -1,7 +1,9 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pymilvus import DataType, MilvusClient
 from nemo_retriever_dagster.errors import InvalidOptionError, StoreLockedError, StoreUnavailableError
 from nemo_retriever_dagster.testing.store_suite import record, records
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
+from nemo_retriever_dagster.vdb.lease import Lease
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 from nemo_retriever_dagster.vdb.milvus_rows import batches
 from nemo_retriever_dagster.vdb.milvus_schema import index
@@ -55,6 +58,37 @@ def test_stores_in_one_process_share_one_milvus_lite(tmp_path: Path) -> None:
     assert done[0] == "3\n", "closed by its last user, it is free for another process"
 
 
+def test_a_store_that_cannot_be_flushed_is_left_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(collection: str) -> None:
+        raise OSError(errno.ENOSPC, f"No space left for {collection}")
+
+    path = tmp_path / "milvus.db"
+    store = MilvusStore(str(path))
+    store.ensure(SPEC)
+    store.upsert("c", records(3))
+    monkeypatch.setattr(store.client, "flush", full)
+    with pytest.raises(StoreUnavailableError, match=r"cannot flush.*No space left for c"):
+        store.close()
+    Lease(path, wait=0.0).acquire().release()
+    store.close()  # once more does nothing
+    with MilvusStore(str(path)) as again:
+        assert again.count("c") == 3
+
+
+def test_what_another_dropped_or_renamed_does_not_keep_a_store_open(tmp_path: Path) -> None:
+    path = tmp_path / "milvus.db"
+    writer, other = MilvusStore(str(path)), MilvusStore(str(path))
+    for name in ("dropped", "moved", "renamed"):
+        writer.ensure(replace(SPEC, name=name))
+        writer.upsert(name, records(3))
+    writer.rename("renamed", "renamed_v1")
+    other.drop("dropped")
+    other.rename("moved", "moved_v1")
+    other.close()
+    writer.close()
+    Lease(path, wait=0.0).acquire().release()
+
+
 def test_vectors_are_as_long_as_the_collection_says_now(tmp_path: Path) -> None:
     one, other = (MilvusStore(str(tmp_path / "milvus.db")) for _ in range(2))
     with one, other:
@@ -67,6 +101,17 @@ def test_vectors_are_as_long_as_the_collection_says_now(tmp_path: Path) -> None:
         assert one.dimension("alias") == SPEC.dimension + 1
         other.set_alias("alias", "d")
         assert one.dimension("alias") == 7
+
+
+def test_scores_are_by_the_metric_that_serves_now(tmp_path: Path) -> None:
+    one, other = (MilvusStore(str(tmp_path / "milvus.db")) for _ in range(2))
+    with one, other:
+        for metric in ("L2", "COSINE"):
+            other.ensure(replace(SPEC, name=metric, metric=metric), recreate=True)
+            other.upsert(metric, records(3))
+            other.set_alias("alias", metric)
+            (hit,) = one.search("alias", vector=[4, 0, 0, 2], top_k=1)
+            assert (hit.id, hit.score) == ("doc-0002", pytest.approx(1.0 if metric == "COSINE" else 1 / 6))
 
 
 def test_a_killed_writer_loses_no_acknowledged_row_and_frees_the_store(tmp_path: Path) -> None:
@@ -121,6 +166,42 @@ def test_a_collection_of_another_program_is_refused_before_any_work(tmp_path: Pa
             store.ensure(CollectionSpec(name="theirs", dimension=4))
         assert "recreate=True" in caught.value.hint
         store.ensure(CollectionSpec(name="theirs", dimension=4), recreate=True)
+
+
+def test_a_collection_whose_index_is_refused_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MilvusStore(str(tmp_path / "milvus.db")) as store:
+        create = store.client.create_collection
+
+        def without_index(name: str, *, index_params: object, **options: object) -> None:
+            create(name, **options)
+            raise RuntimeError(f"invalid index type: {index_params}")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store.client, "create_collection", without_index)
+            with pytest.raises(InvalidOptionError, match="refuses the index"):
+                store.ensure(SPEC)
+        assert store.collections() == []
+        store.ensure(SPEC)
+
+
+@pytest.mark.parametrize("message", ["deadline exceeded", "at most one distinct index is allowed per field"])
+def test_a_collection_that_another_made_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    with MilvusStore(str(tmp_path / "milvus.db")) as store, MilvusStore(str(tmp_path / "milvus.db")) as other:
+        create = store.client.create_collection
+
+        def late(*arguments: object, **options: object) -> None:
+            create(*arguments, **options)
+            other.upsert("c", records(3))
+            raise RuntimeError(message)
+
+        monkeypatch.setattr(store.client, "create_collection", late)
+        with pytest.raises((InvalidOptionError, StoreUnavailableError), match=message):
+            store.ensure(SPEC)
+        assert other.count("c") == 3
 
 
 def test_no_server_is_an_error_without_the_password() -> None:

@@ -65,6 +65,13 @@ def transcribe(where: NimEndpoint, *, segments: bool = True, pcm: bytes = PCM) -
     return asyncio.run(work())
 
 
+def test_another_language_and_another_function_are_other_engines() -> None:
+    where = NimEndpoint(urls="host:50051")
+    assert RivaTranscriber(where).name == "riva/parakeet-1-1b-ctc-en-us"
+    hosted = replace(where, language="de-DE", function_id="1598")
+    assert RivaTranscriber(hosted).name == "riva/parakeet-1-1b-ctc-en-us@de-DE@1598"
+
+
 def test_sentences_come_with_their_times() -> None:
     speaker = Speaker()
     with RivaServer(speaker) as server:

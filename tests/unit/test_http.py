@@ -84,15 +84,14 @@ class Clock:
 def test_breaker_opens_probes_and_closes() -> None:
     clock = Clock()
     breaker = Breaker(after=2, pause=10, longest=15, clock=clock)
-    breaker.failed()
-    assert breaker.admit()
-    breaker.failed()
+    for _ in range(2):
+        breaker.failed(breaker.admit())
     assert not breaker.admit()
     assert breaker.opens_in() == 10
     clock.now = 10
-    assert breaker.admit()
+    probe = breaker.admit()
     assert not breaker.admit()  # one probe at a time
-    breaker.failed()
+    breaker.failed(probe)
     assert breaker.opens_in() == 15  # doubled, up to the longest
     clock.now = 25
     assert breaker.admit()
@@ -101,13 +100,26 @@ def test_breaker_opens_probes_and_closes() -> None:
     assert breaker.admit()
 
 
+def test_a_call_of_before_is_not_taken_for_the_probe() -> None:
+    clock = Clock()
+    breaker = Breaker(after=1, pause=1, clock=clock)
+    late, cancelled, first = breaker.admit(), breaker.admit(), breaker.admit()
+    breaker.failed(first)
+    clock.now = 1
+    probe = breaker.admit()
+    breaker.failed(late)
+    breaker.withdrawn(cancelled)
+    assert (breaker.openings, breaker.admit()) == (1, 0), "the probe still decides"
+    breaker.failed(probe)
+    assert (breaker.openings, breaker.opens_in()) == (2, 2)
+
+
 def test_cancelled_probe_lets_another_try() -> None:
     clock = Clock()
     breaker = Breaker(after=1, pause=1, clock=clock)
-    breaker.failed()
+    breaker.failed(breaker.admit())
     clock.now = 2
-    assert breaker.admit()
-    breaker.withdrawn()
+    breaker.withdrawn(breaker.admit())
     assert breaker.admit()
 
 
@@ -244,6 +256,28 @@ def test_dead_server_is_left_alone() -> None:
     assert len(site.requests) < 20
 
 
+def test_a_straggler_does_not_end_the_wait_for_the_probe() -> None:
+    """Two of three calls fail and set the server aside; the third fails while the server, back, answers the probe."""
+    times = iter([0.02, 0.02, 0.15])
+
+    async def send(url: str) -> str:
+        wait = next(times, None)
+        await asyncio.sleep(0.1 if wait is None else wait)
+        if wait is None:
+            return url
+        raise AttemptFailedError(EngineUnavailableError(), again=True, down=True)
+
+    async def work() -> list[str]:
+        changes = {"breaker_after": 2, "breaker_pause": 0.08, "concurrency": 8}
+        caller = Caller(endpoint("http://a", **changes), name="nim/test")
+        calls = [caller.call(send, lambda url: (url, 0)) for _ in range(3)]
+        first = [asyncio.ensure_future(call) for call in calls]
+        await asyncio.sleep(0.05)
+        return await asyncio.gather(*first, *(caller.call(send, lambda url: (url, 0)) for _ in range(6)))
+
+    assert asyncio.run(work()) == ["http://a"] * 9
+
+
 def test_dead_server_beside_a_live_one_costs_no_call() -> None:
     site = Site(GOOD)
 
@@ -361,3 +395,16 @@ def test_body_is_compact_json() -> None:
     site = Site(GOOD)
     talk(site, lambda url: post(url, {"input": ["ä"]}))
     assert site.requests[0].body == json.dumps({"input": ["ä"]}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b'{"a": ["cut \\ud83d", "whole \\ud83d\\ude00"]}', {"a": ["cut \ufffd", "whole \U0001f600"]}),
+        (b'{"\\uDC00": "back\\\\ud83d"}', {"\ufffd": "back\\ud83d"}),
+        (b'["raw \xed\xa0\xbd", 1e-3, null]', ["raw \ufffd", 0.001, None]),
+        ('["ä"]'.encode("utf-16"), ["ä"]),
+    ],
+)
+def test_replies_hold_no_half_of_a_character(content: bytes, value: Any) -> None:
+    assert talk(Site(Reply(body=content)), post) == value

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailableError, match="Cannot write beside"):
         Lease(tmp_path / "file" / "milvus.db", wait=0.0).acquire()
+
+
+def test_a_full_disk_is_named_and_leaves_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "milvus.db"
+    (tmp_path / "milvus.db.lease").write_text("a holder that died")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    full = Lease(path, wait=0.0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(StoreUnavailableError, match="Cannot write beside"):
+            full.acquire()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    lease = Lease(path, wait=0.0).acquire()
+    assert lease.inherited, "it is still known that the last holder died"
+    lease.release()
 
 
 def test_a_program_that_knows_no_lease_is_named_too(tmp_path: Path) -> None:

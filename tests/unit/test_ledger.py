@@ -183,6 +183,14 @@ def test_secrets_and_odd_characters(ledger: Ledger, path: Path):
     assert all(b"abcdefgh" not in file.read_bytes() for file in path.parent.iterdir())
 
 
+def test_usage_that_no_column_holds_is_cut(ledger: Ledger):
+    for tokens in (2**70, 5):
+        usage = Usage(requests=1, tokens=tokens, seconds=0.5)
+        ledger.record_usage("c", [UsageRow(document=KEY, run_id="r1", stage="embed", engine="e", usage=usage)])
+    (row,) = ledger.usage("c")
+    assert row.usage == Usage(requests=2, tokens=2**63 - 1, seconds=1.0)
+
+
 def test_usage_adds_up_and_outlives_the_document(ledger: Ledger):
     def row(stage: str, engine: str, usage: Usage) -> UsageRow:
         return UsageRow(document=KEY, run_id="r1", stage=stage, engine=engine, usage=usage)

@@ -1,7 +1,9 @@
 """The local embedder, run for real on the published weights."""
 
 import asyncio
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -141,6 +143,11 @@ def test_an_input_without_text_is_refused(embedder, text):
         embed(embedder, "fine", text)
 
 
+def test_half_a_character_counts_as_an_unknown_one(embedder):
+    halved, unknown = embed(embedder, "half \ud83d a sign", "half \ufffd a sign")
+    np.testing.assert_array_equal(halved, unknown)
+
+
 def test_a_picture_is_refused(embedder):
     given = EmbedInput(text="x", picture=Picture(data=b"", width=1, height=1))
     with pytest.raises(MisuseError, match="text only"):
@@ -151,6 +158,18 @@ def test_it_works_again_after_closing(embedder):
     before = embed(embedder, "again")
     asyncio.run(embedder.aclose())
     np.testing.assert_array_equal(embed(embedder, "again"), before)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of Python 3.12: the process has threads
+def test_it_works_in_a_forked_child(embedder):
+    before = embed(embedder, "again")
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(30)  # ends it if it hangs
+        os._exit(0 if np.array_equal(embed(embedder, "again"), before) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_configured_folder_without_the_model_is_an_error(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from nemo_retriever_dagster.engines.ports import EmbedInput, Purpose
+from nemo_retriever_dagster.engines.ports import EmbedInput, Engines, Purpose
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.model import Box, Record
 from nemo_retriever_dagster.retriever import Hit, Retriever
@@ -21,10 +21,12 @@ class Words:
 
     def __init__(self) -> None:
         self.purposes: list[Purpose] = []
+        self.closed = 0
 
     async def check(self) -> None: ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        self.closed += 1
 
     async def embed(self, inputs: Sequence[EmbedInput], *, purpose: Purpose = "passage") -> np.ndarray:
         self.purposes.append(purpose)
@@ -107,12 +109,56 @@ def test_a_hit_leads_back_to_its_place(retriever: Retriever) -> None:
     assert (remark.page, remark.box) == (0, None)
 
 
+def test_a_hit_over_all_pages_of_a_document_has_the_first() -> None:
+    retriever = Retriever("guide", embedder=Words(), store=InMemoryStore())
+    retriever._store.ensure(CollectionSpec(name="guide", dimension=Words.dimension))
+    places = [{"page": page, "box": [10, 20, 300, 40]} for page in (1, 2)]
+    whole = row(-1, 0, 0, "Both slides", location=[-0.4, 20, 300, 40], custom_content={"places": places})
+    retriever._store.upsert("guide", [whole])
+    [hit] = retriever.query("slides", top_k=1)
+    assert (hit.page, hit.box) == (1, Box(-0.4, 20, 300, 40))
+    assert retriever.reconstruct(hit) == "Both slides"
+
+
 def test_questions_are_embedded_as_questions(retriever: Retriever) -> None:
     words = Words()
     retriever = Retriever("guide", embedder=words, store=retriever._store)
     retriever.query("boiler")
     retriever.query("boiler", mode="sparse")
     assert words.purposes == ["query"]
+
+
+def test_engines_of_its_own_are_closed_with_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Words] = []
+
+    def engines(**_: object) -> Engines:
+        made.append(Words())
+        return Engines(embedder=made[-1])
+
+    monkeypatch.setattr("nemo_retriever_dagster.engines.local.local_engines", engines)
+    store = InMemoryStore()
+    store.ensure(CollectionSpec(name="guide", dimension=Words.dimension))
+    retriever = Retriever("guide", store=store)
+    with retriever:
+        retriever.query("one")
+        with retriever:
+            retriever.query("two")
+        assert [words.closed for words in made] == [0]
+    assert [words.closed for words in made] == [1]
+    retriever.query("three")
+    retriever.query("four")
+    assert [words.closed for words in made] == [1, 0], "outside a block they stay for the next query"
+    retriever.close()
+    retriever.close()
+    assert [words.closed for words in made] == [1, 1]
+
+
+def test_engines_that_were_given_stay_open() -> None:
+    store, words = InMemoryStore(), Words()
+    store.ensure(CollectionSpec(name="guide", dimension=Words.dimension))
+    with Retriever("guide", embedder=words, store=store) as retriever:
+        retriever.query("one")
+    assert words.closed == 0
 
 
 def test_modes_agree_on_the_obvious_and_say_what_they_scored(retriever: Retriever) -> None:

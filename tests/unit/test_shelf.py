@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nemo_retriever_dagster.artifacts import Artifacts
-from nemo_retriever_dagster.errors import Stage
-from nemo_retriever_dagster.model import Chunk, Kind
+from nemo_retriever_dagster.errors import ArtifactDamagedError, Stage
+from nemo_retriever_dagster.model import Chunk, Element, Kind, Picture
 from nemo_retriever_dagster.shelf import Shelf, place_of
 
 if TYPE_CHECKING:
@@ -36,3 +36,34 @@ def test_results_that_are_not_there_are_told_one_by_one_and_in_one_listing(tmp_p
     shelf.forget(whole)
     assert shelf.lacking({whole, captions}) == {whole}
     assert shelf.note(whole) is None
+
+
+def test_a_result_of_another_version_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = place_of(Stage.SPLIT, "a", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr("nemo_retriever_dagster.codec._VERSION", 0)
+        shelf = Shelf(Artifacts(tmp_path))
+        shelf.put_chunks(place, [CHUNK])
+        shelf.finish(place, {})
+    shelf = Shelf(Artifacts(tmp_path))
+    with pytest.raises(ArtifactDamagedError, match="of another version"):
+        shelf.chunks(place)
+    assert shelf.lacking({place}) == {place}
+    shelf.put_chunks(place, [CHUNK])
+    assert Shelf(Artifacts(tmp_path)).chunks(place) == (CHUNK,)
+
+
+def test_what_is_kept_in_memory_is_bounded_by_number_and_size(tmp_path: Path) -> None:
+    def picture(number: int, size: int) -> Element:
+        return Element(kind=Kind.IMAGE, picture=Picture(data=number.to_bytes(4) + bytes(size), width=1, height=1))
+
+    shelf = Shelf(Artifacts(tmp_path))
+    places = [place_of(Stage.EXTRACT, "a", str(n)) for n in range(20)]
+    for number, place in enumerate(places):
+        shelf.put_elements(place, [picture(number, 10)])
+    assert list(shelf._memory) == places[-16:]
+    for number, place in enumerate(places[:5]):
+        shelf.put_elements(place, [picture(number, 20 << 20)])
+    assert list(shelf._memory) == places[2:5]
+    shelf.put_elements(places[5], [picture(9, 70 << 20)])
+    assert list(shelf._memory) == [places[5]], "the last one stays, however large"

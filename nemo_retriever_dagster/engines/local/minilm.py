@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ from nemo_retriever_dagster.engines.usage import record
 from nemo_retriever_dagster.errors import EngineReplyError, MissingDependencyError, MisuseError, RejectedInputError
 from nemo_retriever_dagster.model import Usage
 from nemo_retriever_dagster.modelfiles import MODEL, find_model_file
+from nemo_retriever_dagster.tokens import encodable
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -66,6 +67,8 @@ class MiniLmEmbedder:
         self._tokenizer: Any = None
         self._session: Any = None
         self._queue: BatchQueue | None = None
+        self._process = os.getpid()
+        self._parents: list[object] = []
 
     async def check(self) -> None:
         """Load the model; raise `MissingDependencyError` where a package or the weights are not installed."""
@@ -98,7 +101,7 @@ class MiniLmEmbedder:
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the token ids of each text, the two marks included, cut to what the model sees."""
         tokenizer = self._load_tokenizer()
-        tokens = [tokenizer.encode(text).ids for text in texts]
+        tokens = [tokenizer.encode(encodable(text)).ids for text in texts]
         long = [len(ids) for ids in tokens if len(ids) > SEQUENCE]
         if long:
             self.truncated += len(long)
@@ -119,6 +122,10 @@ class MiniLmEmbedder:
 
     def _open_queue(self) -> BatchQueue:
         with self._lock:
+            if self._process != os.getpid():
+                # A forked child has neither the queue's thread nor the session's, for which freeing it would wait.
+                self._parents.append((self._queue, self._session))
+                self._queue, self._session, self._process = None, None, os.getpid()
             if self._queue is None:
                 self._queue = BatchQueue(self._encode)
             return self._queue

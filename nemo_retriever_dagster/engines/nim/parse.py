@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nemo_retriever_dagster.engines.http import read_json
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.nim.chat import chat_url
 from nemo_retriever_dagster.engines.nim.detect import unit
@@ -85,7 +85,7 @@ def _called(reply: Any) -> list[ParsedBlock]:
     blocks: list[ParsedBlock] = []
     for call in calls:
         arguments = field(field(call, "function", dict), "arguments", str)
-        for block in _flat(json.loads(arguments) if arguments.strip() else []):
+        for block in _flat(read_json(arguments) if arguments.strip() else []):
             corners = field(block, "bbox", dict)
             box = Box(*(unit(corners.get(name), name) for name in ("xmin", "ymin", "xmax", "ymax")))
             blocks.append(_block(field(block, "type", str), field(block, "text", str), box))

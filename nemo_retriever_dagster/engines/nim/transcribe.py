@@ -28,6 +28,11 @@ class NimTranscriber(NimClient):
         super().__init__(endpoint)
         self._format = "verbose_json" if self.dialect == "openai" else "json"
 
+    @property
+    def name(self) -> str:
+        """``nim/`` and the model's id; also the language, if it is not English."""
+        return super().name + self.endpoint.language_mark
+
     def guess(self) -> str:
         """Take a parakeet or canary for a NIM's model."""
         return "nim" if any(name in self.model for name in ("parakeet", "canary", "nvidia/")) else "openai"
