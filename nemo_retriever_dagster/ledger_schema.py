@@ -227,6 +227,9 @@ class Database:
             raise _translated(error, self.shown) from None
         except (exc.NoSuchModuleError, ModuleNotFoundError) as error:
             raise MissingDependencyError.of(self.shown, "pip install 'nemo-retriever-dagster[postgres]'") from error
+        except exc.TimeoutError:
+            hint = "Another process holds it, or more threads ask than it has connections: run again."
+            raise StorageError(f"The ledger {self.shown} gave no connection in time.", hint=hint) from None
         except OSError as error:
             raise StorageError(f"The ledger {self.shown} cannot be opened: {error}.") from None
 

@@ -141,7 +141,7 @@ def _room(unit: Unit, fit: Tokenizer, max_tokens: int, max_bytes: int) -> tuple[
     if not unit.caption:
         return max_tokens, max_bytes
     tokens = max(max_tokens - fit.count(unit.caption), max_tokens // 2)
-    return tokens, max(max_bytes - len(unit.caption.encode()) - 1, max_bytes // 2)
+    return tokens, max(max_bytes - _bytes(unit.caption) - 1, max_bytes // 2)
 
 
 def _windows(
@@ -175,10 +175,10 @@ def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: 
     part = text[span.start : span.end]
     small = [Span(start=0, end=len(part), tokens=span.tokens)]
     # another tokenizer's windows may have few tokens of its own and many of this one; a token has a byte at least
-    if max_tokens and len(part.encode()) > max_tokens and (count := fit.count(part)) > max_tokens:
+    if max_tokens and _bytes(part) > max_tokens and (count := fit.count(part)) > max_tokens:
         pieces = -(-count // max_tokens)
         small = windows(part, fit, -(-count // pieces), 0)  # of equal size: no crumb at the end
-    if len(part.encode()) > max_bytes:
+    if _bytes(part) > max_bytes:
         small = [
             Span(
                 start=s.start + b.start,
@@ -189,6 +189,10 @@ def _fitting(text: str, span: Span, fit: Tokenizer, max_tokens: int, max_bytes: 
             for b in fit_bytes(part[s.start : s.end], max_bytes)
         ]
     return [Span(start=span.start + s.start, end=span.start + s.end, tokens=s.tokens) for s in small]
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _chunk(elements: Sequence[Element], unit: Unit, position: int, span: Span) -> Chunk:

@@ -292,3 +292,10 @@ def test_pictures_are_covered_by_what_is_on_their_own_page_only() -> None:
     elements = [table, *(image(n, box=box, page_size=page, picture=picture(data=bytes([n]))) for n in (1, 2))]
     assert stages.tidy(elements, DedupTask(), None) == {0, 2}
     assert stages.tidy(elements, DedupTask(bbox_dedup_prefer_structured=False), None) == {1, 2}
+
+
+def test_half_a_character_is_cut_like_any_other() -> None:
+    chunks = cut(
+        [text("half a character \ud83d here " * 40, 1)], SplitTask(chunk_size=50, chunk_overlap=0), max_tokens=64
+    )
+    assert len(chunks) > 3
