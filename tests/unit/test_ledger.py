@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine
@@ -443,3 +444,12 @@ def test_killed_writer_loses_nothing_it_was_told_is_kept(path: Path, capfd: pyte
     assert process.exitcode == 9
     with Ledger(f"sqlite:///{path}") as ledger:
         assert len(ledger.receipts("c")) == 31
+
+
+def test_a_database_without_a_free_connection_is_named(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    def none_left(*_: object) -> None:
+        raise sa.exc.TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr(sa.Engine, "begin", none_left)
+    with pytest.raises(StorageError, match="no connection in time"):
+        ledger.claim("c", KEY, "run", 10)
