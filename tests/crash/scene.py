@@ -40,6 +40,7 @@ from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.storage import Storage
 from nemo_retriever_dagster.testing.crash import CrashPoints, MortalMilvus
 from nemo_retriever_dagster.testing.nim_answers import ColourCaptioner, HashEmbedder
+from nemo_retriever_dagster.work import Work
 
 NAME = "crash"
 PRELOADED = ("milvus_lite", "pymilvus", "dagster", "nemo", "pyarrow", "alembic", "sqlalchemy", "tokenizers")
@@ -113,7 +114,8 @@ async def _batch(order: Order, corpus: DocumentCorpus, settings: Settings, store
     ) as equipment:
         runner = Runner(corpus.pipeline, equipment, run_id=run_id, concurrency=order.concurrency)
         await prepare(corpus.pipeline, ENGINES, store)
-        await run_batch(runner, documents, all_or_nothing=True, keep=lambda _, elements: elements)
+        begun = [Work(document=document) for document in documents]
+        await run_batch(runner, begun, all_or_nothing=True, keep=lambda _, elements: elements)
         runner.close()
 
 
