@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.errors import InfrastructureError, RetrieverError, VerificationError
+from nemo_retriever_dagster.errors import DataError, InfrastructureError, RetrieverError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class DocumentHeldError(InfrastructureError):
     """Another run is at work on the same document."""
 
 
-class SupersededError(InfrastructureError):
-    """Another run has put a newer version of the document in meanwhile."""
+class SupersededError(DataError):
+    """Another run has put a newer version of the document in meanwhile: to try again would not help."""
 
     default_hint = "Nothing is to be done: what the source has now is in the collection."
 
