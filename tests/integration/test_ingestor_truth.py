@@ -134,11 +134,29 @@ def test_a_long_heading_or_alt_text_does_not_keep_a_document_out(
     pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     picture = f"<img alt='{'alt text ' * 9_000}' src='data:image/png;base64,{pixel}'>"
     (tmp_path / "alt.html").write_text(f"<p>A page.</p>{picture}")
-    table = "".join(f'<tr><td>"{n}"</td><td>value {n}</td></tr>' for n in range(4_000))
-    (tmp_path / "table.html").write_text(f"<table>{table}</table>")
-    results, failures = upload(make(tmp_path / "*.*")).ingest(return_failures=True)
-    assert (len(results), failures) == (3, [])
-    assert store.count("c") > 3
+    results, failures = upload(make(tmp_path / "*.*").split(chunk_size=100)).ingest(return_failures=True)
+    assert (len(results), failures) == (2, [])
+    headings = [row.content_metadata["custom_content"].get("headings", []) for row in store.select("c", where="")]
+    assert any(headings)
+    assert max(len(heading) for above in headings for heading in above) < 1_000
+
+
+class Unlimited(HashEmbedder):
+    """Tells no limit, so that only the store's count."""
+
+    max_tokens = 0
+
+
+def test_a_table_fits_its_row_twice(store: InMemoryStore, tmp_path: Path) -> None:
+    """Its text, and what the metadata say of it, where a quotation mark takes two bytes."""
+    cell = '"a" ' * 12_000
+    (tmp_path / "table.html").write_text(
+        f"<table><tr><th>A</th><th>B</th></tr><tr><td>{cell}</td><td>b</td></tr></table>"
+    )
+    settings = Settings(state_dir=tmp_path / "state")
+    chain = Ingestor(engines=Engines(embedder=Unlimited(8)), store=store, settings=settings, workers=1)
+    upload(chain.files(str(tmp_path / "table.html"))).ingest()
+    assert store.count("c") > 1
 
 
 def test_results_tell_where_a_picture_is_stored_and_how_it_is_shown(make: Any, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import ClassVar
 import fsspec
 import httpx
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -298,6 +299,22 @@ def test_a_slash_at_the_start_of_a_remote_key_is_part_of_it():
         with source.fetch(document) as fetched:
             read[document.uri.removeprefix("memory://")] = fetched.path.read_bytes()
     assert read == contents
+
+
+class Marked(MemoryFileSystem):
+    """Lists what a bucket's console writes to show an empty folder: an object without bytes."""
+
+    protocol = "marked"
+
+    def find(self, path: str, **options: object) -> dict[str, dict[str, object]]:
+        marker = f"{path.rstrip('/')}/empty/"
+        return {**super().find(path, **options), marker: {"name": marker, "type": "file", "size": 0}}
+
+
+def test_the_marker_of_an_empty_folder_is_no_document():
+    fsspec.register_implementation("marked", Marked, clobber=True)
+    fsspec.filesystem("marked").pipe_file("marked://folder/a.txt", b"one")
+    assert [document.uri for document in Source("marked://folder/").list()] == ["marked://folder/a.txt"]
 
 
 def test_buffers_keep_their_names_and_position():
