@@ -19,21 +19,12 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from nemo_retriever_dagster.corpus import DocumentCorpus, DocumentOutcome
-    from nemo_retriever_dagster.ledger import Ledger
 
 definitions_option = click.option(
     "-f", "--definitions", type=click.Path(exists=True, dir_okay=False, path_type=Path), default="definitions.py",
     help="The Python file that makes the corpus.", show_default=True,
 )  # fmt: skip
 corpus_option = click.option("-c", "--corpus", default=None, help="Name of the corpus, if the file makes several.")
-
-
-def open_ledger() -> Ledger:
-    """Open the ledger that the surroundings name."""
-    from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
-
-    return Ledger(Settings().ledger)
 
 
 def load_corpus(path: Path, name: str | None) -> DocumentCorpus:

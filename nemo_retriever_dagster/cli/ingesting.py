@@ -35,10 +35,8 @@ def plan(definitions: Path, corpus: str | None) -> None:
     from nemo_retriever_dagster.ledger import Ledger
 
     chosen = load_corpus(definitions, corpus)
-    with initialized(chosen.resources(), STATE, ENGINES) as (state, engines):
-        settings = state.settings()
-        with Ledger(settings.ledger) as ledger:
-            found = look(chosen, ledger, engines.engines(chosen.pipeline, settings))
+    with initialized(chosen.resources(), STATE, ENGINES) as (state, engines), Ledger(state.settings().ledger) as ledger:
+        found = look(chosen, ledger, engines.engines(chosen.pipeline, state.settings()))
     table = Table("document", "what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):

@@ -10,7 +10,6 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from nemo_retriever_dagster.cli.corpora import open_ledger
 from nemo_retriever_dagster.cli.shown import console, show_failure, show_hits
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
 def status(corpus: str | None) -> None:
     """Count the documents of each corpus by where they stand."""
-    with open_ledger() as ledger:
+    with _open_ledger() as ledger:
         for name in _named(ledger, corpus):
             counts = Counter(state.status for state in ledger.versions(name).values())
             shown = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no documents"
@@ -33,11 +32,19 @@ def status(corpus: str | None) -> None:
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
 def failures(corpus: str | None) -> None:
     """Show the documents that failed: where, why, what next."""
-    with open_ledger() as ledger:
+    with _open_ledger() as ledger:
         found = [failure for name in _named(ledger, corpus) for failure in ledger.failures(name)]
     for failure in found:
         show_failure(failure)
     console.print(f"{len(found)} failed documents" if found else "No failed documents.")
+
+
+def _open_ledger() -> Ledger:
+    """Open the ledger that the surroundings name."""
+    from nemo_retriever_dagster.ledger import Ledger
+    from nemo_retriever_dagster.settings import Settings
+
+    return Ledger(Settings().ledger)
 
 
 def _named(ledger: Ledger, corpus: str | None) -> list[str]:

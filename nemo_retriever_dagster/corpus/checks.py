@@ -10,7 +10,7 @@ import dagster as dg
 
 from nemo_retriever_dagster import verification
 from nemo_retriever_dagster.corpus.metadata import DATA_VERSION
-from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START
+from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, keys_in
 from nemo_retriever_dagster.corpus.resources import RESOURCES, STATE, STORE
 from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.ledger import Ledger
@@ -110,7 +110,7 @@ def _keys(corpus: "DocumentCorpus", context: dg.AssetCheckExecutionContext) -> l
         return [tags[_PARTITION]]
     if RANGE_START not in tags:
         return None
-    order = list(context.instance.get_dynamic_partitions(str(corpus.partitions_def.name)))
+    order = list(keys_in(context.instance, corpus.partitions_def))
     if not {tags[RANGE_START], tags[RANGE_END]} <= set(order):
         return None
     return order[order.index(tags[RANGE_START]) : order.index(tags[RANGE_END]) + 1]

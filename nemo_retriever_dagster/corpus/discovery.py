@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges, under_way
-from nemo_retriever_dagster.corpus.removal import orphans, remove_documents
+from nemo_retriever_dagster.corpus.partitions import add_keys, keys_in, range_tags, ranges, under_way
+from nemo_retriever_dagster.corpus.removal import remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
@@ -57,16 +57,15 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     def discover(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             plan = look(corpus, ledger)
-            wanted = [*plan.arrived, *_without_partition(corpus, context.instance, plan)]
-            requests = run_requests(corpus, context.instance, ledger, wanted)
+            partitions = keys_in(context.instance, corpus.partitions_def)
+            requests = run_requests(corpus, context.instance, ledger, _without_run(plan, partitions))
         for skipped in plan.passed_over:
             if skipped.lost:
                 context.log.warning("%s %s", skipped.uri, skipped.reason)
-        present = [document.key for document in plan.present()]
-        lost = {state.key: state.updated_at for state in plan.gone}
-        lost |= dict.fromkeys(orphans(corpus, context.instance, {*present, *lost}), "")
+        lost = _lost(plan, partitions)
+        known = len(lost) + len(plan.present()) - len(plan.new)
         try:
-            check_deletion(len(lost), len(lost) + len(present) - len(plan.new), max_deletions=corpus.max_deletions)
+            check_deletion(len(lost), known, max_deletions=corpus.max_deletions)
             requests += _removal_requests(corpus, lost)
         except MassDeletionError as error:
             context.log.warning(str(error))
@@ -77,10 +76,21 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
     return discover
 
 
-def _without_partition(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
-    """Return the documents, neither new nor changed, that this instance has no partition of."""
-    there = {*instance.get_dynamic_partitions(str(corpus.partitions_def.name)), *(d.key for d in plan.arrived)}
-    return [document for document in plan.present() if document.key not in there]
+def _without_run(plan: Plan, partitions: Sequence[str]) -> list[Document]:
+    """Return the new and changed documents, then the others that have no partition."""
+    there = {*partitions, *(document.key for document in plan.arrived)}
+    return [*plan.arrived, *(document for document in plan.present() if document.key not in there)]
+
+
+def _lost(plan: Plan, partitions: Sequence[str]) -> dict[str, str]:
+    """Return the keys of what is to be taken out, and since when the ledger has them.
+
+    Those of vanished documents, and partitions of none ("" for since when): a deletion that was broken off at its last
+    step left them.
+    """
+    gone = {state.key: state.updated_at for state in plan.gone}
+    known = {*gone, *(document.key for document in plan.present())}
+    return gone | dict.fromkeys((key for key in partitions if key not in known), "")
 
 
 def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
@@ -102,7 +112,7 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         engines = getattr(context.resources, ENGINES).engines(corpus.pipeline, settings)
         with Ledger(settings.ledger) as ledger:
             plan = look(corpus, ledger, engines)
-            busy = under_way(context.instance, context.instance.get_dynamic_partitions(str(corpus.partitions_def.name)))
+            busy = under_way(context.instance, keys_in(context.instance, corpus.partitions_def))
             wanted = [*plan.due, *_not_green(corpus, context.instance, plan)]
             requests = run_requests(
                 corpus,
@@ -140,7 +150,7 @@ def run_requests(
     """
     add_keys(instance, corpus.partitions_def, (document.key for document in documents))
     known = {document.key: document for document in documents}
-    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name)) if known else ()
+    order = keys_in(instance, corpus.partitions_def) if known else ()
     tick = again or uuid.uuid4().hex
     groups = ranges(known, order, corpus.batch_size)[: corpus.runs_per_tick]
     ledger.remember(corpus.name, [known[key] for keys in groups for key in keys])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemo_retriever_dagster.corpus.partitions import add_keys, range_tags, ranges
+from nemo_retriever_dagster.corpus.partitions import add_keys, keys_in, range_tags, ranges
 from nemo_retriever_dagster.corpus.resources import STATE, initialized
 from nemo_retriever_dagster.corpus.runs import materialized_by, observed_by
 from nemo_retriever_dagster.errors import redact
@@ -53,7 +53,7 @@ def materialize_documents(
     wanted = list(documents) if keys is None else list(keys)
     _remember(corpus, given, [documents[key] for key in wanted if key in documents])
     add_keys(instance, corpus.partitions_def, wanted)
-    order = instance.get_dynamic_partitions(str(corpus.partitions_def.name))
+    order = keys_in(instance, corpus.partitions_def)
     outcomes: dict[str, DocumentOutcome] = {}
     for group in ranges(wanted, order, corpus.batch_size):
         result = dg.materialize(

@@ -20,10 +20,15 @@ _UNFINISHED = [
 ]
 
 
+def keys_in(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> Sequence[str]:
+    """Return the keys that the instance has, in the order they were added."""
+    return instance.get_dynamic_partitions(str(partitions.name))
+
+
 def add_keys(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]) -> None:
     """Add the keys that are not there yet, in the given order; ranges follow the order of adding."""
     assert partitions.name is not None
-    there = set(instance.get_dynamic_partitions(partitions.name))
+    there = set(keys_in(instance, partitions))
     new = [key for key in dict.fromkeys(keys) if key not in there]
     for start in range(0, len(new), _CHUNK):
         instance.add_dynamic_partitions(partitions.name, new[start : start + _CHUNK])

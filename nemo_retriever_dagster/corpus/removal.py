@@ -58,11 +58,6 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
     return gone
 
 
-def orphans(corpus: DocumentCorpus, instance: dg.DagsterInstance, known: set[str]) -> list[str]:
-    """Return the partitions of no document: a deletion that was broken off at its last step left them."""
-    return [key for key in instance.get_dynamic_partitions(str(corpus.partitions_def.name)) if key not in known]
-
-
 @contextmanager
 def _committer(corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: Ledger) -> Iterator[Committer | None]:
     if corpus.pipeline.upload is None:
