@@ -3,7 +3,7 @@
 ::
 
     RetrieverError
-    +-- DataError              the document itself: never retried until its bytes change
+    +-- DataError              the document itself: never retried until its bytes or the options change
     |   +-- UnsupportedFormatError, EmptyFileError, CorruptFileError, EncryptedFileError
     |   +-- LimitExceededError, ParserTimeoutError, ParserCrashError
     |   +-- RejectedInputError (an engine refused this input: a 4xx reply)

@@ -304,7 +304,8 @@ class Receipt:
 class Failure:
     """Why a document did not get through: a record, kept until a success replaces it.
 
-    Unpacks like the reference's pair: ``source, message = failure``.
+    Unpacks like the reference's pair: ``source, message = failure``. ``version`` is the document's,
+    ``fingerprint`` that of all that decided whether it gets through (`Pipeline.outcome_fingerprint`); "" is not known.
     """
 
     document: str
@@ -319,6 +320,7 @@ class Failure:
     index: int = 0
     run_id: str = ""
     version: str = ""
+    fingerprint: str = ""
 
     @classmethod
     def of(cls, document: Document, stage: Stage, error: BaseException, **more: Any) -> Self:

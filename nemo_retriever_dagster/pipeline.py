@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nemo_retriever_dagster.engines.ports import Engines
+    from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.tasks import (
         CaptionTask,
         EmbedTask,
@@ -116,6 +117,14 @@ class Pipeline:
     def all_fingerprints(self, engines: Engines) -> dict[str, dict[Stage, str]]:
         """Return the fingerprints for every format there is."""
         return {name: self.fingerprints(name, engines) for name in EXTRACTORS}
+
+    def outcome_fingerprint(self, engines: Engines, limits: Limits) -> str:
+        """Return the fingerprint of all that decides whether a document gets through.
+
+        Where it changed, a document that failed may not fail again. Of a password it knows only that there is one.
+        """
+        prints = [list(made.values()) for made in self.all_fingerprints(engines).values()]
+        return _digest(prints, asdict(limits), self.extract.password is not None)
 
 
 _ORDER = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.STORE_IMAGES, Stage.EMBED, Stage.UPLOAD)

@@ -26,7 +26,7 @@ _PRESENT = ("new", "changed", "unfinished", "outdated", "failed", "unchanged")
 class Plan:
     """Documents by what is to be done with them, each sorted by path; ``gone`` are no more, ``passed_over`` never were.
 
-    ``unfinished`` were seen before in this version but have neither rows nor a failure that needs other bytes;
+    ``unfinished`` were seen before in this version but have neither rows nor a failure that would come again;
     ``outdated`` are unchanged themselves, but the pipeline's options changed since.
     """
 
@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def due(self) -> tuple[Document, ...]:
-        """All that a run would have to do; failures of the data are left until the bytes change."""
+        """All that a run would have to do; failures of the data are left until the bytes or the options change."""
         return (*self.arrived, *self.unfinished, *self.outdated)
 
     @property
@@ -71,13 +71,15 @@ def compare(
     fingerprints: Mapping[str, Mapping[Stage, str]] | None = None,
     *,
     sidecar: Sidecar = _NO_FIELDS,
+    outcome: str = "",
 ) -> Plan:
     """Hold the source's ``documents`` against what the ledger knows.
 
     ``fingerprints`` are the pipeline's current ones by document format, to which ``sidecar`` adds what a document has
-    of its own; without them no document counts as outdated.
+    of its own; without them no document counts as outdated. ``outcome`` is the current
+    `Pipeline.outcome_fingerprint`, "" where it is not asked.
     """
-    for_good = {failure.document for failure in failures if _is_for_good(failure)}
+    for_good = {failure.document for failure in failures if _is_for_good(failure, outcome)}
     made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
     sorted_out: dict[str, list[Document]] = {}
     for document in documents:
@@ -92,9 +94,11 @@ def compare(
     return Plan(gone=tuple(states[key] for key in sorted(states) if key not in there), **words)
 
 
-def _is_for_good(failure: Failure) -> bool:
-    """Whether only other bytes help: not where a key or an option was wrong, or a file was away that is listed now."""
-    return failure.category == Category.DATA and failure.stage != Stage.SOURCE
+def _is_for_good(failure: Failure, outcome: str) -> bool:
+    """Whether it would come again: not where a key was wrong, a file away that is listed now, or options changed."""
+    if failure.category != Category.DATA or failure.stage == Stage.SOURCE:
+        return False
+    return not (outcome and failure.fingerprint) or failure.fingerprint == outcome
 
 
 def _word(document: Document, state: DocumentState | None, failed_for_good: bool) -> str:  # noqa: FBT001

@@ -15,7 +15,6 @@ from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, stable_id
 from nemo_retriever_dagster.planning import MassDeletionError, Plan, check_deletion, compare
-from nemo_retriever_dagster.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
@@ -27,15 +26,19 @@ _SAID = {"MATERIALIZED", "IN_PROGRESS"}
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
     """Hold the corpus's source against its ledger; with ``engines``, changed options count too."""
     name, source = corpus.name, corpus.plant.documents()
-    fingerprints = corpus.pipeline.all_fingerprints(engines) if engines is not None else None
-    plan = compare(
-        source.list(),
-        ledger.versions(name),
-        ledger.failures(name),
-        ledger.receipts(name) if fingerprints is not None else (),
-        fingerprints,
-        sidecar=corpus.pipeline.sidecar() if fingerprints is not None else Sidecar(),
-    )
+    documents, states, failures = source.list(), ledger.versions(name), ledger.failures(name)
+    if engines is None:
+        plan = compare(documents, states, failures)
+    else:
+        plan = compare(
+            documents,
+            states,
+            failures,
+            ledger.receipts(name),
+            corpus.pipeline.all_fingerprints(engines),
+            sidecar=corpus.pipeline.sidecar(),
+            outcome=corpus.plant.outcome_fingerprint(engines),
+        )
     return replace(plan, passed_over=source.skipped)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from nemo_retriever_dagster.engines.ports import Engines
     from nemo_retriever_dagster.ledger import DocumentState
     from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.pipeline import Pipeline
@@ -48,6 +49,10 @@ class Plant:
     def documents(self) -> Source:
         """Return the source; nothing is looked at yet."""
         return Source(self.source, storage_options=self.storage_options, limits=self.limits)
+
+    def outcome_fingerprint(self, engines: Engines) -> str:
+        """Return the fingerprint of all that decides whether a document gets through."""
+        return self.pipeline.outcome_fingerprint(engines, self.limits)
 
     def begin(self, ledger: Ledger, keys: Sequence[str], run_id: str) -> list[Result]:
         """Return the work of partition keys; a key whose document is nowhere is a Failure from the start."""

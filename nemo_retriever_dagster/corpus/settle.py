@@ -15,7 +15,7 @@ from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.corpus import metadata
 from nemo_retriever_dagster.corpus.ops import PLAN
 from nemo_retriever_dagster.corpus.recording import record
-from nemo_retriever_dagster.corpus.resources import RESOURCES
+from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
 from nemo_retriever_dagster.errors import RetrieverError, Stage
@@ -74,7 +74,7 @@ def settle_op(plant: Plant, *, preview: bool) -> dg.OpDefinition:
         with ledger_of(context) as ledger:
             former, results = _taken_up(context, plant, ledger, results)
             verdict = judge(context.partition_keys, results, former, context.run_id)
-            failures = _note(plant, ledger, verdict, context.run_id)
+            failures = _note(plant, ledger, verdict, context)
         events = _events(context, plant, verdict, preview=preview)
         if not failures and _awaited(context):
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
@@ -162,7 +162,7 @@ def _preview(shelf: Shelf, work: Work) -> str:
         return f"(no preview: {error.message})"
 
 
-def _note(plant: Plant, ledger: Ledger, verdict: Verdict, run_id: str) -> list[Failure]:
+def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutionContext) -> list[Failure]:
     """Write into the ledger what the upload has not: failures, usage, and receipts where nothing is uploaded.
 
     The versions that were read are noted as seen, or discovery would take a document changed since its last look for
@@ -171,9 +171,13 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, run_id: str) -> list[F
     ledger.remember(plant.name, [work.document for work in verdict.good.values()])
     if plant.pipeline.upload is None:
         for work in verdict.good.values():
-            ledger.commit(plant.name, _receipt(work, run_id), version=work.document.version)
-    ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, run_id)])
-    return [ledger.fail(plant.name, failure) for failure in verdict.bad.values()]
+            ledger.commit(plant.name, _receipt(work, context.run_id), version=work.document.version)
+    ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, context.run_id)])
+    if not verdict.bad:
+        return []
+    engines = getattr(context.resources, ENGINES).engines(plant.pipeline, settings_of(context))
+    fingerprint = plant.outcome_fingerprint(engines)
+    return [ledger.fail(plant.name, replace(failure, fingerprint=fingerprint)) for failure in verdict.bad.values()]
 
 
 def _usage(work: Work, run_id: str) -> Iterator[UsageRow]:

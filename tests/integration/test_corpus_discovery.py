@@ -12,8 +12,10 @@ from corpus_place import Place, asked, reconcile, remove, tick
 from nemo_retriever_dagster import DocumentCorpus, EnginesResource, Ingestor, NimResource
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.resources import ENGINES
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import StoreUnavailableError
 from nemo_retriever_dagster.images import ImageStore
+from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
@@ -221,7 +223,28 @@ def test_the_schedule_sets_right_what_is_not_as_it_should_be(tmp_path: Path) -> 
 
     changed = place.make(chunk_size=4, chunk_overlap=0)
     requests = reconcile(place, changed, day=4).run_requests
-    assert sorted(key for keys in asked(place, requests) for key in keys) == sorted(place.keys("good", "late"))
+    assert sorted(key for keys in asked(place, requests) for key in keys) == sorted(place.keys())
+
+
+def test_a_document_that_failed_for_good_is_tried_again_when_an_option_or_a_limit_changes(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, limits=Limits(file_bytes=8), retry_policy=dg.RetryPolicy(max_retries=0))
+    place.write(small="A pump.", large="A valve of the size 40.", empty="")
+    failed = place.run()
+    assert [name for name, outcome in failed.items() if not outcome.succeeded] == ["empty", "large"]
+    assert reconcile(place).skip_message == "2 failed, 1 unchanged"
+
+    raised = Place(tmp_path, rows=False, limits=Limits(file_bytes=80), retry_policy=dg.RetryPolicy(max_retries=0))
+    (asked_for,) = asked(place, reconcile(raised, day=1).run_requests)
+    assert sorted(asked_for) == sorted(place.keys("large", "empty"))
+    again = raised.run("large", "empty")
+    assert (again["large"].succeeded, again["empty"].succeeded) == (True, False)
+    assert reconcile(raised, day=2).skip_message == "1 failed, 2 unchanged"
+
+    passwords = [Ingestor().extract(password=word) for word in (None, "1", "2")]
+    corpora = [DocumentCorpus(name="notes", source=place.source, pipeline=one) for one in passwords]
+    engines = Engines()
+    first, second, third = (corpus.plant.outcome_fingerprint(engines) for corpus in corpora)
+    assert first != second == third  # it is kept where others may read it
 
 
 def test_the_schedule_asks_for_the_documents_whose_own_fields_changed_and_for_no_other(tmp_path: Path) -> None:
