@@ -353,6 +353,12 @@ def test_boxes_outside_the_picture_are_refused(box: Any) -> None:
         talk(site, lambda url: using(NimOcr(NimEndpoint(urls=url, attempts=1)), lambda one: one.read([picture()])))
 
 
+def test_tool_calls_that_are_no_list_are_refused() -> None:
+    site = Site(chat("", tool_calls=5))
+    with pytest.raises(EngineReplyError, match="tool_calls"):
+        talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url, attempts=1)), lambda p: p.parse(picture())))
+
+
 class Blocks:
     name = "blocks"
 
@@ -378,7 +384,7 @@ def test_parsed_boxes_come_back_to_the_picture(model: str, size: tuple[int, int]
 
 
 def test_parser_that_reads_nothing_returns_nothing() -> None:
-    for reply in (chat("", tool_calls=[]), chat("")):
+    for reply in (chat("", tool_calls=[]), chat("", tool_calls=None), chat("")):
         site = Site(reply)
         assert talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture()))) == []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nemo_retriever_dagster.engines import postprocess
 from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.nim.base import NimClient, batches
-from nemo_retriever_dagster.engines.nim.wire import field, number, rows
+from nemo_retriever_dagster.engines.nim.wire import field, listed, number, rows
 from nemo_retriever_dagster.engines.ports import Region
 from nemo_retriever_dagster.errors import EngineReplyError
 from nemo_retriever_dagster.model import Box
@@ -42,7 +42,7 @@ class NimDetector(NimClient):
 
     def _regions(self, item: Any, picture: Picture) -> list[Region]:
         boxes = field(item, "bounding_boxes", dict)
-        regions = [_region(label, box, picture) for label in self.labels for box in boxes.get(label) or ()]
+        regions = [_region(label, box, picture) for label in self.labels for box in listed(boxes, label)]
         return self.tidy(regions, picture)
 
     def tidy(self, regions: list[Region], picture: Picture) -> list[Region]:

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.engines.http import read_json
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.nim.chat import chat_url
 from nemo_retriever_dagster.engines.nim.detect import unit
-from nemo_retriever_dagster.engines.nim.wire import field, message_of, padded
+from nemo_retriever_dagster.engines.nim.wire import field, listed, message_of, padded
 from nemo_retriever_dagster.engines.ports import ParsedBlock
 from nemo_retriever_dagster.engines.postprocess import unpadded
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
@@ -79,11 +79,8 @@ class NimPageParser(NimClient):
 
 def _called(reply: Any) -> list[ParsedBlock]:
     """Read the arguments of the tool call: JSON in a string, a list of pages of blocks."""
-    calls = message_of(reply).get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise EngineReplyError("tool_calls is not a list")
     blocks: list[ParsedBlock] = []
-    for call in calls:
+    for call in listed(message_of(reply), "tool_calls"):
         arguments = field(field(call, "function", dict), "arguments", str)
         for block in _flat(read_json(arguments) if arguments.strip() else []):
             corners = field(block, "bbox", dict)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HOSTED_IMAGE_CHARS = 180_000
 """Base64 characters that a hosted NIM takes in one image, at most."""
+_LARGEST = 1e300  # whole numbers may be longer than a float can be; no score, place or time is
 _SMALLEST_SIDE = 32  # pixels; a NIM reads nothing on less
 
 
@@ -84,8 +85,9 @@ def rows(reply: Any, count: int) -> list[Mapping[str, Any]]:
 
 def number(value: Any, what: str) -> float:
     """Return a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise EngineReplyError(f"{what} is {str(value)[:40]!r}, not a number")
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    if not good:
+        raise EngineReplyError(f"{what} is {repr(value)[:40]}, not a number")
     return float(value)
 
 
@@ -94,6 +96,14 @@ def field(item: Any, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     value = item.get(name) if isinstance(item, dict) else None
     if not isinstance(value, kind):
         raise EngineReplyError(f"it holds no {name!r}")
+    return value
+
+
+def listed(item: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the list ``item[name]``, an empty one where it is missing or null."""
+    value = item.get(name) or []
+    if not isinstance(value, list):
+        raise EngineReplyError(f"{name!r} is no list")
     return value
 
 
