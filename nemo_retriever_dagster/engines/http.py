@@ -70,6 +70,7 @@ class HttpClient:
     ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
         content = encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
+        del body  # pictures are in memory once while the request waits
         headers = {"content-type": "application/json"}
 
         async def send(url: str) -> httpx.Response:

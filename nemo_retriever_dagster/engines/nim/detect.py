@@ -32,13 +32,14 @@ class NimDetector(NimClient):
         return [regions for part in parts for regions in part]
 
     async def _request(self, batch: Sequence[Picture]) -> list[list[Region]]:
-        body = {"input": [{"type": "image_url", "url": await self.image(picture)} for picture in batch]}
+        async def body() -> dict[str, Any]:
+            return {"input": [{"type": "image_url", "url": await self.image(picture)} for picture in batch]}
 
         def read(reply: Any) -> list[list[Region]]:
             found = rows(reply, len(batch))
             return [self._regions(item, picture) for item, picture in zip(found, batch, strict=True)]
 
-        return await self.http.post_json(body, read, items=len(batch))
+        return await self.ask(body, read, items=len(batch))
 
     def _regions(self, item: Any, picture: Picture) -> list[Region]:
         boxes = field(item, "bounding_boxes", dict)

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.engines.http import read_json
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.nim.chat import chat_url
 from nemo_retriever_dagster.engines.nim.detect import unit
-from nemo_retriever_dagster.engines.nim.wire import field, listed, message_of, padded
+from nemo_retriever_dagster.engines.nim.wire import field, listed, message_of, padded, placed
 from nemo_retriever_dagster.engines.ports import ParsedBlock
 from nemo_retriever_dagster.engines.postprocess import unpadded
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
@@ -57,16 +57,18 @@ class NimPageParser(NimClient):
 
     async def parse(self, picture: Picture) -> list[ParsedBlock]:
         """Return the page's blocks in reading order, boxes in pixels of ``picture``; none where nothing was read."""
-        framed, place = await asyncio.to_thread(padded, picture, *_FRAMES[self.dialect])
+        frame = _FRAMES[self.dialect]
+        place = placed((picture.width, picture.height), frame)
+
+        async def body() -> dict[str, Any]:
+            framed = await asyncio.to_thread(padded, picture, *frame)
+            return self._body(await self.image(framed))
 
         def read(reply: Any) -> list[ParsedBlock]:
             blocks = _tagged(reply) if self.dialect == "tagged" else _called(reply)
-            return [
-                replace(block, box=unpadded(block.box, place, (framed.width, framed.height), picture))
-                for block in blocks
-            ]
+            return [replace(block, box=unpadded(block.box, place, frame, picture)) for block in blocks]
 
-        return await self.http.post_json(self._body(await self.image(framed)), read)
+        return await self.ask(body, read)
 
     def _body(self, image: str) -> dict[str, Any]:
         part: dict[str, Any] = {"type": "image_url", "image_url": {"url": image}}

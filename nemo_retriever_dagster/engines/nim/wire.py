@@ -47,19 +47,25 @@ def _jpeg(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def padded(picture: Picture, width: int, height: int) -> tuple[Picture, Box]:
-    """Centre the picture in a white frame of ``width`` x ``height`` pixels, scaled to fit; return it and its place."""
+def placed(size: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """Return where in a frame a picture of ``size`` stands that is scaled to fit and centred."""
+    factor = min(frame[0] / size[0], frame[1] / size[1])
+    width, height = (max(round(side * factor), 1) for side in size)
+    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    return Box(left, top, left + width, top + height)
+
+
+def padded(picture: Picture, width: int, height: int) -> Picture:
+    """Put the picture into a white frame of ``width`` x ``height`` pixels, at the place that `placed` tells."""
     with Image.open(io.BytesIO(picture.data)) as opened:
         image = opened.convert("RGB")
-    factor = min(width / image.width, height / image.height)
-    image = image.resize((max(round(image.width * factor), 1), max(round(image.height * factor), 1)))
-    left, top = (width - image.width) // 2, (height - image.height) // 2
+    place = placed((picture.width, picture.height), (width, height))
+    image = image.resize((int(place.width), int(place.height)))
     frame = Image.new("RGB", (width, height), "white")
-    frame.paste(image, (left, top))
+    frame.paste(image, (int(place.x0), int(place.y0)))
     out = io.BytesIO()
     frame.save(out, "PNG", compress_level=1)
-    place = Box(left, top, left + image.width, top + image.height)
-    return Picture(data=out.getvalue(), width=width, height=height), place
+    return Picture(data=out.getvalue(), width=width, height=height)
 
 
 def rows(reply: Any, count: int) -> list[Mapping[str, Any]]:
