@@ -120,3 +120,9 @@ def message_of(reply: Any) -> Mapping[str, Any]:
         raise EngineReplyError("it holds no choice")
     message: Mapping[str, Any] = field(choices[0], "message", dict)
     return message
+
+
+def cut_off(reply: Any) -> bool:
+    """Whether a chat completion ended because it had become too long."""
+    message_of(reply)
+    return bool(reply["choices"][0].get("finish_reason") == "length")
