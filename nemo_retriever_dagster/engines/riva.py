@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _PROTO = "riva.client.proto"
 _UNBOUNDED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _WORDS = 500  # characters of a server's words that an error quotes
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -138,12 +139,12 @@ class RivaTranscriber:
         if url not in channels:
             parts = urlsplit(url)
             aio = self._grpc.aio
+            # Loopback never goes through a proxy that the environment names.
+            options = [*_UNBOUNDED, ("grpc.enable_http_proxy", int(parts.hostname not in _LOOPBACK))]
             if parts.scheme in {"https", "grpcs"} or is_hosted(url):
-                channels[url] = aio.secure_channel(
-                    parts.netloc, self._grpc.ssl_channel_credentials(), options=_UNBOUNDED
-                )
+                channels[url] = aio.secure_channel(parts.netloc, self._grpc.ssl_channel_credentials(), options=options)
             else:
-                channels[url] = aio.insecure_channel(parts.netloc, options=_UNBOUNDED)
+                channels[url] = aio.insecure_channel(parts.netloc, options=options)
         return channels[url]
 
     def _metadata(self, url: str) -> list[tuple[str, str]]:
