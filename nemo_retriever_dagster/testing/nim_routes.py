@@ -52,6 +52,7 @@ ROUTES = {
     "transcriber": ("/v1/audio/transcriptions",),
 }
 """The paths of each NIM; where there are two, the second is that of the 2.x line (or Cohere's)."""
+_MODALITIES = (None, "text", "image", "text_image")
 _MERGE = ("word", "sentence", "paragraph")
 _IMAGES, _INPUTS, _PASSAGES = 8, 8192, 512
 _CHARS_A_TOKEN = 4
@@ -194,6 +195,7 @@ class Routes:
         if any(not text.strip() for text in texts):
             raise Refusal(400, "input: empty strings are not allowed")
         purpose = _purpose(model, body.get("input_type"))
+        _check_modality(body.get("modality"), len(texts))
         engine: Embedder = self._engine()
         inputs = [self._embed_input(text, purpose, body.get("truncate", "NONE"), engine.max_tokens) for text in texts]
         wanted = body.get("dimensions") or self._dimension
@@ -311,6 +313,12 @@ def _purpose(model: str, input_type: Any) -> Purpose:
     if input_type == "passage" or (not input_type and model.endswith("-passage")):
         return "passage"
     raise Refusal(400, "input_type: passage or query is required for an asymmetric model")
+
+
+def _check_modality(modality: Any, count: int) -> None:
+    named = [modality] * count if modality is None or isinstance(modality, str) else modality
+    if not isinstance(named, list) or len(named) != count or any(one not in _MODALITIES for one in named):
+        raise Refusal(400, "modality: text, image or text_image, one for all or one for each input")
 
 
 def _resized(vectors: np.ndarray, dimension: int) -> np.ndarray:
