@@ -314,6 +314,26 @@ def test_pictures_are_embedded_by_modality() -> None:
     assert np.allclose(found, expected)
 
 
+def test_a_text_that_speaks_of_data_urls_is_said_to_be_text() -> None:
+    told = [EmbedInput(text="It is sent as data:image/png;base64,iVBOR in JSON."), EmbedInput(text="a cat")]
+    with NimServer() as server:
+        embedder = NimEmbedder(NimEndpoint(urls=server.url("embedder")))
+        found = asyncio.run(using(embedder, lambda one: one.embed(told)))
+        assert np.allclose(found, asyncio.run(HashEmbedder().embed(told)))
+    for model, modality in (("nvidia/x", ["text", "text"]), ("other", None)):
+        site = Site(vectors([1.0], [2.0]))
+        talk(site, lambda url, m=model: using(NimEmbedder(NimEndpoint(urls=url, model=m)), lambda one: one.embed(told)))
+        assert site.bodies[0].get("modality") == modality
+
+
+@pytest.mark.parametrize("size", [(20_000, 30), (30, 20_000), (9_000, 33)])
+def test_a_long_strip_is_made_to_fit_too(size: tuple[int, int]) -> None:
+    small = fitted(picture(*size, noise=True))
+    assert len(base64.b64encode(small.data)) < 180_000
+    with Image.open(io.BytesIO(small.data)) as opened:
+        assert opened.size == (small.width, small.height)
+
+
 def test_images_are_made_small_enough_for_hosted_nims() -> None:
     large = picture(1400, 1000, noise=True)
     assert len(data_url(large)) > 180_000

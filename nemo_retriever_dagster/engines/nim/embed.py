@@ -31,6 +31,7 @@ _KNOWN = {  # part of the model's id: dimension, longest input in tokens
 }
 _PICTURE_WEIGHT = 4000
 _ROUTE = "/embeddings"
+_IMAGE = "data:image/"  # a text that speaks of one would be looked at as one, unless it is said to be text
 
 
 class NimEmbedder(NimClient):
@@ -122,7 +123,7 @@ class NimEmbedder(NimClient):
             body |= {"input_type": purpose, "truncate": self._truncate}
         if self.endpoint.dimensions:
             body["dimensions"] = self.endpoint.dimensions
-        if any(item.picture is not None for item in batch):
+        if any(item.picture is not None or (self.dialect == "nim" and _IMAGE in item.text) for item in batch):
             body["modality"] = [_modality(item) for item in batch]
 
         def read(reply: Any) -> np.ndarray:

@@ -34,7 +34,7 @@ def fitted(picture: Picture, *, chars: int = HOSTED_IMAGE_CHARS) -> Picture:
     with Image.open(io.BytesIO(picture.data)) as opened:
         image = opened.convert("RGB")
     data = _jpeg(image)
-    while len(data) > room and min(image.size) > _SMALLEST_SIDE:
+    while len(data) > room and max(image.size) > _SMALLEST_SIDE:
         factor = max(min(math.sqrt(room / len(data)), 0.95), 0.25)
         image = image.resize((max(int(image.width * factor), 1), max(int(image.height * factor), 1)))
         data = _jpeg(image)
