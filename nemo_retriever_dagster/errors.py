@@ -57,11 +57,14 @@ _SECRETS = (
     re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:basic|digest|negotiate|token)\s+)[^\s\"',;]+"),
     # A key of the hub has a digit or a capital among its first characters; an option's name, hf_access_token, has none.
     re.compile(r"()\b(?:nvapi-|sk-|AIza|hf_(?=[a-z_\-.]{0,64}[A-Z0-9]))[A-Za-z0-9_\-.]{6,}"),
-    re.compile(r"(?i)([?&](?:api[_-]?key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"),
+    re.compile(
+        r"(?i)([?&](?:api[_-]?key|[\w.\-]{1,64}[_\-]key|token|sig|signature|x-amz-[a-z-]+|password)=)[^&\s\"']+"
+    ),
     re.compile(
         r"(?i)((?:(?:api|access|secret|account)[_-]?key|secret|token|password)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]{4,}"
     ),
     re.compile(r"(://[^/\s:@]*:)[^@/\s]+(?=@)"),
+    re.compile(r"(?i)(https?://)[^/\s:@]+(?=@)"),
 )
 
 
@@ -148,6 +151,8 @@ class ParserCrashError(DataError):
 
 class RejectedInputError(DataError):
     """An engine refused this input."""
+
+    default_hint = "Mend what its words name; if no document passes, check the endpoint's model and dialect."
 
 
 class TransientError(RetrieverError):

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     )
 
 _STAGES_VERSION = "2"
+_READ_AS = {"page_elements": "2", "page_parser": "2"}
+"""How the answers of an engine are taken, where that has changed: what was made the other way is made again."""
 _RECOGNISERS = ("ocr", "page_elements", "table_structure", "graphic_elements", "page_parser", "transcriber")
 
 
@@ -100,7 +102,7 @@ class Pipeline:
             format_name,
             extractor_for(format_name).version,
             public(self.extract, leave_out=("text_depth", "auto_dedup")),
-            [names.get(port) for port in _RECOGNISERS] if format_name not in PLAIN else [],
+            [_versioned(port, names.get(port)) for port in _RECOGNISERS] if format_name not in PLAIN else [],
         )
         embedder = engines.embedder
         limits = [embedder.max_tokens if embedder else 0, names.get("embedder") if self.embed else None]
@@ -132,6 +134,10 @@ _NOT_IDENTITY = (
     *("endpoint_url", "username", "minio_endpoint", "bucket_name", "gpu_search"),
     *("recreate", "reindex", "purge_results_after_upload", "stream", "threshold"),
 )
+
+
+def _versioned(port: str, name: str | None) -> str | None:
+    return f"{name}#{_READ_AS[port]}" if name and port in _READ_AS else name
 
 
 def public(task: Any, *, leave_out: Iterable[str] = ()) -> dict[str, Any] | None:

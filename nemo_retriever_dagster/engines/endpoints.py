@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from nemo_retriever_dagster.engines.addresses import problem_with
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -24,14 +25,30 @@ _ENGLISH = "en-US"
 
 def is_hosted(url: str) -> bool:
     """Whether ``url`` is one of NVIDIA's hosted endpoints (they need a key and bound the size of images)."""
-    host = urlsplit(url).hostname or ""
+    host = "" if problem_with(url) else urlsplit(url).hostname or ""
     return host.endswith(_HOSTED)
 
 
 def with_scheme(url: str) -> str:
-    """Return ``url`` with ``http://`` before it where it names no scheme."""
+    """Return ``url`` with ``http://`` before it where it names no scheme, ``https://`` where a key goes to NVIDIA."""
     url = url.strip().rstrip("/")
-    return url if "://" in url else f"http://{url}"
+    if "://" in url:
+        return url
+    return f"https://{url}" if is_hosted(f"https://{url}") else f"http://{url}"
+
+
+def usable(key: SecretStr | None) -> SecretStr | None:
+    """Return a key without what is blank around it (files end with a new line), None for an empty one.
+
+    `InvalidOptionError` for one that no header can carry.
+    """
+    text = key.get_secret_value().strip() if key is not None else ""
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise InvalidOptionError(
+            "The key of a NIM endpoint holds a blank, or a character that no key has.",
+            hint="Give the key alone, as it was issued, without 'Bearer'.",
+        )
+    return SecretStr(text) if text else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +99,11 @@ class NimEndpoint:
             raise InvalidOptionError(
                 "A NIM endpoint needs a URL.", hint="Give its full address, with http:// or https://."
             )
+        for url in self.targets:
+            if problem := problem_with(url):
+                hint = "Give its full address, with http:// or https://."
+                raise InvalidOptionError(f"{url} is not the address of a NIM: {problem}.", hint=hint)
+        usable(self.api_key)
         for name in ("timeout", "deadline", "attempts", "concurrency", "breaker_after"):
             self._at_least(name, above=0)
         for name in ("batch", "rate_limit", "backoff", "backoff_cap", "breaker_pause", "dimensions"):
@@ -113,6 +135,6 @@ class NimEndpoint:
     def key_for(self, url: str) -> SecretStr | None:
         """Return the key to send to ``url``: the given one, else for NVIDIA's own hosts the environment's."""
         if self.api_key is not None or not is_hosted(url):
-            return self.api_key
+            return usable(self.api_key)
         found = next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
-        return SecretStr(found) if found else None
+        return usable(SecretStr(found))

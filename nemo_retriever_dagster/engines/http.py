@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import httpx
 
+from nemo_retriever_dagster.engines.addresses import beside, health_url, origin
 from nemo_retriever_dagster.engines.caller import Caller
 from nemo_retriever_dagster.engines.endpoints import is_hosted
-from nemo_retriever_dagster.engines.retries import AttemptFailedError, retry_after
+from nemo_retriever_dagster.engines.refusals import in_body, refusal, without
+from nemo_retriever_dagster.engines.retries import AttemptFailedError
 from nemo_retriever_dagster.errors import (
-    EngineBusyError,
     EngineReplyError,
     EngineTimeoutError,
     EngineUnavailableError,
     MisuseError,
-    RejectedInputError,
     RetrieverError,
+    redact,
 )
 from nemo_retriever_dagster.tokens import encodable
 
@@ -32,15 +33,26 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.endpoints import NimEndpoint
 
 T = TypeVar("T")
-_WORDS = 500  # characters of a server's reply that an error quotes
-_BUSY = {425, 429, 503}
-_REFUSED = {
-    401: ("refuses the key", "Set a valid key: api_key of the endpoint, or NVIDIA_API_KEY for the hosted ones."),
-    402: ("has no credits left", "Check the account's credits, or use a self-hosted NIM."),
-    403: ("refuses the key", "Is the key entitled to this model? Set a valid one, or use a self-hosted NIM."),
-    404: ("knows no such address or model", "Check the endpoint's URL and model name."),
-    405: ("does not take this call", "Check the endpoint's URL: it is the full address that is called."),
+_MANY_TOKENS = 10**12  # more is no count: no ledger could add it up
+_WORDS, _START, _LOOKED_AT = 500, 100, 4096  # characters: of a reason, of what is no JSON, of a reply that is quoted
+_NOT_A_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol)
+_TLS = {
+    "CERTIFICATE_VERIFY_FAILED": "Name the file with the certificate of who signed its certificate in SSL_CERT_FILE.",
+    "WRONG_VERSION_NUMBER": "It speaks no TLS: write http:// before its address.",
 }
+"""What OpenSSL says, and what to do about it."""
+
+
+class _Redacted(logging.Filter):
+    """Takes the secrets out of what httpx logs: it names every address it calls, with all that stands in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, redacted."""
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+logging.getLogger("httpx").addFilter(_Redacted())
 
 
 class HttpClient:
@@ -58,6 +70,7 @@ class HttpClient:
     ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
         content = encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
+        del body  # pictures are in memory once while the request waits
         headers = {"content-type": "application/json"}
 
         async def send(url: str) -> httpx.Response:
@@ -93,55 +106,42 @@ class HttpClient:
         except httpx.TimeoutException as cause:
             error: RetrieverError = EngineTimeoutError(f"{self.name} at {url} did not answer in time.")
             raise AttemptFailedError(error, again=True, down=True) from cause
-        except httpx.InvalidURL as cause:
-            raise AttemptFailedError(MisuseError(f"{url} is not a URL: {cause}."), again=False) from cause
+        except _NOT_A_URL as cause:
+            raise AttemptFailedError(_no_url(url, cause), again=False) from cause
         except httpx.HTTPError as cause:
             raise AttemptFailedError(self._unreachable(url, cause), again=True, down=True) from cause
         if not response.is_success:
-            raise self._refused(response, url)
+            raise refusal(response, self.name, self.endpoint.key_for(url))
         return response
 
     def _read(self, response: httpx.Response, read: Callable[[Any], T]) -> tuple[T, int]:
+        reply = None
         try:
             reply = read_json(response.content)
             return read(reply), _tokens(reply)
         except EngineReplyError as error:
-            raise AttemptFailedError(self._broken(error.message), again=True) from error
+            said = in_body(reply, ("error", "detail"))
+            what = f"{error.message}; it says: {said}" if said else error.message
+            raise AttemptFailedError(self._broken(what, response), again=True) from error
         except (ValueError, RecursionError) as error:
-            raise AttemptFailedError(self._broken(f"it is not JSON ({error})"), again=True) from error
+            start = self._quoted(response.content[:_LOOKED_AT].decode("utf-8", "replace"), response)[:_START]
+            what = f"it is not JSON ({error}) but begins with {start!r}" if start else "it is empty"
+            raise AttemptFailedError(self._broken(what, response), again=True) from error
 
-    def _broken(self, what: str) -> EngineReplyError:
+    def _broken(self, what: str, response: httpx.Response) -> EngineReplyError:
         hint = "Is the URL that of the right NIM, in a version this package knows? See docs/nim.md."
+        what = self._quoted(what, response)[:_WORDS]
         return EngineReplyError(f"The reply of {self.name} breaks its contract: {what}.", hint=hint)
+
+    def _quoted(self, text: str, response: httpx.Response) -> str:
+        """Return a server's words on one line, without the key that it may have echoed."""
+        return without(" ".join(text.split()), self.endpoint.key_for(str(response.request.url)))
 
     def _unreachable(self, url: str, cause: Exception) -> EngineUnavailableError:
         words = f"{type(cause).__name__}: {cause}".rstrip(": ")
-        hint = f"Is the server at {_origin(url)} up? Ask {health_url(url)}."
-        return EngineUnavailableError(f"{self.name} at {_origin(url)} cannot be reached ({words}).", hint=hint)
-
-    def _refused(self, response: httpx.Response, url: str) -> AttemptFailedError:
-        status, words = response.status_code, self._words(response, url)
-        said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
-        if status in _BUSY:
-            wait = retry_after(response.headers.get("retry-after"))
-            busy = EngineBusyError(f"{self.name} is busy ({said}).", hint="Lower the endpoint's concurrency.")
-            return AttemptFailedError(busy, again=True, down=status == httpx.codes.SERVICE_UNAVAILABLE, wait=wait)
-        if status in {408, 504}:
-            late = EngineTimeoutError(f"{self.name} did not answer in time ({said}).")
-            return AttemptFailedError(late, again=True, down=True)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            broken = EngineUnavailableError(f"{self.name} failed ({said}).", hint="See the NIM's own log.")
-            return AttemptFailedError(broken, again=True, down=True)
-        if status in _REFUSED or status < httpx.codes.BAD_REQUEST:
-            does, hint = _REFUSED.get(status, ("answers with a redirect", "Give the address it redirects to."))
-            return AttemptFailedError(MisuseError(f"{self.name} at {url} {does} ({said}).", hint=hint), again=False)
-        return AttemptFailedError(RejectedInputError(f"{self.name} refuses the input ({said})."), again=False)
-
-    def _words(self, response: httpx.Response, url: str) -> str:
-        """Return what the server says, in its words, cut, and without the key it may have echoed."""
-        text = " ".join(_message(response).split())[:_WORDS]
-        key = self.endpoint.key_for(url)
-        return text.replace(key.get_secret_value(), "***") if key and key.get_secret_value() else text
+        hint = next((hint for sign, hint in _TLS.items() if sign in words), "")
+        hint = hint or f"Is the server at {origin(url)} up? Ask {health_url(url)}."
+        return EngineUnavailableError(f"{self.name} at {origin(url)} cannot be reached ({words}).", hint=hint)
 
     def _auth(self, url: str) -> dict[str, str]:
         key = self.endpoint.key_for(url)
@@ -150,17 +150,24 @@ class HttpClient:
     def _client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            many = self.endpoint.concurrency + 2  # health checks pass by
-            # Loopback never goes through a proxy that the environment names.
-            direct = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
-            self._clients[loop] = httpx.AsyncClient(
+            self._clients[loop] = self._connected()
+        return self._clients[loop]
+
+    def _connected(self) -> httpx.AsyncClient:
+        many = self.endpoint.concurrency + 2  # health checks pass by
+        # Loopback never goes through a proxy that the environment names.
+        direct = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
+        try:
+            return httpx.AsyncClient(
                 timeout=self.endpoint.timeout,
                 limits=httpx.Limits(max_connections=many, max_keepalive_connections=many),
                 headers={"accept": "application/json"},
                 verify=_trust(),
                 mounts=direct,
             )
-        return self._clients[loop]
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as cause:
+            hint = "Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (an http:// one), SSL_CERT_FILE and SSL_CERT_DIR."
+            raise MisuseError(f"{self.name} cannot be called here: {str(cause).rstrip('.')}.", hint=hint) from cause
 
     async def _problem(self, url: str) -> RetrieverError | None:
         """Return why the server behind ``url`` cannot be used, or None."""
@@ -170,20 +177,27 @@ class HttpClient:
                 health = await client.get(health_url(url), headers=self._auth(url), timeout=patience)
                 if health.is_success:
                     return None
-                if health.status_code not in {401, 403, 404, 405}:
+                if not (health.is_client_error or health.is_redirect):
                     return EngineUnavailableError(
-                        f"{self.name} at {_origin(url)} is not ready (HTTP {health.status_code})."
+                        f"{self.name} at {origin(url)} is not ready (HTTP {health.status_code})."
                     )
-            # No health route: an empty body is refused with a 4xx by a server that is there and takes the key.
+            # No health route for us: an empty body is refused with a 4xx by a server that is there and takes the key.
             probe = await client.post(url, json={}, headers=self._auth(url), timeout=patience)
             if probe.status_code == httpx.codes.INTERNAL_SERVER_ERROR and not is_hosted(url):
                 # Some answer an empty body as if it were their own fault (llama.cpp); they list their models.
-                probe = await client.get(_v1(url, "models"), headers=self._auth(url), timeout=patience)
+                probe = await client.get(beside(url, "models"), headers=self._auth(url), timeout=patience)
+        except _NOT_A_URL as cause:
+            return _no_url(url, cause)
         except httpx.HTTPError as cause:
             return self._unreachable(url, cause)
-        if probe.is_success or (probe.is_client_error and probe.status_code not in _REFUSED):
+        if probe.is_success:
             return None
-        return self._refused(probe, url).error
+        error = refusal(probe, self.name, self.endpoint.key_for(url)).error
+        return None if probe.is_client_error and not isinstance(error, MisuseError) else error
+
+
+def _no_url(url: str, cause: Exception) -> MisuseError:
+    return MisuseError(f"{url} is not a URL: {cause}.", hint="Give its full address, with http:// or https://.")
 
 
 @cache
@@ -205,21 +219,6 @@ def read_json(content: str | bytes) -> Any:
     return value
 
 
-def health_url(url: str) -> str:
-    """Return the readiness route of the server that ``url`` belongs to."""
-    return _v1(url, "health/ready")
-
-
-def _v1(url: str, route: str) -> str:
-    root = url[: url.rindex("/v1")] if "/v1" in urlsplit(url).path else url
-    return f"{root}/v1/{route}"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-
-
 def _no_constant(name: str) -> NoReturn:
     raise EngineReplyError(f"it holds {name}, which is not a number")
 
@@ -227,17 +226,4 @@ def _no_constant(name: str) -> NoReturn:
 def _tokens(reply: Any) -> int:
     usage = reply.get("usage") if isinstance(reply, dict) else None
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) and total > 0 else 0
-
-
-def _message(response: httpx.Response) -> str:
-    """Find the sentence in an error body: ``detail``, ``error.message``, ``message`` or ``title``, else the text."""
-    try:
-        body = response.json()
-    except ValueError:
-        return response.text
-    if not isinstance(body, dict):
-        return response.text
-    found = body.get("detail") or body.get("error") or body.get("message") or body.get("title") or response.text
-    found = found.get("message", found) if isinstance(found, dict) else found
-    return found if isinstance(found, str) else json.dumps(found)
+    return total if isinstance(total, int) and 0 < total < _MANY_TOKENS else 0

@@ -49,14 +49,13 @@ def distinct(regions: Iterable[Region], *, overlap: float = _SAME) -> list[Regio
 def page_regions(regions: Iterable[Region], size: tuple[float, float]) -> list[Region]:
     """Return the regions of a page in reading order.
 
-    Overlapping boxes of one label become the largest of them, with the highest confidence; a table or chart takes in
-    the title next to it; text that a table or chart covers is left out.
+    Overlapping boxes of one label become the one around them, with the highest confidence; a table or chart takes in
+    the title next to it, unless that is nearer to another one; text that a table or chart covers is left out.
     """
     sure = [one for one in regions if one.confidence >= _SCORES.get(one.label, _SCORE) and one.box.area > 0]
     fused = _fused(sure)
     figures = [one for one in fused if one.label in {"table", "chart"}]
-    titles = [one for one in fused if one.label == "title"]
-    grown = [_with_title(figure, titles, size) for figure in figures]
+    grown = _with_titles(figures, [one for one in fused if one.label == "title"], size)
     rest = [one for one in fused if one not in figures]
     free = [one for one in rest if not (one.label in {"paragraph", "title"} and _is_covered(one, grown))]
     width, height = size
@@ -64,13 +63,15 @@ def page_regions(regions: Iterable[Region], size: tuple[float, float]) -> list[R
 
 
 def _fused(regions: Sequence[Region]) -> list[Region]:
+    """Join overlapping boxes of one label until none overlap: a joined one may reach a third."""
     kept: list[Region] = []
     for region in sorted(regions, key=lambda one: -one.box.area):
-        at = next((i for i, one in enumerate(kept) if _is_same(one, region)), None)
-        if at is None:
-            kept.append(region)
-        else:
-            kept[at] = replace(kept[at], confidence=max(kept[at].confidence, region.confidence))
+        joined = region
+        while (same := next((one for one in kept if _is_same(one, joined)), None)) is not None:
+            kept.remove(same)
+            confidence = max(same.confidence, joined.confidence)
+            joined = replace(same, box=same.box.union(joined.box), confidence=confidence)
+        kept.append(joined)
     return kept
 
 
@@ -82,10 +83,15 @@ def _is_covered(region: Region, figures: Sequence[Region]) -> bool:
     return any(region.box.covered_by(figure.box) > _COVERED for figure in figures)
 
 
-def _with_title(figure: Region, titles: Sequence[Region], size: tuple[float, float]) -> Region:
-    near = [(_distance(figure.box, title.box, size), title) for title in titles]
-    distance, title = min(near, key=lambda pair: pair[0], default=(1.0, None))
-    return replace(figure, box=figure.box.union(title.box)) if title and distance <= _TITLED else figure
+def _with_titles(figures: Sequence[Region], titles: Sequence[Region], size: tuple[float, float]) -> list[Region]:
+    """Return the figures with their titles taken in: a title is the nearest figure's, the lower one's between two."""
+    own: dict[Box, list[tuple[float, Box]]] = defaultdict(list)
+    for title in titles:
+        near = [(_distance(figure.box, title.box, size), -figure.box.y0, figure.box) for figure in figures]
+        distance, _, figure_box = min(near, default=(1.0, 0.0, title.box))
+        if distance <= _TITLED:
+            own[figure_box].append((distance, title.box))
+    return [replace(one, box=one.box.union(min(own[one.box])[1])) if own[one.box] else one for one in figures]
 
 
 def _distance(a: Box, b: Box, size: tuple[float, float]) -> float:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from nemo_retriever_dagster.engines.caller import Caller
 from nemo_retriever_dagster.engines.endpoints import is_hosted
 from nemo_retriever_dagster.engines.ports import Segment
+from nemo_retriever_dagster.engines.refusals import without
 from nemo_retriever_dagster.engines.retries import AttemptFailedError
 from nemo_retriever_dagster.errors import (
     EngineBusyError,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _PROTO = "riva.client.proto"
 _UNBOUNDED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+_WORDS = 500  # characters of a server's words that an error quotes
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -136,12 +139,12 @@ class RivaTranscriber:
         if url not in channels:
             parts = urlsplit(url)
             aio = self._grpc.aio
+            # Loopback never goes through a proxy that the environment names.
+            options = [*_UNBOUNDED, ("grpc.enable_http_proxy", int(parts.hostname not in _LOOPBACK))]
             if parts.scheme in {"https", "grpcs"} or is_hosted(url):
-                channels[url] = aio.secure_channel(
-                    parts.netloc, self._grpc.ssl_channel_credentials(), options=_UNBOUNDED
-                )
+                channels[url] = aio.secure_channel(parts.netloc, self._grpc.ssl_channel_credentials(), options=options)
             else:
-                channels[url] = aio.insecure_channel(parts.netloc, options=_UNBOUNDED)
+                channels[url] = aio.insecure_channel(parts.netloc, options=options)
         return channels[url]
 
     def _metadata(self, url: str) -> list[tuple[str, str]]:
@@ -151,9 +154,7 @@ class RivaTranscriber:
 
     def _failed(self, cause: Any, url: str) -> AttemptFailedError:
         """Say what a gRPC status means; ``Exceeds maximum queue size`` is how Triton says 429."""
-        code, words = cause.code(), str(cause.details() or "")[:500]
-        key = self.endpoint.key_for(url)
-        words = words.replace(key.get_secret_value(), "***") if key and key.get_secret_value() else words
+        code, words = cause.code(), without(str(cause.details() or ""), self.endpoint.key_for(url))[:_WORDS]
         codes, said = self._grpc.StatusCode, f"{code.name}: {words}"
         if code is codes.RESOURCE_EXHAUSTED or "maximum queue size" in words:
             return AttemptFailedError(EngineBusyError(f"{self.name} is busy ({said})."), again=True)

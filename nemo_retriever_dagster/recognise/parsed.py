@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEADING = re.compile(r"\A(#{1,6})\s+")
 _LEVELS = {"Title": 1, "Section-header": 2}
-_RAN_DRY = "The page parser read nothing on this page; its text is {}."
+_RAN_DRY = "The page parser read nothing on this page, or not all of it; its text is {}."
 
 
 async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Engines) -> tuple[Element, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.engines import postprocess
+from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.extract.charts import chart_from_words
 from nemo_retriever_dagster.extract.scans import elements_from_words
 from nemo_retriever_dagster.extract.tables.formats import render
@@ -46,7 +47,7 @@ async def with_regions(
     seen = [region for region in regions if region.label in kinds]
     origin = next((one.origin for one in elements if one.kind is Kind.TEXT), Origin.NATIVE)
     areas = [_Area(kind=kinds[one.label], box=frame.to_page(one.box), frame=frame, origin=origin) for one in seen]
-    made = await asyncio.gather(*(area.element(words, options, engines) for area in areas))
+    made = await gather_bounded(lambda area: area.element(words, options, engines), areas, limit=len(areas))
     for element in made:
         elements = _taken_in(elements, replace(element, engine=f"{detector.name}+{element.engine}".strip("+")))
     return elements

@@ -64,7 +64,8 @@ def upright(picture: Picture, tilt: float) -> Picture:
     out = io.BytesIO()
     turned = image.rotate(-tilt, Image.Resampling.BICUBIC, fillcolor=paper)
     turned.save(out, "JPEG" if kept else "PNG", quality=95, compress_level=1)
-    return Picture(data=out.getvalue(), width=image.width, height=image.height)
+    media_type = "image/jpeg" if kept else "image/png"
+    return Picture(data=out.getvalue(), width=image.width, height=image.height, media_type=media_type)
 
 
 def leaning(box: Box, tilt: float, size: tuple[float, float]) -> Box:

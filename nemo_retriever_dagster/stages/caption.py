@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.ports import Caption, CaptionRequest
 from nemo_retriever_dagster.errors import MissingDependencyError
 from nemo_retriever_dagster.model import PICTURES, Kind
@@ -34,12 +35,13 @@ async def caption(
         return {}
     if captioner is None:
         raise MissingDependencyError.of("caption()", "name a captioner: caption(endpoint_url=...) or the local engines")
-    captions = await asyncio.gather(*(_one_caption(elements, i, task, captioner, ocr) for i in wanted))
+    one = partial(_one_caption, elements, task=task, captioner=captioner, ocr=ocr)
+    captions = await gather_bounded(one, wanted, limit=len(wanted))
     return dict(zip(wanted, captions, strict=True))
 
 
 async def _one_caption(
-    elements: Sequence[Element], position: int, task: CaptionTask, captioner: Captioner, ocr: Ocr | None
+    elements: Sequence[Element], position: int, *, task: CaptionTask, captioner: Captioner, ocr: Ocr | None
 ) -> Caption:
     element = elements[position]
     picture = _picture(element)

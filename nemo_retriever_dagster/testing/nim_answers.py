@@ -140,7 +140,10 @@ def simple_engines(dimension: int = 2048) -> Engines:
 
 
 def picture_of(url: Any, *, chars: int = 0) -> Picture:
-    """Decode a data URL the way a NIM does: 422 if it is none, 413 if it is longer than ``chars`` (0: any length)."""
+    """Decode a data URL the way a NIM does.
+
+    422 if it is none or holds another type than it says, 413 if it is longer than ``chars`` (0: any length).
+    """
     match = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
     if match is None:
         raise Refusal(422, "url must be a data URL of a PNG or JPEG image in base64")
@@ -149,6 +152,8 @@ def picture_of(url: Any, *, chars: int = 0) -> Picture:
     try:
         data = base64.b64decode(match[2], validate=True)
         with Image.open(io.BytesIO(data)) as image:
+            if Image.MIME.get(image.format or "") != match[1]:
+                raise Refusal(422, f"the image is no {match[1]}")
             found = Picture(data=data, width=image.width, height=image.height, media_type=match[1])
             image.verify()
             return found

@@ -52,6 +52,7 @@ ROUTES = {
     "transcriber": ("/v1/audio/transcriptions",),
 }
 """The paths of each NIM; where there are two, the second is that of the 2.x line (or Cohere's)."""
+_MODALITIES = (None, "text", "image", "text_image")
 _MERGE = ("word", "sentence", "paragraph")
 _IMAGES, _INPUTS, _PASSAGES = 8, 8192, 512
 _CHARS_A_TOKEN = 4
@@ -194,8 +195,11 @@ class Routes:
         if any(not text.strip() for text in texts):
             raise Refusal(400, "input: empty strings are not allowed")
         purpose = _purpose(model, body.get("input_type"))
+        kinds = _modalities(body.get("modality"), len(texts))
         engine: Embedder = self._engine()
-        inputs = [self._embed_input(text, purpose, body.get("truncate", "NONE"), engine.max_tokens) for text in texts]
+        longest, truncate = engine.max_tokens, body.get("truncate", "NONE")
+        given = zip(texts, kinds, strict=True)
+        inputs = [self._embed_input(text, kind, purpose, truncate, longest) for text, kind in given]
         wanted = body.get("dimensions") or self._dimension
         if wanted > self._dimension:
             raise Refusal(400, f"dimensions: at most {self._dimension}")
@@ -207,8 +211,8 @@ class Routes:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "model": model, "data": data, "usage": usage}, len(texts)
 
-    def _embed_input(self, text: str, purpose: str, truncate: str, longest: int) -> EmbedInput:
-        before, mark, after = text.partition("data:image/")
+    def _embed_input(self, text: str, kind: str | None, purpose: str, truncate: str, longest: int) -> EmbedInput:
+        before, mark, after = text.partition("data:image/") if kind != "text" else (text, "", "")
         if mark:
             if purpose == "query":
                 raise Refusal(400, "images are taken as passages only")
@@ -311,6 +315,14 @@ def _purpose(model: str, input_type: Any) -> Purpose:
     if input_type == "passage" or (not input_type and model.endswith("-passage")):
         return "passage"
     raise Refusal(400, "input_type: passage or query is required for an asymmetric model")
+
+
+def _modalities(modality: Any, count: int) -> list[str | None]:
+    """Return what each input is said to be, None where nothing is said: a data URL in it is then an image."""
+    named = [modality] * count if modality is None or isinstance(modality, str) else modality
+    if not isinstance(named, list) or len(named) != count or any(one not in _MODALITIES for one in named):
+        raise Refusal(400, "modality: text, image or text_image, one for all or one for each input")
+    return named
 
 
 def _resized(vectors: np.ndarray, dimension: int) -> np.ndarray:

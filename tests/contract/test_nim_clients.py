@@ -314,6 +314,26 @@ def test_pictures_are_embedded_by_modality() -> None:
     assert np.allclose(found, expected)
 
 
+def test_a_text_that_speaks_of_data_urls_is_said_to_be_text() -> None:
+    told = [EmbedInput(text="It is sent as data:image/png;base64,iVBOR in JSON."), EmbedInput(text="a cat")]
+    with NimServer() as server:
+        embedder = NimEmbedder(NimEndpoint(urls=server.url("embedder")))
+        found = asyncio.run(using(embedder, lambda one: one.embed(told)))
+        assert np.allclose(found, asyncio.run(HashEmbedder().embed(told)))
+    for model, modality in (("nvidia/x", ["text", "text"]), ("other", None)):
+        site = Site(vectors([1.0], [2.0]))
+        talk(site, lambda url, m=model: using(NimEmbedder(NimEndpoint(urls=url, model=m)), lambda one: one.embed(told)))
+        assert site.bodies[0].get("modality") == modality
+
+
+@pytest.mark.parametrize("size", [(20_000, 30), (30, 20_000), (9_000, 33)])
+def test_a_long_strip_is_made_to_fit_too(size: tuple[int, int]) -> None:
+    small = fitted(picture(*size, noise=True))
+    assert len(base64.b64encode(small.data)) < 180_000
+    with Image.open(io.BytesIO(small.data)) as opened:
+        assert opened.size == (small.width, small.height)
+
+
 def test_images_are_made_small_enough_for_hosted_nims() -> None:
     large = picture(1400, 1000, noise=True)
     assert len(data_url(large)) > 180_000
@@ -353,6 +373,12 @@ def test_boxes_outside_the_picture_are_refused(box: Any) -> None:
         talk(site, lambda url: using(NimOcr(NimEndpoint(urls=url, attempts=1)), lambda one: one.read([picture()])))
 
 
+def test_tool_calls_that_are_no_list_are_refused() -> None:
+    site = Site(chat("", tool_calls=5))
+    with pytest.raises(EngineReplyError, match="tool_calls"):
+        talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url, attempts=1)), lambda p: p.parse(picture())))
+
+
 class Blocks:
     name = "blocks"
 
@@ -378,7 +404,7 @@ def test_parsed_boxes_come_back_to_the_picture(model: str, size: tuple[int, int]
 
 
 def test_parser_that_reads_nothing_returns_nothing() -> None:
-    for reply in (chat("", tool_calls=[]), chat("")):
+    for reply in (chat("", tool_calls=[]), chat("", tool_calls=None), chat("")):
         site = Site(reply)
         assert talk(site, lambda url: using(NimPageParser(NimEndpoint(urls=url)), lambda p: p.parse(picture()))) == []
 

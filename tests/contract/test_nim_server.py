@@ -37,12 +37,14 @@ async def using(client: NimCaptioner, call: Callable[[NimCaptioner], Awaitable[A
         await client.aclose()
 
 
+AS_JPEG = data_url(picture()).replace("image/png", "image/jpeg")
 POSTS: Sequence[tuple[str, Any, int]] = [
     ("page_elements", {}, 422),
     ("page_elements", {"input": []}, 422),
     ("page_elements", {"input": [{"type": "image_url", "url": "http://x/y.png"}]}, 422),
     ("page_elements", {"input": [{"type": "image_url", "url": "data:image/png;base64,AAAA"}]}, 422),
     ("page_elements", {"input": [{"type": "image_url", "url": data_url(picture())}] * 9}, 422),
+    ("page_elements", {"input": [{"type": "image_url", "url": AS_JPEG}]}, 422),
     ("captioner", {"model": "m", "messages": []}, 422),
     ("captioner", {"messages": [{"role": "user", "content": "x"}]}, 422),
     ("captioner", {"model": "m", "messages": [{"role": "user", "content": "no image"}]}, 400),
@@ -51,6 +53,9 @@ POSTS: Sequence[tuple[str, Any, int]] = [
     ("embedder", {"model": "m", "input": ["x " * 40_000], "input_type": "query"}, 400),
     ("embedder", {"model": "m", "input": ["x"], "input_type": "query", "dimensions": 4096}, 400),
     ("embedder", {"model": "m", "input": [data_url(picture())], "input_type": "query"}, 400),
+    ("embedder", {"model": "m-passage", "input": ["x", "y"], "modality": ["text"]}, 400),
+    ("embedder", {"model": "m-passage", "input": ["x"], "modality": "sound"}, 400),
+    ("embedder", {"model": "m-passage", "input": ["x", "y"], "modality": "text"}, 200),
     ("embedder", {"model": "m-query", "input": ["x"]}, 200),
     ("reranker", {"model": "m", "query": {"text": "x"}, "passages": []}, 422),
     ("reranker", {"model": "m", "query": "x", "passages": [{"text": "x"}]}, 422),

@@ -176,3 +176,16 @@ def test_address_tells_the_protocol() -> None:
     over_grpc = nim_engines({"transcriber": NimEndpoint(urls="x:50051")})
     assert isinstance(over_http.transcriber, NimTranscriber)
     assert isinstance(over_grpc.transcriber, RivaTranscriber)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_loopback_goes_through_no_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with RivaServer(Speaker()) as server:
+        where = replace(endpoint(server), urls=server.address.replace("127.0.0.1", host), attempts=1)
+        assert transcribe(where) == SAID
+
+
+def test_a_key_may_end_with_a_new_line() -> None:
+    with RivaServer(Speaker(), api_key="canary-81") as server:
+        assert transcribe(endpoint(server, api_key=SecretStr("canary-81\n"))) == SAID

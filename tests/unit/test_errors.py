@@ -89,6 +89,8 @@ SECRET = "abcDEF123456_-x"
         f"https://h/x?key=AIza{SECRET}",
         f"postgresql://user:{SECRET}@host/db",
         f"https://user:{SECRET}@host/x",
+        f"https://{SECRET}@host/x",
+        f"https://h/x?subscription-key={SECRET}&a=1",
     ],
 )
 def test_secrets_are_taken_out(text: str):

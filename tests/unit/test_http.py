@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from nemo_retriever_dagster.engines.addresses import health_url
 from nemo_retriever_dagster.engines.breaker import Breaker
 from nemo_retriever_dagster.engines.caller import Caller, gather_bounded
 from nemo_retriever_dagster.engines.endpoints import NimEndpoint
-from nemo_retriever_dagster.engines.http import HttpClient, health_url
+from nemo_retriever_dagster.engines.http import HttpClient
 from nemo_retriever_dagster.engines.nim import NimEmbedder
 from nemo_retriever_dagster.engines.nim.chat import chat_url
 from nemo_retriever_dagster.engines.retries import AttemptFailedError, RetryRules, retry_after

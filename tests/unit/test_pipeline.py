@@ -7,7 +7,8 @@ import pytest
 from nemo_retriever_dagster import Ingestor
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
-from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
+from nemo_retriever_dagster.pipeline import _READ_AS
+from nemo_retriever_dagster.testing.nim_answers import HashEmbedder, InkDetector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,14 @@ def test_another_engine_is_another_result() -> None:
     before = {str(stage): value for stage, value in prints(base()).items()}
     other = prints(base(), engines=Engines(embedder=Other(8)))
     assert changed(before, other) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
+
+
+def test_answers_that_are_taken_another_way_make_another_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = Engines(embedder=HashEmbedder(8), page_elements=InkDetector("table"))
+    before = [{str(stage): value for stage, value in prints(base(), engines=e).items()} for e in (ENGINES, looking)]
+    monkeypatch.setitem(_READ_AS, "page_elements", "another way")
+    assert changed(before[0], prints(base())) == []
+    assert Stage.EXTRACT in changed(before[1], prints(base(), engines=looking))
 
 
 def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:

@@ -41,6 +41,37 @@ def test_overlapping_page_elements_become_the_largest_with_the_best_score() -> N
     assert (table.box, table.confidence) == (Box(0, 0, 500, 500), 0.9)
 
 
+def test_overlapping_page_elements_become_the_box_around_them() -> None:
+    upper, lower = region("table", 100, 100, 500, 400, confidence=0.5), region("table", 80, 390, 480, 600)
+    (table,) = postprocess.page_regions([upper, lower, region("chart", 100, 550, 500, 590)], PAGE)[:1]
+    assert (table.box, table.confidence) == (Box(80, 100, 500, 600), 0.9)
+
+
+def test_a_box_that_joining_made_larger_joins_the_next() -> None:
+    found = [region("table", 0, 0, 400, 400), region("table", 350, 350, 600, 600), region("table", 580, 50, 800, 360)]
+    assert [one.box for one in postprocess.page_regions(found, PAGE)] == [Box(0, 0, 800, 600)]
+
+
+@pytest.mark.parametrize(("title", "upper", "lower"), [((360, 380), 300, 360), ((335, 355), 300, 335)])
+def test_a_title_between_two_tables_is_that_of_the_nearer_one_or_the_lower(
+    title: tuple[int, int], upper: int, lower: int
+) -> None:
+    tables = [region("table", 100, 100, 500, 300), region("table", 100, 390, 500, 600)]
+    found = postprocess.page_regions([*tables, region("title", 100, title[0], 300, title[1])], PAGE)
+    assert [one.box for one in found] == [Box(100, 100, 500, upper), Box(100, lower, 500, 600)]
+
+
+def test_a_second_title_of_a_table_is_not_given_to_another() -> None:
+    tables = [region("table", 100, 100, 500, 300), region("table", 100, 390, 500, 600)]
+    titles = [region("title", 100, 70, 300, 95), region("title", 100, 305, 300, 325)]
+    found = postprocess.page_regions([*tables, *titles], PAGE)
+    assert [(one.label, one.box) for one in found] == [
+        ("table", Box(100, 70, 500, 300)),
+        ("title", Box(100, 305, 300, 325)),
+        ("table", Box(100, 390, 500, 600)),
+    ]
+
+
 def test_table_takes_in_the_title_above_it() -> None:
     found = [region("table", 100, 300, 500, 500), region("title", 100, 260, 400, 290)]
     (table,) = postprocess.page_regions(found, PAGE)

@@ -56,6 +56,7 @@ def test_a_page_that_is_set_upright_leans_no_more(angle: float, form: str) -> No
     assert tilt_of(straight) == 0
     with Image.open(io.BytesIO(straight.data)) as opened:
         assert opened.format == form
+        assert Image.MIME[form] == straight.media_type
 
 
 def test_corners_get_the_colour_of_the_paper() -> None:

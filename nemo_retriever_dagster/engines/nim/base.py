@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 from nemo_retriever_dagster.engines.http import HttpClient
 from nemo_retriever_dagster.engines.nim.wire import data_url, fitted
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nemo_retriever_dagster.engines.endpoints import NimEndpoint
     from nemo_retriever_dagster.model import Picture
@@ -37,6 +38,7 @@ class NimClient:
                 hint=f"Choose of: {', '.join(self.dialects)}.",
             )
         self.http = HttpClient(self.resolved(), name=self.name)
+        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     @property
     def name(self) -> str:
@@ -50,7 +52,7 @@ class NimClient:
 
     @property
     def window(self) -> int:
-        """Requests that one call prepares at a time: enough to keep every slot busy, and no more in memory."""
+        """Requests prepared at a time: enough to keep every slot busy, and no more in memory."""
         return 2 * self.endpoint.concurrency
 
     def guess(self) -> str:
@@ -60,6 +62,17 @@ class NimClient:
     def resolved(self) -> NimEndpoint:
         """Return the endpoint with the full addresses."""
         return self.endpoint
+
+    async def ask(
+        self, body: Callable[[], Awaitable[Mapping[str, Any]]], read: Callable[[Any], T], *, items: int = 1
+    ) -> T:
+        """POST what ``body`` makes once there is room in the `window`, and return ``read(reply)``.
+
+        A body holds its pictures in base64: of thousands that wait, only those next in turn are made.
+        """
+        room = self._rooms.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.window))
+        async with room:
+            return await self.http.post_json(await body(), read, items=items)
 
     async def image(self, picture: Picture) -> str:
         """Return the picture as a data URL, small enough for the endpoint."""

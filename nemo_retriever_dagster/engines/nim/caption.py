@@ -58,15 +58,14 @@ class NimCaptioner(NimClient):
         text = prompt or self.endpoint.prompt or PROMPT
         if request.context.strip():
             text = f"Text near this image:\n---\n{request.context.strip()}\n---\n\n{text}"
-        image = await self.image(request.picture)
-        content: list[dict[str, Any]] = [
-            {"type": "text", "text": text},
-            {"type": "image_url", "image_url": {"url": image}},
-        ]
-        body = self._body(content, system_prompt if system_prompt is not None else self.endpoint.system_prompt or None)
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
-        return Caption(text=await self.http.post_json(body, caption_text), source=self.model)
+        system = system_prompt if system_prompt is not None else self.endpoint.system_prompt or None
+
+        async def body() -> dict[str, Any]:
+            image = {"type": "image_url", "image_url": {"url": await self.image(request.picture)}}
+            made = self._body([{"type": "text", "text": text}, image], system)
+            return made if request.temperature is None else {**made, "temperature": request.temperature}
+
+        return Caption(text=await self.ask(body, caption_text), source=self.model)
 
     def _body(self, content: list[dict[str, Any]], system_prompt: str | None) -> dict[str, Any]:
         system = "/no_think" if system_prompt is None and self.dialect == "think" else system_prompt

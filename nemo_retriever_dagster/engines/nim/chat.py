@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from nemo_retriever_dagster.engines.addresses import completed
+
 
 def chat_url(url: str) -> str:
     """Complete a server's address, or its ``/v1``, to the chat completions route; leave other paths alone."""
-    if url.count("/") <= 2:  # noqa: PLR2004 - only the two of "://": there is no path
-        return f"{url}/v1/chat/completions"
-    return f"{url}/chat/completions" if url.endswith("/v1") else url
+    path = urlsplit(url).path.rstrip("/")
+    return url if path and not path.endswith("/v1") else completed(url, "/chat/completions")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nemo_retriever_dagster.engines import postprocess
 from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.nim.base import NimClient, batches
-from nemo_retriever_dagster.engines.nim.wire import field, number, rows
+from nemo_retriever_dagster.engines.nim.wire import field, listed, number, rows
 from nemo_retriever_dagster.engines.ports import Region
 from nemo_retriever_dagster.errors import EngineReplyError
 from nemo_retriever_dagster.model import Box
@@ -32,17 +32,18 @@ class NimDetector(NimClient):
         return [regions for part in parts for regions in part]
 
     async def _request(self, batch: Sequence[Picture]) -> list[list[Region]]:
-        body = {"input": [{"type": "image_url", "url": await self.image(picture)} for picture in batch]}
+        async def body() -> dict[str, Any]:
+            return {"input": [{"type": "image_url", "url": await self.image(picture)} for picture in batch]}
 
         def read(reply: Any) -> list[list[Region]]:
             found = rows(reply, len(batch))
             return [self._regions(item, picture) for item, picture in zip(found, batch, strict=True)]
 
-        return await self.http.post_json(body, read, items=len(batch))
+        return await self.ask(body, read, items=len(batch))
 
     def _regions(self, item: Any, picture: Picture) -> list[Region]:
         boxes = field(item, "bounding_boxes", dict)
-        regions = [_region(label, box, picture) for label in self.labels for box in boxes.get(label) or ()]
+        regions = [_region(label, box, picture) for label in self.labels for box in listed(boxes, label)]
         return self.tidy(regions, picture)
 
     def tidy(self, regions: list[Region], picture: Picture) -> list[Region]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemo_retriever_dagster.engines.addresses import completed
 from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.nim.base import NimClient, batches
 from nemo_retriever_dagster.engines.nim.wire import field, rows
@@ -29,6 +30,8 @@ _KNOWN = {  # part of the model's id: dimension, longest input in tokens
     "1b-vlm-embed": (2048, 8192),
 }
 _PICTURE_WEIGHT = 4000
+_ROUTE = "/embeddings"
+_IMAGE = "data:image/"  # a text that speaks of one would be looked at as one, unless it is said to be text
 
 
 class NimEmbedder(NimClient):
@@ -44,7 +47,6 @@ class NimEmbedder(NimClient):
     default_model = "nvidia/llama-3.2-nv-embedqa-1b-v2"
     default_batch = 32
     dialects = ("nim", "openai")
-    _route: ClassVar[str] = "/embeddings"
 
     def __init__(self, endpoint: NimEndpoint, *, truncate: str = "END", encoding: str = "") -> None:
         """``truncate`` is NONE, START or END; ``encoding`` (of vectors on the wire) is float or base64.
@@ -88,7 +90,7 @@ class NimEmbedder(NimClient):
 
     def resolved(self) -> NimEndpoint:
         """Complete ``http://host`` and ``.../v1`` to ``.../v1/embeddings``."""
-        return replace(self.endpoint, urls=tuple(_full(url) for url in self.endpoint.targets))
+        return replace(self.endpoint, urls=tuple(completed(url, _ROUTE, (_ROUTE,)) for url in self.endpoint.targets))
 
     async def check(self) -> None:
         """Raise unless the NIM is ready; learn the length of its vectors."""
@@ -121,7 +123,7 @@ class NimEmbedder(NimClient):
             body |= {"input_type": purpose, "truncate": self._truncate}
         if self.endpoint.dimensions:
             body["dimensions"] = self.endpoint.dimensions
-        if any(item.picture is not None for item in batch):
+        if any(item.picture is not None or (self.dialect == "nim" and _IMAGE in item.text) for item in batch):
             body["modality"] = [_modality(item) for item in batch]
 
         def read(reply: Any) -> np.ndarray:
@@ -171,12 +173,6 @@ def _modality(item: EmbedInput) -> str:
     if item.picture is None:
         return "text"
     return "text_image" if item.text.strip() else "image"
-
-
-def _full(url: str) -> str:
-    if url.endswith("/embeddings"):
-        return url
-    return f"{url}/embeddings" if url.endswith("/v1") else f"{url}/v1/embeddings"
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -41,15 +41,16 @@ class NimOcr(NimClient):
         return [words for part in parts for words in part]
 
     async def _request(self, batch: Sequence[Picture], merge: MergeLevel) -> list[list[Word]]:
-        body: dict[str, Any] = {"input": [{"type": "image_url", "url": await self.image(picture)} for picture in batch]}
-        if self.dialect == "nemotron":
-            body["merge_levels"] = [merge] * len(batch)
+        async def body() -> dict[str, Any]:
+            inputs = [{"type": "image_url", "url": await self.image(picture)} for picture in batch]
+            levels = {"merge_levels": [merge] * len(batch)} if self.dialect == "nemotron" else {}
+            return {"input": inputs, **levels}
 
         def read(reply: Any) -> list[list[Word]]:
             found = rows(reply, len(batch))
             return [_words(item, picture) for item, picture in zip(found, batch, strict=True)]
 
-        return await self.http.post_json(body, read, items=len(batch))
+        return await self.ask(body, read, items=len(batch))
 
 
 def _words(item: Any, picture: Picture) -> list[Word]:

@@ -11,7 +11,7 @@ from nemo_retriever_dagster.engines.http import read_json
 from nemo_retriever_dagster.engines.nim.base import NimClient
 from nemo_retriever_dagster.engines.nim.chat import chat_url
 from nemo_retriever_dagster.engines.nim.detect import unit
-from nemo_retriever_dagster.engines.nim.wire import field, message_of, padded
+from nemo_retriever_dagster.engines.nim.wire import cut_off, field, listed, message_of, padded, placed
 from nemo_retriever_dagster.engines.ports import ParsedBlock
 from nemo_retriever_dagster.engines.postprocess import unpadded
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
@@ -31,7 +31,8 @@ LABELS = frozenset(
 _SYNONYMS = {"Inline-formula": "Formula"}
 _FRAMES = {"tools": (1024, 1280), "tagged": (1664, 2048)}
 _PROMPT = "</s><s><predict_bbox><predict_classes><output_markdown><predict_no_text_in_pic>"
-_TAGGED = re.compile(r"<x_(-?[\d.]+)><y_(-?[\d.]+)>(.*?)<x_(-?[\d.]+)><y_(-?[\d.]+)><class_([^>]+)>", re.DOTALL)
+_CORNER = re.compile(r"<x_(-?[\d.]+)><y_(-?[\d.]+)>(?:<class_([^>]+)>)?")
+"""A corner of a block; behind the second one stands the block's class."""
 
 
 class NimPageParser(NimClient):
@@ -56,17 +57,24 @@ class NimPageParser(NimClient):
         return replace(self.endpoint, urls=tuple(chat_url(url) for url in self.endpoint.targets))
 
     async def parse(self, picture: Picture) -> list[ParsedBlock]:
-        """Return the page's blocks in reading order, boxes in pixels of ``picture``; none where nothing was read."""
-        framed, place = await asyncio.to_thread(padded, picture, *_FRAMES[self.dialect])
+        """Return the page's blocks in reading order, boxes in pixels of ``picture``.
+
+        None where nothing was read, or where the answer ended at the server's limit of tokens.
+        """
+        frame = _FRAMES[self.dialect]
+        place = placed((picture.width, picture.height), frame)
+
+        async def body() -> dict[str, Any]:
+            framed = await asyncio.to_thread(padded, picture, *frame)
+            return self._body(await self.image(framed))
 
         def read(reply: Any) -> list[ParsedBlock]:
+            if cut_off(reply):  # as good as nothing: the page has other text, and that is whole
+                return []
             blocks = _tagged(reply) if self.dialect == "tagged" else _called(reply)
-            return [
-                replace(block, box=unpadded(block.box, place, (framed.width, framed.height), picture))
-                for block in blocks
-            ]
+            return [replace(block, box=unpadded(block.box, place, frame, picture)) for block in blocks]
 
-        return await self.http.post_json(self._body(await self.image(framed)), read)
+        return await self.ask(body, read)
 
     def _body(self, image: str) -> dict[str, Any]:
         part: dict[str, Any] = {"type": "image_url", "image_url": {"url": image}}
@@ -79,11 +87,8 @@ class NimPageParser(NimClient):
 
 def _called(reply: Any) -> list[ParsedBlock]:
     """Read the arguments of the tool call: JSON in a string, a list of pages of blocks."""
-    calls = message_of(reply).get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise EngineReplyError("tool_calls is not a list")
     blocks: list[ParsedBlock] = []
-    for call in calls:
+    for call in listed(message_of(reply), "tool_calls"):
         arguments = field(field(call, "function", dict), "arguments", str)
         for block in _flat(read_json(arguments) if arguments.strip() else []):
             corners = field(block, "bbox", dict)
@@ -99,15 +104,22 @@ def _flat(pages: Any) -> list[Any]:
 
 
 def _tagged(reply: Any) -> list[ParsedBlock]:
+    """Read text between the tags of its corners; what lacks its second one, or a class, counts as text."""
     content = message_of(reply).get("content")
     if not isinstance(content, str):
         raise EngineReplyError("the message has no content")
     found = []
-    for x0, y0, text, x1, y1, label in _TAGGED.findall(content):
-        box = Box(*(unit(_float(value), "a coordinate") for value in (x0, y0, x1, y1)))
-        found.append(_block(label, text.replace("<tbc>", ""), box))
+    corner, end = (0.0, 0.0), 0
+    for tag in _CORNER.finditer(content):
+        here = (unit(_float(tag[1]), "a coordinate"), unit(_float(tag[2]), "a coordinate"))
+        text = content[end : tag.start()].replace("<tbc>", "")
+        if tag[3] or text.strip():
+            found.append(_block(tag[3] or "Text", text, Box(*corner, *here)))
+        corner, end = here, tag.end()
     if content.strip() and not found:
         raise EngineReplyError("the tagged text holds no block")
+    if rest := content[end:].strip():
+        found.append(_block("Text", rest, Box(*corner, 1.0, 1.0)))
     return found
 
 

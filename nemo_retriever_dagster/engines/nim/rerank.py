@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from nemo_retriever_dagster.engines.addresses import completed
 from nemo_retriever_dagster.engines.caller import gather_bounded
 from nemo_retriever_dagster.engines.nim.base import NimClient, batches
 from nemo_retriever_dagster.engines.nim.wire import field, number, rows
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.endpoints import NimEndpoint
 
 _MOST = 512
+_WHOLE = ("/ranking", "/reranking", "/rerank")
 
 
 class NimReranker(NimClient):
@@ -26,12 +29,12 @@ class NimReranker(NimClient):
 
     def guess(self) -> str:
         """Tell the dialect from the addresses."""
-        return "cohere" if any(url.endswith("/rerank") for url in self.endpoint.targets) else "nim"
+        return "cohere" if any(urlsplit(url).path.endswith("/rerank") for url in self.endpoint.targets) else "nim"
 
     def resolved(self) -> NimEndpoint:
         """Complete a server's address, or its ``/v1``, to the route."""
         route = "/rerank" if self.dialect == "cohere" else "/ranking"
-        return replace(self.endpoint, urls=tuple(_full(url, route) for url in self.endpoint.targets))
+        return replace(self.endpoint, urls=tuple(completed(url, route, _WHOLE) for url in self.endpoint.targets))
 
     async def rank(self, query: str, passages: Sequence[str]) -> list[float]:
         """Return one score a passage, in the order of the passages; higher is better."""
@@ -58,9 +61,3 @@ class NimReranker(NimClient):
             return [number(item.get(score), score) for item in found]
 
         return await self.http.post_json(body, read, items=len(batch))
-
-
-def _full(url: str, route: str) -> str:
-    if url.endswith(("/ranking", "/reranking", "/rerank")):
-        return url
-    return f"{url}{route}" if url.endswith("/v1") else f"{url}/v1{route}"

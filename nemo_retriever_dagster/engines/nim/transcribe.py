@@ -8,7 +8,7 @@ import wave
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.engines.nim.base import NimClient
-from nemo_retriever_dagster.engines.nim.wire import field, number
+from nemo_retriever_dagster.engines.nim.wire import field, listed, number
 from nemo_retriever_dagster.engines.ports import Segment
 
 if TYPE_CHECKING:
@@ -68,11 +68,12 @@ def joined(segments: list[Segment]) -> list[Segment]:
 
 def _read(reply: Any) -> list[Segment]:
     text = field(reply, "text", str).strip()
-    timed = [_segment(item) for item in reply.get("segments") or []]
+    timed = [_segment(item) for item in listed(reply, "segments")]
     found = timed or [Segment(text=sentence) for sentence in _SENTENCE.split(text)]
     return [segment for segment in found if segment.text]
 
 
 def _segment(item: Any) -> Segment:
+    text = field(item, "text", str).strip()
     start, end = (round(1000 * number(item.get(name), name)) for name in ("start", "end"))
-    return Segment(text=field(item, "text", str).strip(), start_ms=start, end_ms=end)
+    return Segment(text=text, start_ms=start, end_ms=end)

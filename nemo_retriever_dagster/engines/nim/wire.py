@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HOSTED_IMAGE_CHARS = 180_000
 """Base64 characters that a hosted NIM takes in one image, at most."""
+_LARGEST = 1e300  # whole numbers may be longer than a float can be; no score, place or time is
 _SMALLEST_SIDE = 32  # pixels; a NIM reads nothing on less
 
 
@@ -33,7 +34,7 @@ def fitted(picture: Picture, *, chars: int = HOSTED_IMAGE_CHARS) -> Picture:
     with Image.open(io.BytesIO(picture.data)) as opened:
         image = opened.convert("RGB")
     data = _jpeg(image)
-    while len(data) > room and min(image.size) > _SMALLEST_SIDE:
+    while len(data) > room and max(image.size) > _SMALLEST_SIDE:
         factor = max(min(math.sqrt(room / len(data)), 0.95), 0.25)
         image = image.resize((max(int(image.width * factor), 1), max(int(image.height * factor), 1)))
         data = _jpeg(image)
@@ -46,19 +47,25 @@ def _jpeg(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def padded(picture: Picture, width: int, height: int) -> tuple[Picture, Box]:
-    """Centre the picture in a white frame of ``width`` x ``height`` pixels, scaled to fit; return it and its place."""
+def placed(size: tuple[int, int], frame: tuple[int, int]) -> Box:
+    """Return where in a frame a picture of ``size`` stands that is scaled to fit and centred."""
+    factor = min(frame[0] / size[0], frame[1] / size[1])
+    width, height = (max(round(side * factor), 1) for side in size)
+    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    return Box(left, top, left + width, top + height)
+
+
+def padded(picture: Picture, width: int, height: int) -> Picture:
+    """Put the picture into a white frame of ``width`` x ``height`` pixels, at the place that `placed` tells."""
     with Image.open(io.BytesIO(picture.data)) as opened:
         image = opened.convert("RGB")
-    factor = min(width / image.width, height / image.height)
-    image = image.resize((max(round(image.width * factor), 1), max(round(image.height * factor), 1)))
-    left, top = (width - image.width) // 2, (height - image.height) // 2
+    place = placed((picture.width, picture.height), (width, height))
+    image = image.resize((int(place.width), int(place.height)))
     frame = Image.new("RGB", (width, height), "white")
-    frame.paste(image, (left, top))
+    frame.paste(image, (int(place.x0), int(place.y0)))
     out = io.BytesIO()
     frame.save(out, "PNG", compress_level=1)
-    place = Box(left, top, left + image.width, top + image.height)
-    return Picture(data=out.getvalue(), width=width, height=height), place
+    return Picture(data=out.getvalue(), width=width, height=height)
 
 
 def rows(reply: Any, count: int) -> list[Mapping[str, Any]]:
@@ -84,8 +91,9 @@ def rows(reply: Any, count: int) -> list[Mapping[str, Any]]:
 
 def number(value: Any, what: str) -> float:
     """Return a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise EngineReplyError(f"{what} is {str(value)[:40]!r}, not a number")
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    if not good:
+        raise EngineReplyError(f"{what} is {repr(value)[:40]}, not a number")
     return float(value)
 
 
@@ -97,6 +105,14 @@ def field(item: Any, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
     return value
 
 
+def listed(item: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the list ``item[name]``, an empty one where it is missing or null."""
+    value = item.get(name) or []
+    if not isinstance(value, list):
+        raise EngineReplyError(f"{name!r} is no list")
+    return value
+
+
 def message_of(reply: Any) -> Mapping[str, Any]:
     """Return ``choices[0].message`` of a chat completion."""
     choices = field(reply, "choices", list)
@@ -104,3 +120,9 @@ def message_of(reply: Any) -> Mapping[str, Any]:
         raise EngineReplyError("it holds no choice")
     message: Mapping[str, Any] = field(choices[0], "message", dict)
     return message
+
+
+def cut_off(reply: Any) -> bool:
+    """Whether a chat completion ended because it had become too long."""
+    message_of(reply)
+    return bool(reply["choices"][0].get("finish_reason") == "length")
