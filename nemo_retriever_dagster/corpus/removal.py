@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
-    from nemo_retriever_dagster.images import ImageStore
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Receipt
 
@@ -78,8 +77,7 @@ class Pictures:
     def __init__(self, corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: Ledger) -> None:
         """Look at nothing yet."""
         settings = settings_of(context)
-        task = corpus.pipeline.store
-        self._store: ImageStore | None = image_store(task, settings) if task is not None else None
+        self._store = image_store(corpus.pipeline)
         self._shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
         self._corpus, self._ledger = corpus.name, ledger
 
