@@ -103,7 +103,7 @@ def _chunks_before(asset: dg.AssetKey, instance: dg.DagsterInstance, receipt: Re
         if event is None or "chunks" not in event.metadata:
             continue
         if (event.tags or {}).get(DATA_VERSION) != receipt.sha256:
-            return int(event.metadata["chunks"].value)  # type: ignore[arg-type]
+            return int(event.metadata["chunks"].value)  # type: ignore[arg-type] # `metadata.success` wrote a number
     return None
 
 
