@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from nemo_retriever_dagster import Ingestor, Settings
@@ -67,6 +69,27 @@ def test_recreate_makes_the_collection_anew_for_what_got_through(
     results, failures = upload(make(*paths, dimension=32), recreate=True).ingest(return_failures=True)
     assert (len(results), len(failures)) == (2, 1)
     assert sorted(row.text for row in store.select("c", where="")) == ["The b note.", "The c note."]
+
+
+def test_collections_are_flushed_once_all_is_in(
+    make: Any, store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[str, int]] = []
+    monkeypatch.setattr(store, "flush", lambda name: flushed.append((name, store.count(name))))
+    upload(make(text(tmp_path), text(tmp_path, "b"))).ingest()
+    assert flushed == [("c", 2)]
+
+
+def test_no_scratch_copy_is_left_of_a_remote_document(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    fsspec.filesystem("memory").pipe({"/scratch/a.txt": b"The a note.", "/scratch/b.pdf": b"%PDF-1.4 broken"})
+    results, failures = make("memory://scratch/*").extract().ingest(return_failures=True)
+    assert (len(results), len(failures)) == (1, 1)
+    assert [path.name for path in scratch.iterdir() if path.name.startswith("nrd-")] == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", None])

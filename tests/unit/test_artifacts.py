@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nemo_retriever_dagster.artifacts import Artifacts, address
 from nemo_retriever_dagster.errors import InvalidOptionError, StorageError, StorageFullError
+from nemo_retriever_dagster.storage import named, secrets_of
 
 PLACE = address("extract", "ab" * 32, "data")
 
@@ -168,3 +169,14 @@ def test_place_that_is_a_file_is_named(tmp_path: Path):
     (tmp_path / "kept").write_text("a file")
     with pytest.raises(StorageError, match="kept"):
         Artifacts(tmp_path / "kept").put(PLACE, b"x")
+
+
+def test_no_secret_is_shown_in_part():
+    """One that begins with another is replaced first."""
+    secrets = secrets_of({"key": "hunter22", "client_kwargs": {"secret": "hunter22hunter33"}, "short": "abc"})
+    assert secrets == ("hunter22hunter33", "hunter22")
+    with (
+        pytest.raises(StorageError, match=r"failed \(ValueError: \*\*\* and \*\*\*\)"),
+        named("It", StorageError, secrets=secrets),
+    ):
+        raise ValueError("hunter22hunter33 and hunter22")

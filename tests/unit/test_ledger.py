@@ -350,6 +350,15 @@ def test_another_schema_version_is_refused(ledger: Ledger, path: Path):
     raw.close()
     with pytest.raises(StorageError, match="'99'"):
         Ledger(f"sqlite:///{path}")
+    for _ in range(2):  # what was refused is not taken the second time
+        with pytest.raises(StorageError, match="'99'"):
+            ledger.receipts("c")
+
+
+def test_a_commit_lasts_through_a_loss_of_power(ledger: Ledger):
+    with ledger._database.read() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    assert found == ["wal", 2], "synchronous FULL: the log is synced with every commit"
 
 
 @pytest.mark.parametrize(

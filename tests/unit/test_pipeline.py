@@ -38,6 +38,10 @@ def base() -> Ingestor:
         (base().embed(endpoint_url="http://elsewhere/v1"), []),
         (base().vdb_upload(collection_name="c", username="other", password="other"), []),
         (base().vdb_upload(collection_name="c", milvus_uri="http://elsewhere:19530"), [Stage.UPLOAD]),
+        (base().vdb_upload(gpu_search=True, minio_endpoint="m:9000", bucket_name="b", stream=False, threshold=5), []),
+        (base().vdb_upload(recreate=True, purge_results_after_upload=False), []),
+        (base().vdb_upload(reindex=True), []),
+        (base().extract(auto_dedup=False), [Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
         (base().extract(extract_tables=False), [Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
     ],
 )
