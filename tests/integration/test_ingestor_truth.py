@@ -15,6 +15,7 @@ from nemo_retriever_dagster import Ingestor, Settings
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.results import file_name
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.testing.store import InMemoryStore
 
@@ -90,6 +91,15 @@ def test_no_scratch_copy_is_left_of_a_remote_document(
     results, failures = make("memory://scratch/*").extract().ingest(return_failures=True)
     assert (len(results), len(failures)) == (1, 1)
     assert [path.name for path in scratch.iterdir() if path.name.startswith("nrd-")] == []
+
+
+def test_a_result_that_cannot_be_kept_is_told_once_the_others_are(make: Any, tmp_path: Path) -> None:
+    paths = [text(tmp_path), text(tmp_path, "b")]
+    taken, free = (tmp_path / "results" / file_name(str(path), None) for path in paths)
+    taken.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        make(*paths).extract().save_to_disk(output_directory=str(taken.parent), compression=None).ingest()
+    assert "The b note." in free.read_text()
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", None])

@@ -59,6 +59,15 @@ def test_another_engine_is_another_result() -> None:
     assert changed(before, other) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
 
 
+def test_text_is_split_anew_for_an_embedder_that_reads_less() -> None:
+    class Short(HashEmbedder):
+        max_tokens = 7
+
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    short = prints(base(), engines=Engines(embedder=Short(8)))
+    assert changed(before, short) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
+
+
 def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:
     class Ocr(HashEmbedder):
         name = "ocr"
