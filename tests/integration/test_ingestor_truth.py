@@ -102,6 +102,15 @@ def test_a_result_that_cannot_be_kept_is_told_once_the_others_are(make: Any, tmp
     assert "The b note." in free.read_text()
 
 
+def test_only_the_types_that_are_named_are_cut(make: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.txt", tmp_path / "b.md"]
+    for path in paths:
+        path.write_text("A sentence of some words. " * 50)
+    whole, cut = make(*paths).extract().split(chunk_size=16, params={"split_source_types": ["md"]}).ingest()
+    assert len(whole) == 1
+    assert len(cut) > 10
+
+
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
 def test_documents_are_done_one_at_a_time_at_least(make: Any, tmp_path: Path, limit: Any) -> None:
     with pytest.raises(InvalidOptionError, match="concurrency_limit"):
