@@ -111,6 +111,13 @@ def test_only_the_types_that_are_named_are_cut(make: Any, tmp_path: Path) -> Non
     assert len(cut) > 10
 
 
+def test_each_kind_goes_to_the_collection_that_takes_it(make: Any, store: InMemoryStore) -> None:
+    names = {"words": ("text",), "tables": ("tables",)}
+    make(PICTURES).extract().embed().vdb_upload(collection_name=names).ingest()
+    kinds = {name: {row.content_metadata["kind"] for row in store.select(name, where="")} for name in names}
+    assert kinds == {"words": {"text"}, "tables": {"table"}}
+
+
 @pytest.mark.parametrize("limit", [0, -1, "many", None])
 def test_documents_are_done_one_at_a_time_at_least(make: Any, tmp_path: Path, limit: Any) -> None:
     with pytest.raises(InvalidOptionError, match="concurrency_limit"):
