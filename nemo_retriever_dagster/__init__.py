@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         materialize_documents,
     )
     from nemo_retriever_dagster.errors import RetrieverError
-    from nemo_retriever_dagster.ingestor import Ingestor, IngestWarning
+    from nemo_retriever_dagster.ingest import IngestWarning
+    from nemo_retriever_dagster.ingestor import Ingestor
     from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.model import Document, Failure, Receipt
     from nemo_retriever_dagster.pipeline import Pipeline
@@ -63,7 +64,7 @@ _HOMES = {
     "Failure": "model",
     "Hit": "retriever",
     "IngestError": "batch",
-    "IngestWarning": "ingestor",
+    "IngestWarning": "ingest",
     "Ingestor": "ingestor",
     "LazyLoadedList": "results",
     "Limits": "limits",

@@ -28,6 +28,7 @@ GetBlob = Callable[[str], bytes | None]
 _Converters = Mapping[str, Callable[[Any], Any]]
 
 _VERSION = 1
+_AXES = 2  # of vectors: a row each, and its numbers
 
 
 def encode_elements(elements: Sequence[Element], put_blob: PutBlob) -> bytes:
@@ -76,8 +77,9 @@ def decode_chunks(data: bytes) -> tuple[Chunk, ...]:
 def encode_vectors(vectors: Sequence[Sequence[float]] | npt.NDArray[Any]) -> bytes:
     """Return vectors of one dimension, one per row, as a NumPy array file of float32."""
     array = np.ascontiguousarray(vectors, dtype="<f4")
+    array = array if array.ndim == _AXES else array.reshape(0, 0)
     file = io.BytesIO()
-    np.lib.format.write_array(file, array if array.ndim == 2 else array.reshape(0, 0), allow_pickle=False)  # noqa: PLR2004
+    np.lib.format.write_array(file, array, allow_pickle=False)
     return file.getvalue()
 
 
@@ -87,7 +89,7 @@ def decode_vectors(data: bytes) -> npt.NDArray[np.float32]:
         array: npt.NDArray[np.float32] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ArtifactDamagedError(f"Stored vectors cannot be read: {error}") from None
-    if array.dtype != np.float32 or array.ndim != 2:  # noqa: PLR2004
+    if array.dtype != np.float32 or array.ndim != _AXES:
         raise ArtifactDamagedError(f"Stored vectors are {array.dtype} of {array.ndim} dimensions, not float32 of 2.")
     return array
 

@@ -141,13 +141,15 @@ class Committer:
         with self._claimed(document.key) as lease:
             with lease.kept():
                 self._check_version(document)
-                self._intend(document, rows, draft)
+                former = self._collections(document.key)
+                self._intend(document, former | set(rows), draft)
                 keep_pictures()
                 try:
+                    self._empty(document.key, former - set(rows))
                     self._write(document, rows, draft.generation, lease)
                 except DocumentHeldError:
                     # rows of ours may stand among the other run's, which has proven its own: somebody must do it again
-                    self._intend(document, rows, draft)
+                    self._intend(document, self._collections(document.key) | set(rows), draft)
                     raise
             receipt = _signed(draft, rows, self.run_id)
             self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id)
@@ -163,17 +165,18 @@ class Committer:
         if there not in {"", document.version} and self.version_now(document) == there:
             raise SupersededError(f"{document.uri} was changed since it was read, and the new version is in.")
 
-    def _intend(self, document: Document, rows: Mapping[str, Sequence[Record]], draft: Receipt) -> None:
-        names = sorted({*rows, *self._collections(document.key)})
-        details = {"collections": names, "images": list(draft.images)}
+    def _intend(self, document: Document, collections: set[str], draft: Receipt) -> None:
+        details = {"collections": sorted(collections), "images": list(draft.images)}
         self.ledger.intent(self.corpus, document.key, draft.generation, details)
+
+    def _empty(self, key: str, collections: Iterable[str]) -> None:
+        for name in collections:
+            if self.store.exists(name):
+                self.store.delete(name, key)
 
     def _write(
         self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str, lease: _DocumentLease
     ) -> None:
-        for name in self._collections(document.key) - set(rows):
-            if self.store.exists(name):
-                self.store.delete(name, document.key)
         for name, records in rows.items():
             if records:
                 self._put(name, document, records)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.settings import Settings
     from nemo_retriever_dagster.source import Buffers, Source
-    from nemo_retriever_dagster.tasks import EmbedTask, StoreTask, UploadTask
+    from nemo_retriever_dagster.tasks import EmbedTask, UploadTask
     from nemo_retriever_dagster.vdb.contract import VectorStore
 
 
@@ -118,23 +118,28 @@ def vector_store(task: UploadTask, settings: Settings, *, what: str = "", run_id
 
 
 def placed(pipeline: Pipeline, settings: Settings) -> Pipeline:
-    """Return the pipeline with what ``store()`` leaves to the surroundings filled in: a change of them is one of it."""
-    return pipeline if pipeline.store is None else replace(pipeline, store=_placed(pipeline.store, settings))
+    """Return the pipeline with what ``store()`` leaves to the surroundings filled in: a change of them is one of it.
 
-
-def _placed(task: StoreTask, settings: Settings) -> StoreTask:
-    uri = task.storage_uri or settings.image_storage_uri or _BUCKET
-    return replace(
+    Where they say nothing either, pictures go to the reference's default bucket.
+    """
+    task = pipeline.store
+    if task is None:
+        return pipeline
+    store = replace(
         task,
-        storage_uri=uri,
+        storage_uri=task.storage_uri or settings.image_storage_uri or _BUCKET,
         public_base_url=task.public_base_url or settings.image_storage_public_base_url,
     )
+    return replace(pipeline, store=store)
 
 
-def image_store(task: StoreTask, settings: Settings) -> ImageStore:
-    """Return the store that ``store()`` names, the one of the surroundings, or the reference's default bucket."""
-    task = _placed(task, settings)
-    return ImageStore(str(task.storage_uri), dict(task.storage_options) or None, task.public_base_url)
+def image_store(pipeline: Pipeline) -> ImageStore | None:
+    """Return where a `placed` pipeline stores pictures, None where it stores none."""
+    task = pipeline.store
+    if task is None:
+        return None
+    assert task.storage_uri is not None
+    return ImageStore(task.storage_uri, dict(task.storage_options) or None, task.public_base_url)
 
 
 async def prepare(pipeline: Pipeline, engines: Engines, store: VectorStore | None) -> None:
@@ -235,7 +240,7 @@ def equipped(
 ) -> Iterator[Equipment]:
     """Hand out what a run needs and take it back; ``engines`` and a given ``store`` stay the caller's.
 
-    ``workers`` is the number of parser processes, 0 for one a core (at most 4).
+    ``pipeline`` is a `placed` one. ``workers`` is the number of parser processes, 0 for one a core (at most 4).
     """
     with ExitStack() as stack:
         workers = workers or min(os.cpu_count() or 1, 4)
@@ -260,7 +265,7 @@ def equipped(
             shelf=Shelf(Artifacts(settings.artifacts, settings.artifacts_options)),
             engines=engines,
             committer=committer,
-            images=image_store(pipeline.store, settings) if pipeline.store is not None else None,
+            images=image_store(pipeline),
             workers=workers,
             limits=limits,
             models_dir=settings.models_dir,

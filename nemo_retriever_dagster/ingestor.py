@@ -3,29 +3,27 @@
 Methods only note what is wanted and return the ingestor; `Ingestor.ingest` does it. Results come in the order of the
 inputs. Where this differs from the original it is to lose nothing: see ``docs/ingestor.md``.
 
-Over 400 lines because the reference's methods are one class's; what they do is in `tasks`, `batch` and `equip`.
+Over 350 lines because the reference's methods are one class's; what they do is in `tasks`, `ingest` and `batch`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from nemo_retriever_dagster import portal
-from nemo_retriever_dagster.batch import BatchOutcome, begin, run_batch
-from nemo_retriever_dagster.equip import engines_for, equipped, placed, prepare, recreating
-from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
+from nemo_retriever_dagster.batch import BatchOutcome, begin
+from nemo_retriever_dagster.equip import engines_for, placed
+from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.extract.methods import checked_method
+from nemo_retriever_dagster.ingest import Ingest, IngestWarning
 from nemo_retriever_dagster.inputs import pairs_of, paths_of
 from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.options import Amount, Number, checked, expect, make
 from nemo_retriever_dagster.pipeline import Pipeline
-from nemo_retriever_dagster.progress import progress
 from nemo_retriever_dagster.reference_options import (
     NOT_NEEDED_TO_CONNECT,
     NOT_NEEDED_TO_INGEST,
@@ -33,12 +31,9 @@ from nemo_retriever_dagster.reference_options import (
     check_upload,
     translated,
 )
-from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.result_folder import ResultFolder
-from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.source import Buffers, Source
-from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.tasks import (
     CaptionTask,
     DedupTask,
@@ -62,7 +57,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.ports import Engines
     from nemo_retriever_dagster.inputs import Buffer
     from nemo_retriever_dagster.model import Failure
-    from nemo_retriever_dagster.reindex import Rebuild
     from nemo_retriever_dagster.results import DocumentResult
 
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
@@ -318,51 +312,27 @@ class Ingestor:
         settings = self._settings or Settings()
         pipeline, source = placed(self.pipeline, settings), self._source()
         begun = await asyncio.to_thread(begin, source)
-        documents = [result.document for result in begun if isinstance(result, Work)]
-        self._jobs.submit(documents, pipeline.stages())
+        self._jobs.submit([result.document for result in begun if isinstance(result, Work)], pipeline.stages())
         engines = self._engines or engines_for(pipeline, settings)
         folder = self._folder(settings)
+        ingest = Ingest(
+            pipeline=pipeline,
+            source=source,
+            settings=settings,
+            engines=engines,
+            store=self._store,
+            limits=self._limits,
+            workers=self._workers,
+            concurrency=concurrency,
+        )
         keep = folder.keep if folder else lambda _, elements: elements
-        run_id = uuid.uuid4().hex
-        corpus = "ingestor:" + ",".join(collections(pipeline.upload))
-        anew = pipeline.upload is not None and pipeline.upload.reindex
-        if anew and engines.embedder is not None:
-            await engines.embedder.check()
-        with (
-            rebuilding(pipeline, settings, engines, documents, corpus=corpus, run_id=run_id, store=self._store)
-            if anew
-            else nullcontext() as rebuild,
-            equipped(
-                pipeline,
-                source,
-                settings,
-                corpus=rebuild.building if rebuild else corpus,
-                run_id=run_id,
-                engines=engines,
-                store=rebuild.store if rebuild else self._store,
-                workers=self._workers,
-                limits=self._limits,
-            ) as equipment,
-        ):
-            runner = Runner(pipeline, equipment, run_id=run_id, concurrency=concurrency)
-            try:
-                written_to = equipment.committer.store if equipment.committer else None
-                await prepare(pipeline, engines, written_to)
-                with progress(len(begun), shown=show_progress, busy=runner.busy) as observe:
-                    outcome = await run_batch(
-                        runner,
-                        begun,
-                        all_or_nothing=not return_failures,
-                        keep=keep,
-                        observe=self._jobs.seeing(observe),
-                        empty=recreating(pipeline, engines, written_to),
-                    )
-                if rebuild:
-                    await asyncio.to_thread(_finish, rebuild, outcome)
-            finally:
-                runner.close()
-                if self._engines is None:
-                    await engines.aclose()
+        try:
+            outcome = await ingest.run(
+                begun, self._jobs, keep, all_or_nothing=not return_failures, show_progress=show_progress
+            )
+        finally:
+            if self._engines is None:
+                await engines.aclose()
         for result in outcome.results:
             self._jobs.see(result)
         if folder and pipeline.upload is not None and pipeline.upload.purge_results_after_upload:
@@ -416,17 +386,3 @@ class Ingestor:
     def remaining_jobs(self) -> int:
         """Return how many documents of the running `ingest` are not finished; before they are listed, of its paths."""
         return self._jobs.remaining()
-
-
-class IngestWarning(UserWarning):
-    """Documents failed and the caller did not ask for the failures, or a re-index must wait for them."""
-
-
-def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
-    """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
-    try:
-        rebuild.finish()
-    except VerificationError as error:
-        if not outcome.failures:
-            raise
-        warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)

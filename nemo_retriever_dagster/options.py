@@ -74,7 +74,7 @@ def checked(method: str, name: str, wanted: Any, value: Any, *, shown: bool = Tr
 
 def one_of(option: str, value: object, choices: object) -> None:
     """Raise `InvalidOptionError` unless ``value`` is one of the choices (a Literal or a tuple)."""
-    allowed = get_args(choices) or tuple(choices)  # type: ignore[arg-type]
+    allowed = get_args(choices) or tuple(choices)  # type: ignore[arg-type] # a tuple, where it is no Literal
     if value not in allowed:
         listed = ", ".join(repr(choice) for choice in allowed)
         raise InvalidOptionError(f"{option} is {value!r}.", hint=f"Choose one of {listed}.")

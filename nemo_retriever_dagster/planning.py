@@ -84,7 +84,7 @@ def compare(
     sorted_out: dict[str, list[Document]] = {}
     for document in documents:
         state = states.get(document.key)
-        word = _word(document, state, document.key in for_good)
+        word = _word(document, state, failed_for_good=document.key in for_good)
         if word == "unchanged" and fingerprints is not None:
             wanted = [sidecar.marked(one, document) for one in fingerprints.values()]
             word = "outdated" if _outdated(made_by.get(document.key, {}), wanted) else word
@@ -101,7 +101,7 @@ def _is_for_good(failure: Failure, outcome: str) -> bool:
     return not (outcome and failure.fingerprint) or failure.fingerprint == outcome
 
 
-def _word(document: Document, state: DocumentState | None, failed_for_good: bool) -> str:  # noqa: FBT001
+def _word(document: Document, state: DocumentState | None, *, failed_for_good: bool) -> str:
     if state is None:
         return "new"
     if state.version != document.version:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nemo_retriever_dagster.artifacts import Artifacts
-    from nemo_retriever_dagster.model import Chunk, Element, Receipt
+    from nemo_retriever_dagster.model import Chunk, Element
 
 _KEPT_IN_MEMORY = 16
 _KEPT_BYTES = 64 * 2**20
@@ -85,12 +85,6 @@ class Shelf:
     def forget(self, place: str) -> None:
         """Take the stage for unfinished, so that the next run makes its result again."""
         self._artifacts.delete(_address(place, "done"))
-
-    def forget_stored(self, receipt: Receipt) -> None:
-        """Take the pictures of a document for not stored, so that its next run stores them again."""
-        made_by = receipt.fingerprints.get(Stage.STORE_IMAGES)
-        if made_by:
-            self.forget(place_of(Stage.STORE_IMAGES, receipt.sha256, made_by))
 
     def put_elements(self, place: str, elements: Sequence[Element]) -> None:
         """Keep the elements of an extraction; equal pictures are kept once."""

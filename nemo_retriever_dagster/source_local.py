@@ -1,4 +1,5 @@
 """Documents on this machine's file systems: read where they are, never copied."""
+# ruff: noqa: PTH111, PTH116, PTH118 -- plain text: a folder may hold very many files
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class LocalPlace:
         scheme, self._spec = (spec[:7], spec[7:]) if spec.lower().startswith("file://") else ("", spec)
         self._scheme = scheme
         if not scheme:
-            self._spec = os.path.normpath(os.path.expanduser(spec))  # noqa: PTH111
+            self._spec = os.path.normpath(os.path.expanduser(spec))
         self._limits = limits
 
     def list(self, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
@@ -120,10 +121,10 @@ class LocalPlace:
             if pattern and not pattern.match(relative):
                 continue
             found = base.rstrip("/") + "/" + relative if base != "." else relative
-            uri = printable_path(found if not self._scheme else os.path.join(root, relative))  # noqa: PTH118
+            uri = printable_path(found if not self._scheme else os.path.join(root, relative))
             if self._scheme and not uri.startswith("file://"):
                 uri = self._scheme + base.rstrip("/") + "/" + relative
-            reason = pass_over(relative) or _unreadable(os.path.join(root, relative))  # noqa: PTH118
+            reason = pass_over(relative) or _unreadable(os.path.join(root, relative))
             if reason:
                 skipped.append(Skipped(uri=uri, reason=reason))
             else:
@@ -139,7 +140,7 @@ def _files(root: str) -> Iterator[str]:
 
     for folder, folders, names in os.walk(root, followlinks=True, onerror=fail):
         try:
-            facts = os.stat(folder)  # noqa: PTH116
+            facts = os.stat(folder)
         except FileNotFoundError:  # it went since its parent was listed
             continue
         if (facts.st_dev, facts.st_ino) in seen:
@@ -148,12 +149,12 @@ def _files(root: str) -> Iterator[str]:
         seen.add((facts.st_dev, facts.st_ino))
         folders.sort()
         for name in sorted(names):
-            yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118
+            yield os.path.relpath(os.path.join(folder, name), root)
 
 
 def _unreadable(path: str) -> str:
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return "broken link"
     except OSError as error:

@@ -114,7 +114,7 @@ class RemotePlace:
 
     def _path(self, uri: str) -> str:
         base = shown(self._base)
-        path: str = self._fs._strip_protocol(self._base + uri[len(base) :] if uri.startswith(base) else uri)  # noqa: SLF001
+        path: str = self._fs._strip_protocol(self._base + uri[len(base) :] if uri.startswith(base) else uri)  # noqa: SLF001 - fsspec's own seam
         return path
 
     def _named(self, action: str, uri: str) -> contextlib.AbstractContextManager[None]:

@@ -155,7 +155,7 @@ def _ends(text: str, edges: Sequence[int], reach: Sequence[int]) -> list[int]:
 _PARAGRAPH = re.compile(r"\n[^\S\n]*+\n\s*+")
 _SENTENCE = re.compile(
     r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s++(?=[\"'“‘«(\[]*+[^\Wa-z_])"  # noqa: RUF001 - the marks of other languages
-    r"|[。！？]++[」』”）]*+\s*+"  # noqa: RUF001
+    r"|[。！？]++[」』”）]*+\s*+"  # noqa: RUF001 - the same
 )
 _LINE = re.compile(r"\n\s*+")
 _WORD = re.compile(r"\s++")

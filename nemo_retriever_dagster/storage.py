@@ -36,6 +36,7 @@ _WHOLE_OBJECT = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "abfs": "azure", "abfss": "azure", "az": "azure", "adl": "azure"}
 ASKED_ONE_BY_ONE = 64
 """How many files are looked for one by one; for more, what there is is listed."""
+_SECRET_CHARS = 4
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -52,16 +53,16 @@ def is_local(uri: str) -> bool:
 def local_path(uri: str) -> Path:
     """Return the path that a plain path or a ``file://`` URI means."""
     scheme, path = split_protocol(uri)
-    return Path(os.path.expanduser(path)) if scheme is None else Path("/" + path.lstrip("/"))  # noqa: PTH111
+    return Path(os.path.expanduser(path)) if scheme is None else Path("/" + path.lstrip("/"))  # noqa: PTH111 - leaves an unknown ~user as it is
 
 
 def secrets_of(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return every text of at least four characters in storage options: none of them may reach a message."""
+    """Return the texts in storage options, very short ones left out: none of them may reach a message."""
     found: list[str] = []
     for value in options.values():
         if isinstance(value, dict):
             found += secrets_of(value)
-        elif isinstance(value, str) and len(value) >= 4 and "://" not in value:  # noqa: PLR2004
+        elif isinstance(value, str) and len(value) >= _SECRET_CHARS and "://" not in value:
             found.append(value)
     return tuple(sorted(found, key=len, reverse=True))
 
@@ -77,7 +78,7 @@ def named(action: str, kind: type[_Failure], *, secrets: tuple[str, ...] = ()) -
         yield
     except RetrieverError:
         raise
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - named, see above
         cause = f"{type(error).__name__}: {error}"
         for secret in secrets:
             cause = cause.replace(secret, "***")
@@ -200,17 +201,18 @@ class Storage:
 
 def _put_local(target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
+    part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o644)  # noqa: PTH101
-        os.replace(part, target)  # noqa: PTH105
+        part.chmod(0o644)
+        part.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(part)  # noqa: PTH108
+            part.unlink()
         raise
     _sync_folder(target.parent)
 

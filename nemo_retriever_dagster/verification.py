@@ -195,14 +195,13 @@ def _remade(receipts: Sequence[Receipt], shelf: Shelf) -> Iterable[str]:
 class Repair:
     """What sets a corpus right, by partition keys.
 
-    ``again`` are run again. Of those, ``emptied`` lose their rows first, and the results of storing pictures are
-    forgotten for ``pictured``. ``removed`` are not in the source: they leave the collection. ``known`` is the number of
-    documents that the removed ones are a share of.
+    ``again`` are run again, which also stores pictures that are gone; of those, ``emptied`` lose their rows first.
+    ``removed`` are not in the source: they leave the collection. ``known`` is the number of documents that the removed
+    ones are a share of.
     """
 
     again: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
-    pictured: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     known: int = 0
     names: Mapping[str, str] = field(default_factory=dict)
@@ -215,7 +214,6 @@ class Repair:
         return cls(
             again=tuple(problem.document for problem in again),
             emptied=tuple(problem.document for problem in again if problem.surplus),
-            pictured=tuple(problem.document for problem in again if problem.pictures),
             removed=removed,
             known=len(there) + len(removed),
             names={problem.document: problem.uri for problem in problems},
@@ -225,8 +223,7 @@ class Repair:
         """Return what is to be done, in words and in order, and to which documents."""
         words = [
             ("delete the rows, of which there are more than were written", self.emptied),
-            ("forget that the pictures were stored, so that they are stored again", self.pictured),
-            ("run again: what is missing is written, rows of other generations are swept", self.again),
+            ("run again: what is missing is written or stored, rows of other generations are swept", self.again),
             ("take out of the collection: the source does not have it", self.removed),
         ]
         return [(what, keys) for what, keys in words if keys]

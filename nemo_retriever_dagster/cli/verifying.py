@@ -69,7 +69,7 @@ def _look(corpus: DocumentCorpus) -> Findings:
             pipeline,
             ledger,
             store,
-            images=image_store(pipeline.store, settings) if pipeline.store else None,
+            images=image_store(pipeline),
             shelf=Shelf(Artifacts(settings.artifacts, settings.artifacts_options)),
         )
 

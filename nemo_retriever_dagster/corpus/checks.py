@@ -42,12 +42,16 @@ def _verify(corpus: "DocumentCorpus", pool: str | None) -> dg.AssetChecksDefinit
     def verify(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         settings = getattr(context.resources, STATE).settings()
         what = f"corpus {corpus.name}, verify"
-        images = image_store(corpus.pipeline.store, settings) if corpus.pipeline.store else None
         store = getattr(context.resources, STORE).open(corpus.pipeline, settings, what=what, run_id=context.run.run_id)
         try:
             with Ledger(settings.ledger) as ledger:
                 found = verification.verify(
-                    corpus.name, corpus.pipeline, ledger, store, images=images, only=_keys(corpus, context)
+                    corpus.name,
+                    corpus.pipeline,
+                    ledger,
+                    store,
+                    images=image_store(corpus.pipeline),
+                    only=_keys(corpus, context),
                 )
         finally:
             store.close()
@@ -99,7 +103,7 @@ def _chunks_before(asset: dg.AssetKey, instance: dg.DagsterInstance, receipt: Re
         if event is None or "chunks" not in event.metadata:
             continue
         if (event.tags or {}).get(DATA_VERSION) != receipt.sha256:
-            return int(event.metadata["chunks"].value)  # type: ignore[arg-type]
+            return int(event.metadata["chunks"].value)  # type: ignore[arg-type] # `metadata.success` wrote a number
     return None
 
 

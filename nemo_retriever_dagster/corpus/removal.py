@@ -9,13 +9,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.partitions import ends_in_use
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
-from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.verification import foreign_documents
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
-    from nemo_retriever_dagster.images import ImageStore
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Receipt
 
@@ -41,7 +38,7 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
     there = {document.key for document in corpus.plant.documents().list()}
     gone = [key for key in keys if key not in there]
     with ledger_of(context) as ledger, _committer(corpus, context, ledger) as committer:
-        pictures = Pictures(corpus, context, ledger)
+        pictures = Pictures(corpus, ledger)
         others, names = foreign_documents(ledger, corpus.name), list(collections(corpus.pipeline.upload))
         for start in range(0, len(gone), _AT_ONCE):
             some = gone[start : start + _AT_ONCE]
@@ -75,12 +72,9 @@ def _committer(corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: L
 class Pictures:
     """The stored pictures of a corpus, which its documents, and those of other corpora, may share."""
 
-    def __init__(self, corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: Ledger) -> None:
+    def __init__(self, corpus: DocumentCorpus, ledger: Ledger) -> None:
         """Look at nothing yet."""
-        settings = settings_of(context)
-        task = corpus.pipeline.store
-        self._store: ImageStore | None = image_store(task, settings) if task is not None else None
-        self._shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
+        self._store = image_store(corpus.pipeline)
         self._corpus, self._ledger = corpus.name, ledger
 
     def release(self, receipts: Sequence[Receipt]) -> None:
@@ -93,8 +87,6 @@ class Pictures:
         if self._store is None or not digests:
             return
         removed = {receipt.document for receipt in receipts}
-        for receipt in receipts:
-            self._shelf.forget_stored(receipt)  # or the document, back again, would link to nothing
         for digest in digests - self._wanted(but=removed):
             self._store.set_aside(digest)
         wanted = self._wanted(but=removed)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
 from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.planning import check_deletion
-from nemo_retriever_dagster.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +39,6 @@ def repair_documents(
     given = corpus.resources(resources)
     with initialized(given, STATE, STORE) as (state, stores):
         settings = state.settings()
-        _forget_pictures(corpus, repair.pictured, settings)
         if repair.emptied:
             _empty(corpus, repair.emptied, stores, settings)
     outcomes = {}
@@ -52,14 +49,6 @@ def repair_documents(
     if repair.removed:
         _remove(corpus, repair.removed, instance, given, log_level)
     return outcomes
-
-
-def _forget_pictures(corpus: DocumentCorpus, keys: Sequence[str], settings: Settings) -> None:
-    shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
-    with Ledger(settings.ledger) as ledger:
-        for receipt in (ledger.receipt(corpus.name, key) for key in keys):
-            if receipt is not None:
-                shelf.forget_stored(receipt)
 
 
 def _empty(corpus: DocumentCorpus, keys: Sequence[str], stores: MilvusResource, settings: Settings) -> None:

@@ -32,6 +32,7 @@ IO_MANAGER = "nrd_io_manager"
 RESOURCES = frozenset({ENGINES, STORE, STATE})
 
 
+# Dagster's type argument of a resource is for one that stands for a plain value: ours have none.
 class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where artifacts and the ledger are kept. Empty fields fall back to the environment and its defaults.
 
@@ -165,7 +166,7 @@ class EnginesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Return once the NIMs that ``stages`` call are ready; `EngineUnavailableError` names those that are not."""
         ports = {port for stage in stages for port in _CALLED.get(stage, ())}
         nims = {port: one for port, one in engines.all().items() if isinstance(one, NimClient | RivaTranscriber)}
-        called = Engines(**{port: nim for port, nim in nims.items() if port in ports})  # type: ignore[arg-type]
+        called = Engines(**{port: nim for port, nim in nims.items() if port in ports})  # type: ignore[arg-type] # each is of its port
         portal.run(wait_ready(called, timeout=self.ready_timeout))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -78,15 +78,13 @@ class HttpClient:
 
         return await self._caller.call(send, lambda reply: self._read(reply, read), items=items, attempts=attempts)
 
-    async def post_form(
-        self, fields: Mapping[str, str], file: tuple[str, bytes, str], read: Callable[[Any], T], *, items: int = 1
-    ) -> T:
+    async def post_form(self, fields: Mapping[str, str], file: tuple[str, bytes, str], read: Callable[[Any], T]) -> T:
         """POST a multipart form with one file (name, bytes, media type) and return ``read(reply)``."""
 
         async def send(url: str) -> httpx.Response:
             return await self._post(url, data=dict(fields), files={"file": file})
 
-        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items)
+        return await self._caller.call(send, lambda reply: self._read(reply, read))
 
     async def check(self) -> None:
         """Raise unless one of the servers is ready; `MisuseError` if it is there and refuses the key."""

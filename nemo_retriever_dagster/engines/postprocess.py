@@ -35,13 +35,13 @@ _WIDE_TITLE = 0.3  # of the chart
 _BLANK = 0.6  # of the height of the type: a wider gap parts two labels
 
 
-def distinct(regions: Iterable[Region], *, overlap: float = _SAME) -> list[Region]:
+def distinct(regions: Iterable[Region]) -> list[Region]:
     """Drop regions of low confidence, and of one label all but the surest of those that overlap."""
     kept: list[Region] = []
     for region in sorted(regions, key=lambda one: -one.confidence):
         rivals = (one for one in kept if one.label == region.label)
         sure = region.confidence >= _SCORES.get(region.label, _SCORE)
-        if sure and region.box.area > 0 and all(region.box.iou(one.box) <= overlap for one in rivals):
+        if sure and region.box.area > 0 and all(region.box.iou(one.box) <= _SAME for one in rivals):
             kept.append(region)
     return kept
 
@@ -208,9 +208,7 @@ def text_of(words: Sequence[Word]) -> str:
     return " ".join(word.text for line in lines for word in sorted(line, key=lambda one: one.box.x0))
 
 
-def chart_text(
-    regions: Sequence[Region], words: Sequence[Word], size: tuple[float, float], *, caption: str = ""
-) -> str:
+def chart_text(regions: Sequence[Region], words: Sequence[Word], size: tuple[float, float]) -> str:
     """Return the text of a chart: titles, labels and values in a fixed order of their kinds.
 
     ``words`` are pieces of text (lines or paragraphs) in the chart. Each counts as the kind of the region it overlaps
@@ -221,9 +219,7 @@ def chart_text(
     pieces: dict[str, list[str]] = defaultdict(list)
     for word in words:
         pieces[_kind_of(word, regions)].append(word.text.strip())
-    pieces["caption"] = [caption] if caption else []
-    order = ("chart_title", "caption", *CHART_LABELS[1:])
-    joined = ((" " if kind.endswith("title") else " - ").join(pieces[kind]) for kind in order)
+    joined = ((" " if kind.endswith("title") else " - ").join(pieces[kind]) for kind in CHART_LABELS)
     return " ".join(text for text in joined if text)
 
 

@@ -143,4 +143,4 @@ def _container_pieces(path: Path, container: str) -> Iterator[bytes | str]:
 
 
 def _samples(frame: object) -> bytes:
-    return np.asarray(frame.to_ndarray()).astype("<i2").tobytes()  # type: ignore[attr-defined]
+    return np.asarray(frame.to_ndarray()).astype("<i2").tobytes()  # type: ignore[attr-defined] # PyAV has no types

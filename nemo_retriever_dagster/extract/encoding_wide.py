@@ -66,5 +66,5 @@ def _worth(sign: str, encoding: str) -> float:
         return 1.0
     code = int.from_bytes(sign.encode(encoding, "ignore"))
     first, last = _DAILY[encoding]
-    extended = encoding in _EXTENDED and code & 0xFF <= 0xA0  # noqa: PLR2004
+    extended = encoding in _EXTENDED and code & 0xFF <= 0xA0  # noqa: PLR2004 - the second byte
     return _PLAIN_DAILY if first <= code <= last and not extended else _RARE

@@ -104,7 +104,7 @@ def _pages(image: Image.Image, frames: int) -> list[int]:
 
 def _is_no_page(image: Image.Image, frame: int) -> bool:
     image.seek(frame)
-    kind = image.tag_v2.get(_SUBFILE_TYPE)  # type: ignore[attr-defined]
+    kind = image.tag_v2.get(_SUBFILE_TYPE)  # type: ignore[attr-defined] # a TIFF has it
     return isinstance(kind, int) and bool(kind & _NO_PAGE)
 
 

@@ -140,9 +140,9 @@ def as_png(image: Image) -> Picture:
     return Picture(data=buffer.getvalue(), width=image.width, height=image.height)
 
 
-def fit_scale(size: tuple[float, float], pixels: int = FIT) -> float:
-    """Return the scale at which a page of ``size`` points just fits a square of ``pixels``."""
-    return pixels / max(*size, 1.0)
+def fit_scale(size: tuple[float, float]) -> float:
+    """Return the scale at which a page of ``size`` points just fits a square of `FIT` pixels."""
+    return FIT / max(*size, 1.0)
 
 
 def render(page: Any, size: tuple[float, float], scale: float, limits: Limits) -> Render | None:

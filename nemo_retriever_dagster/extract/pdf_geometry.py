@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -60,17 +61,10 @@ class Drawings:
         )
 
 
-def read_geometry(page: Any, *, text_page: Any = None) -> PageGeometry:
-    """Read a pypdfium2 page: words, rulings, fills, pictures and other drawings, in points of the shown page.
-
-    ``text_page`` saves reading the text again where the caller has it.
-    """
-    opened = text_page if text_page is not None else page.get_textpage()
-    try:
+def read_geometry(page: Any) -> PageGeometry:
+    """Read a pypdfium2 page: words, rulings, fills, pictures and other drawings, in points of the shown page."""
+    with closing(page.get_textpage()) as opened:
         words = read_words(page, opened)
-    finally:
-        if text_page is None:
-            opened.close()
     return geometry(words, read_drawings(page, words.frame))
 
 

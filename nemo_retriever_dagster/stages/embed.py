@@ -103,7 +103,6 @@ def _input(chunk: Chunk, elements: Sequence[Element], captions: Captions, task: 
     text = passage(chunk, element, captions)
     if context and text:
         text = f"{context}\n{text}"
-    modality = _modality(chunk.kind, task)
-    if modality == "text" or element.picture is None:
+    if not _embeds_picture(chunk, elements, task):
         return EmbedInput(text=text)
-    return EmbedInput(text="" if modality == "image" else text, picture=element.picture)
+    return EmbedInput(text="" if _modality(chunk.kind, task) == "image" else text, picture=element.picture)

@@ -80,6 +80,7 @@ def refused(kind: type[RetrieverError], call: Callable[[], object]) -> str:
     raise AssertionError(f"{kind.__name__} was not raised")
 
 
+# mypy knows no type for a lambda whose arguments have defaults, which the loops below need: hence the ignores.
 class VectorStoreSuite:
     """The behaviours. `reopen` may be overridden where closing and using again is not the way to open anew."""
 
@@ -280,7 +281,7 @@ class VectorStoreSuite:
     def test_cosine_and_inner_product_rank_by_similarity(self, store: VectorStore) -> None:
         """The score is the similarity, higher first."""
         for metric, best in (("COSINE", "doc-0001"), ("IP", "doc-0002")):
-            name = self.collection(store, metric=metric)  # type: ignore[arg-type]
+            name = self.collection(store, metric=metric)  # type: ignore[arg-type] # one of the two
             vectors = [(0.0, 1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0), (5.0, 5.0, 0.0, 0.0)]
             store.upsert(name, [record(at, vector=vector) for at, vector in enumerate(vectors)])
             rows = store.search(name, vector=[1, 0, 0, 0], top_k=3)

@@ -6,6 +6,7 @@ where it belongs, and most where another document mentions it once. `pool` puts 
 indexes that Milvus Lite keeps of them; a server does the same by itself. Nor has it an English analyzer, which leaves
 function words out; `question` does that for what is asked. Stemming it has none, and gets none here.
 """
+# ruff: noqa: SLF001 -- it has no public name for any of these parts
 
 from __future__ import annotations
 
@@ -71,9 +72,9 @@ def _indexes(address: Address, collection: str) -> list[Any]:
     from milvus_lite.index.sparse_factory import create_sparse_index, sparse_index_matches
 
     opened = _opened(address, collection)
-    params = opened._index_specs[_FIELD].build_params  # noqa: SLF001 - it has no public name for any of these parts
+    params = opened._index_specs[_FIELD].build_params
     found = []
-    for segment in opened._read_snapshot()[0]:  # noqa: SLF001
+    for segment in opened._read_snapshot()[0]:
         index = segment.sparse_indexes.get(_FIELD)
         if not sparse_index_matches(index, "BM25", params):
             index = create_sparse_index("BM25", params)
@@ -87,22 +88,22 @@ def _opened(address: Address, collection: str) -> Any:
     """Return Milvus Lite's own collection once the compaction that a flush may have begun is over."""
     from milvus_lite.server_manager import server_manager_instance
 
-    _, databases, _ = server_manager_instance._servers[os.path.abspath(address.path)]  # noqa: SLF001, PTH100 - its key
+    _, databases, _ = server_manager_instance._servers[os.path.abspath(address.path)]  # noqa: PTH100 - its key
     opened = databases.get_collection(collection, address.database or "default")
     with suppress(NotDone):
-        opened._wait_for_bg(_BACKGROUND_SECONDS)  # noqa: SLF001
+        opened._wait_for_bg(_BACKGROUND_SECONDS)
     return opened
 
 
 def _counts(index: Any) -> _Counts:
     if index not in _own:
-        _own[index] = (index.doc_count, index.avgdl * index.doc_count, index._df)  # noqa: SLF001
+        _own[index] = (index.doc_count, index.avgdl * index.doc_count, index._df)
     return _own[index]
 
 
 def _share(indexes: Sequence[Any], counts: Sequence[_Counts]) -> None:
     members = frozenset(map(id, indexes))
-    if all(isinstance(index._df, _Pooled) and index._df.members == members for index in indexes):  # noqa: SLF001
+    if all(isinstance(index._df, _Pooled) and index._df.members == members for index in indexes):
         return
     rows, words = sum(one[0] for one in counts), sum(one[1] for one in counts)
     pooled = _Pooled(members)
@@ -110,4 +111,4 @@ def _share(indexes: Sequence[Any], counts: Sequence[_Counts]) -> None:
         for word, number in having.items():
             pooled[word] = pooled.get(word, 0) + number
     for index in indexes:
-        index.doc_count, index.avgdl, index._df = rows, words / rows if rows else 0.0, pooled  # noqa: SLF001
+        index.doc_count, index.avgdl, index._df = rows, words / rows if rows else 0.0, pooled

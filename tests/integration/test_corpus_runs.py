@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from corpus_place import Place
 
-from nemo_retriever_dagster import EnginesResource, MilvusResource, NimResource
+from nemo_retriever_dagster import EnginesResource, Limits, MilvusResource, NimResource
 from nemo_retriever_dagster.corpus.metadata import CARRIED, DATA_VERSION
 from nemo_retriever_dagster.corpus.partitions import range_tags
 from nemo_retriever_dagster.corpus.resources import ENGINES, STORE
@@ -225,3 +225,11 @@ def test_a_partition_without_a_document_fails_at_the_source(tmp_path: Path) -> N
             assert (failure.stage, failure.category, failure.attempts) == ("source", "data", attempt)
             assert failure.kind == "DocumentGoneError"
             assert failure.hint
+
+
+def test_a_document_above_the_limits_of_its_corpus_fails_alone(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False, limits=Limits(text_chars=50))
+    place.write(a="A valve.", b="A pump. " * 20)
+    found = place.run()
+    assert (found["a"].succeeded, found["b"].succeeded) == (True, False)
+    assert "text_chars" in found["b"].metadata["cause"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from nemo_retriever_dagster import Ingestor, Settings
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.results import file_name
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.testing.store import InMemoryStore
 
@@ -67,6 +70,52 @@ def test_recreate_makes_the_collection_anew_for_what_got_through(
     results, failures = upload(make(*paths, dimension=32), recreate=True).ingest(return_failures=True)
     assert (len(results), len(failures)) == (2, 1)
     assert sorted(row.text for row in store.select("c", where="")) == ["The b note.", "The c note."]
+
+
+def test_collections_are_flushed_once_all_is_in(
+    make: Any, store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[str, int]] = []
+    monkeypatch.setattr(store, "flush", lambda name: flushed.append((name, store.count(name))))
+    upload(make(text(tmp_path), text(tmp_path, "b"))).ingest()
+    assert flushed == [("c", 2)]
+
+
+def test_no_scratch_copy_is_left_of_a_remote_document(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    fsspec.filesystem("memory").pipe({"/scratch/a.txt": b"The a note.", "/scratch/b.pdf": b"%PDF-1.4 broken"})
+    results, failures = make("memory://scratch/*").extract().ingest(return_failures=True)
+    assert (len(results), len(failures)) == (1, 1)
+    assert [path.name for path in scratch.iterdir() if path.name.startswith("nrd-")] == []
+
+
+def test_a_result_that_cannot_be_kept_is_told_once_the_others_are(make: Any, tmp_path: Path) -> None:
+    paths = [text(tmp_path), text(tmp_path, "b")]
+    taken, free = (tmp_path / "results" / file_name(str(path), None) for path in paths)
+    taken.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        make(*paths).extract().save_to_disk(output_directory=str(taken.parent), compression=None).ingest()
+    assert "The b note." in free.read_text()
+
+
+def test_only_the_types_that_are_named_are_cut(make: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.txt", tmp_path / "b.md"]
+    for path in paths:
+        path.write_text("A sentence of some words. " * 50)
+    whole, cut = make(*paths).extract().split(chunk_size=16, params={"split_source_types": ["md"]}).ingest()
+    assert len(whole) == 1
+    assert len(cut) > 10
+
+
+def test_each_kind_goes_to_the_collection_that_takes_it(make: Any, store: InMemoryStore) -> None:
+    names = {"words": ("text",), "tables": ("tables",)}
+    make(PICTURES).extract().embed().vdb_upload(collection_name=names).ingest()
+    kinds = {name: {row.content_metadata["kind"] for row in store.select(name, where="")} for name in names}
+    assert kinds == {"words": {"text"}, "tables": {"table"}}
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", None])

@@ -136,7 +136,7 @@ def test_every_difference_is_named_planned_and_repaired(scene: Scene) -> None:
         assert any(name in line and words in line for line in told.output.splitlines()), (name, told.output)
     assert "5 differ" in told.output
     assert "1. delete the rows" in told.output
-    assert "4. take out of the collection" in told.output
+    assert "3. take out of the collection" in told.output
     assert "`nrd verify notes --repair` does this." in told.output
 
     done = scene.nrd("verify", "notes", "--repair")

@@ -1,17 +1,21 @@
 """Artifacts: whole or absent, checked, named by their addresses only; full and read-only disks are named."""
 
+import errno
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_retriever_dagster.artifacts import Artifacts, address
 from nemo_retriever_dagster.errors import InvalidOptionError, StorageError, StorageFullError
+from nemo_retriever_dagster.storage import Storage, named, secrets_of
 
 PLACE = address("extract", "ab" * 32, "data")
 
@@ -168,3 +172,57 @@ def test_place_that_is_a_file_is_named(tmp_path: Path):
     (tmp_path / "kept").write_text("a file")
     with pytest.raises(StorageError, match="kept"):
         Artifacts(tmp_path / "kept").put(PLACE, b"x")
+
+
+def test_no_secret_is_shown_in_part():
+    """One that begins with another is replaced first."""
+    secrets = secrets_of({"key": "hunter22", "client_kwargs": {"secret": "hunter22hunter33"}, "short": "abc"})
+    assert secrets == ("hunter22hunter33", "hunter22")
+    with (
+        pytest.raises(StorageError, match=r"failed \(ValueError: \*\*\* and \*\*\*\)"),
+        named("It", StorageError, secrets=secrets),
+    ):
+        raise ValueError("hunter22hunter33 and hunter22")
+
+
+class Share(LocalFileSystem):
+    """A network share: a file is seen while it is being written. Where it is ``cut``, no more than a part arrives."""
+
+    protocol = "share"
+    cut = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("share://"))
+
+    def pipe_file(self, path, value, **options):
+        super().pipe_file(path, value[:3] if self.cut else value)
+        if self.cut:
+            raise OSError("The line is cut.")
+
+
+def test_a_store_that_shows_files_while_they_are_written_shows_none_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fsspec.register_implementation("share", Share, clobber=True)
+    storage = Storage(f"share://{tmp_path}")
+    storage.put("a/b.txt", b"former")
+    monkeypatch.setattr(Share, "cut", True)
+    for name in ("a/b.txt", "a/c.txt"):
+        with pytest.raises(StorageError, match="The line is cut"):
+            storage.put(name, b"later and longer")
+    assert (storage.get("a/b.txt"), storage.get("a/c.txt"), storage.list()) == (b"former", None, ["a/b.txt"])
+
+
+def test_a_file_and_its_name_are_synced_before_it_is_told_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(Path(f"/proc/self/fd/{fd}").readlink()), sync(fd)))
+    Storage(tmp_path / "kept").put("name", b"data")
+    assert [(path.parent, path.suffix) for path in synced] == [(tmp_path / "kept", ".part"), (tmp_path, "")]
+    assert synced[1] == tmp_path / "kept"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_no_space_is_named_whatever_bounds_it(number: int):
+    with pytest.raises(StorageFullError), named("Writing", StorageError):
+        raise OSError(number, os.strerror(number))

@@ -133,3 +133,17 @@ def test_a_large_first_letter_belongs_to_its_word(tmp_path):
     assert texts(read_body(tmp_path, body)) == ["Once upon a time."]
     framed = paragraph(run("Aside"), '<w:framePr w:dropCap="none"/>') + paragraph(run("text"))
     assert texts(read_body(tmp_path, framed)) == ["Aside", "text"]
+
+
+def test_a_style_of_any_name_is_a_heading_by_its_outline_or_that_of_what_it_is_based_on(tmp_path):
+    styles = (
+        '<w:style w:type="paragraph" w:styleId="Kapitel"><w:name w:val="Kapitel"/>'
+        '<w:pPr><w:outlineLvl w:val="1"/></w:pPr></w:style>'
+        '<w:style w:type="paragraph" w:styleId="Anhang"><w:name w:val="Anhang"/><w:basedOn w:val="Kapitel"/></w:style>'
+    )
+    body = "".join(paragraph(run(style), f'<w:pStyle w:val="{style}"/>') for style in ("Kapitel", "Anhang", "Normal"))
+    assert [(one.text, one.heading) for one in read_body(tmp_path, body, styles=styles)] == [
+        ("Kapitel", 2),
+        ("Anhang", 2),
+        ("Normal", 0),
+    ]

@@ -120,11 +120,15 @@ def test_a_program_that_knows_no_lease_is_named_too(tmp_path: Path) -> None:
     lock.touch()
     assert foreign_holder(lock) == ""
     code = "import fcntl,sys,time; f=open(sys.argv[1],'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(600)"
+    before = Lease(tmp_path / "before.db", wait=0.0).acquire()
     process = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        assert f"process {process.pid}" in foreign_holder(lock)
+        after = Lease(tmp_path / "after.db", wait=0.0).acquire()
+        assert f"process {process.pid}" in foreign_holder(lock), "and nobody who holds another file"
+        before.release()
+        after.release()
     finally:
         process.kill()
         process.communicate()

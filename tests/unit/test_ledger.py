@@ -116,9 +116,33 @@ def test_life_of_a_document(ledger: Ledger):
     assert state.fingerprint == fingerprint_of(receipt().fingerprints)
     ledger.remember("c", [document("v3")])
     assert status(ledger) is DocumentStatus.CHANGED
+    ledger.intent("c", KEY, "g2", {})
+    ledger.fail("c", failure(version="v3"))
     ledger.forget("c", KEY)
-    assert ledger.versions("c") == {}
-    assert ledger.receipt("c", KEY) is None
+    assert (ledger.versions("c"), ledger.receipts("c"), ledger.open_intents("c"), ledger.failures("c")) == (
+        {},
+        [],
+        [],
+        [],
+    )
+
+
+def test_what_is_seen_again_as_it_was_is_not_written_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    ledger.remember("c", [document()])
+    before = ledger.versions("c")
+    monkeypatch.setattr("nemo_retriever_dagster.ledger._now", lambda: "later")
+    ledger.remember("c", [document()])
+    assert ledger.versions("c") == before
+
+
+def test_a_receipt_is_the_last_word_until_a_failure_or_another_version(ledger: Ledger):
+    ledger.remember("c", [document()])
+    assert not ledger.settled("c", KEY, "v1")
+    ledger.commit("c", receipt())
+    assert ledger.settled("c", KEY, "v1")
+    assert not ledger.settled("c", KEY, "v2")
+    ledger.fail("c", failure())
+    assert not ledger.settled("c", KEY, "v1")
 
 
 def test_commit_knows_which_version_it_was_made_from(ledger: Ledger):
@@ -326,6 +350,15 @@ def test_another_schema_version_is_refused(ledger: Ledger, path: Path):
     raw.close()
     with pytest.raises(StorageError, match="'99'"):
         Ledger(f"sqlite:///{path}")
+    for _ in range(2):  # what was refused is not taken the second time
+        with pytest.raises(StorageError, match="'99'"):
+            ledger.receipts("c")
+
+
+def test_a_commit_lasts_through_a_loss_of_power(ledger: Ledger):
+    with ledger._database.read() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    assert found == ["wal", 2], "synchronous FULL: the log is synced with every commit"
 
 
 @pytest.mark.parametrize(

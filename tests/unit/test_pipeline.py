@@ -39,6 +39,10 @@ def base() -> Ingestor:
         (base().embed(endpoint_url="http://elsewhere/v1"), []),
         (base().vdb_upload(collection_name="c", username="other", password="other"), []),
         (base().vdb_upload(collection_name="c", milvus_uri="http://elsewhere:19530"), [Stage.UPLOAD]),
+        (base().vdb_upload(gpu_search=True, minio_endpoint="m:9000", bucket_name="b", stream=False, threshold=5), []),
+        (base().vdb_upload(recreate=True, purge_results_after_upload=False), []),
+        (base().vdb_upload(reindex=True), []),
+        (base().extract(auto_dedup=False), [Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
         (base().extract(extract_tables=False), [Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
     ],
 )
@@ -62,6 +66,15 @@ def test_answers_that_are_taken_another_way_make_another_result(monkeypatch: pyt
     monkeypatch.setitem(_READ_AS, "page_elements", "another way")
     assert changed(before[0], prints(base())) == []
     assert Stage.EXTRACT in changed(before[1], prints(base(), engines=looking))
+
+
+def test_text_is_split_anew_for_an_embedder_that_reads_less() -> None:
+    class Short(HashEmbedder):
+        max_tokens = 7
+
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    short = prints(base(), engines=Engines(embedder=Short(8)))
+    assert changed(before, short) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
 
 
 def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:

@@ -9,7 +9,7 @@ import pytest
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.errors import ArtifactDamagedError, Stage
 from nemo_retriever_dagster.model import Chunk, Element, Kind, Picture
-from nemo_retriever_dagster.shelf import Shelf, place_of
+from nemo_retriever_dagster.shelf import ResultGoneError, Shelf, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,23 @@ def test_a_result_of_another_version_is_made_anew(tmp_path: Path, monkeypatch: p
     assert Shelf(Artifacts(tmp_path)).chunks(place) == (CHUNK,)
 
 
+def test_a_result_that_is_gone_or_lacks_a_picture_is_made_anew(tmp_path: Path) -> None:
+    chunks, elements = place_of(Stage.SPLIT, "a", "1"), place_of(Stage.EXTRACT, "a", "1")
+    shelf = Shelf(Artifacts(tmp_path))
+    shelf.put_chunks(chunks, [CHUNK])
+    shelf.put_elements(elements, [Element(kind=Kind.IMAGE, picture=Picture(data=b"1", width=1, height=1))])
+    for place in (chunks, elements):
+        shelf.finish(place, {})
+    next(tmp_path.glob("split/*/*.data")).unlink()
+    next(tmp_path.glob("picture/*/*.blob")).unlink()
+    later = Shelf(Artifacts(tmp_path))
+    with pytest.raises(ResultGoneError, match="result split/"):
+        later.chunks(chunks)
+    with pytest.raises(ResultGoneError, match="picture"):
+        later.elements(elements)
+    assert [later.note(place) for place in (chunks, elements)] == [None, None]
+
+
 def test_what_is_kept_in_memory_is_bounded_by_number_and_size(tmp_path: Path) -> None:
     def picture(number: int, size: int) -> Element:
         return Element(kind=Kind.IMAGE, picture=Picture(data=number.to_bytes(4) + bytes(size), width=1, height=1))
@@ -62,6 +79,8 @@ def test_what_is_kept_in_memory_is_bounded_by_number_and_size(tmp_path: Path) ->
     for number, place in enumerate(places):
         shelf.put_elements(place, [picture(number, 10)])
     assert list(shelf._memory) == places[-16:]
+    shelf.elements(places[4])
+    assert list(shelf._memory) == [*places[5:], places[4]], "what was read last goes last"
     for number, place in enumerate(places[:5]):
         shelf.put_elements(place, [picture(number, 20 << 20)])
     assert list(shelf._memory) == places[2:5]

@@ -20,6 +20,7 @@ from nemo_retriever_dagster.tasks import (
     SplitTask,
     UploadTask,
 )
+from nemo_retriever_dagster.testing.engines import WatchedEmbedder
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.tokens import load_tokenizer
 
@@ -228,6 +229,17 @@ def test_collections_take_the_kinds_they_ask_for() -> None:
     assert two == {"t": {Kind.TEXT, Kind.AUDIO}, "s": {Kind.TABLE, Kind.CHART}}
     with pytest.raises(InvalidOptionError, match="tabels"):
         stages.check_collections({"t": ("tabels",)})
+
+
+@pytest.mark.parametrize(
+    ("modality", "embedded"), [("text", ("| a |", None)), ("image", ("", b"png")), ("text_image", ("| a |", b"png"))]
+)
+def test_text_picture_or_both_of_a_table_are_embedded(modality: str, embedded: tuple[str, bytes | None]) -> None:
+    table = Element(kind=Kind.TABLE, page=1, text="| a |", picture=picture())
+    watched = WatchedEmbedder(HashEmbedder(8))
+    asyncio.run(stages.embed(cut([table]), [table], {}, EmbedTask(structured_elements_modality=modality), watched))
+    ((made,),) = watched.calls
+    assert (made.text, made.picture and made.picture.data) == embedded
 
 
 def test_a_page_image_has_the_text_of_its_page_where_it_stands_for_it() -> None:

@@ -15,7 +15,6 @@ from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     from nemo_retriever_dagster.engines.ports import Ocr
 
@@ -37,21 +36,17 @@ def local_engines(
     *,
     models_dir: str | os.PathLike[str] | None = None,
     ocr: OcrChoice = "rapidocr",
-    ocr_languages: str = "eng",
-    threads: int = 0,
-    on_truncated: Callable[[str], None] | None = None,
 ) -> Engines:
     """Return the local engines; nothing is loaded before its first call.
 
     What an engine needs and is not installed shows in its ``check()`` and first call as a `MissingDependencyError` with
-    the command that installs it. ``models_dir``: see `modelfiles.find_model_file`; ``threads``: of each engine, 0 takes
-    every core; ``on_truncated``: see `MiniLmEmbedder`.
+    the command that installs it. ``models_dir``: see `modelfiles.find_model_file`.
     """
     return Engines(
-        embedder=MiniLmEmbedder(models_dir=models_dir, threads=threads, on_truncated=on_truncated),
-        ocr=local_ocr(ocr, languages=ocr_languages, threads=threads),
+        embedder=MiniLmEmbedder(models_dir=models_dir),
+        ocr=local_ocr(ocr),
         captioner=LocalCaptioner(),
-        transcriber=SphinxTranscriber(parallel=threads),
+        transcriber=SphinxTranscriber(),
     )
 
 

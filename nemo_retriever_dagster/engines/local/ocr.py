@@ -254,7 +254,8 @@ def _turns(engine: Any, image: np.ndarray, result: Any) -> int:
     """
     if result.txts is None:
         return 0
-    boxes = [_box(points) for points, text in zip(result.boxes, result.txts, strict=True) if len(text) > 3]  # noqa: PLR2004
+    lines = zip(result.boxes, result.txts, strict=True)
+    boxes = [_box(points) for points, text in lines if len(text) > 3]  # noqa: PLR2004 - shorter ones have no direction
     tall = [box for box in boxes if box.height > _UPRIGHT * box.width]
     lying = len(tall) > len(boxes) / 2
     longest = sorted(tall if lying else boxes, key=lambda box: -max(box.width, box.height))[:_VOTES]

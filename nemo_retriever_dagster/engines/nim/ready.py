@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.engines.ports import Engine, Engines
 
 
-async def wait_ready(engines: Engines, *, timeout: float = 60.0, interval: float = 1.0) -> None:  # noqa: ASYNC109
+async def wait_ready(engines: Engines, *, timeout: float = 60.0, interval: float = 1.0) -> None:  # noqa: ASYNC109 - a bound on many calls
     """Return once every engine's `check` passes; ask again every ``interval`` seconds, for ``timeout`` seconds.
 
     Raise `EngineUnavailableError` that names the ports that are not ready; a `MisuseError` (a refused key, a missing

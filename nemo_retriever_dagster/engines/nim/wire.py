@@ -26,9 +26,9 @@ def data_url(picture: Picture) -> str:
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode('ascii')}"
 
 
-def fitted(picture: Picture, *, chars: int = HOSTED_IMAGE_CHARS) -> Picture:
-    """Return the picture, as JPEG and then scaled down where its base64 form would reach ``chars`` characters."""
-    room = chars // 4 * 3 - 3
+def fitted(picture: Picture) -> Picture:
+    """Return the picture, as JPEG and then scaled down where its base64 form would reach `HOSTED_IMAGE_CHARS`."""
+    room = HOSTED_IMAGE_CHARS // 4 * 3 - 3
     if len(picture.data) <= room:
         return picture
     with Image.open(io.BytesIO(picture.data)) as opened:
