@@ -9,6 +9,7 @@ Over 400 lines because the reference's methods are one class's; what they do is 
 from __future__ import annotations
 
 import asyncio
+import traceback
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -123,6 +124,7 @@ class Ingestor:
         self._folders: list[ResultFolder] = []
         self._outcome: BatchOutcome | None = None
         self._jobs = Jobs()
+        self._called_at: traceback.FrameSummary | None = None
         if documents is not None:
             self.files(documents)
 
@@ -289,6 +291,7 @@ class Ingestor:
     def _begun(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """Check the options and name the documents now, whenever the work begins."""
         expect("ingest", options, (*_OWN_TO_INGEST, *NOT_NEEDED_TO_INGEST))
+        self._called_at = traceback.extract_stack(limit=3)[0]  # the caller of `ingest`, which called this
         self._jobs.name(self._files or [name for name, _ in self._buffers])
         return self._ingest(show_progress, return_failures, options)
 
@@ -303,13 +306,12 @@ class Ingestor:
             outcome = self._outcome = await self._run(show_progress, return_failures, concurrency)
         if outcome.failures and not return_failures:
             shown = "\n".join(failure.message for failure in outcome.failures)
-            message = f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}"
-            warnings.warn(message, IngestWarning, stacklevel=2)
+            self._warn(f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}")
         returned: list[Any] = [outcome.kept]
         if return_failures:
             returned.append(outcome.failures)
         if traces:
-            returned.append([dict(work.seconds) for work in outcome.works])
+            returned.append([{str(stage): spent for stage, spent in work.seconds.items()} for work in outcome.works])
         if options.get("include_parent_trace_ids"):
             returned.append([])
         return tuple(returned) if len(returned) > 1 else outcome.kept
@@ -358,7 +360,7 @@ class Ingestor:
                         empty=recreating(pipeline, engines, written_to),
                     )
                 if rebuild:
-                    await asyncio.to_thread(_finish, rebuild, outcome)
+                    await asyncio.to_thread(self._finish, rebuild, outcome)
             finally:
                 runner.close()
                 if self._engines is None:
@@ -368,6 +370,21 @@ class Ingestor:
         if folder and pipeline.upload is not None and pipeline.upload.purge_results_after_upload:
             folder.purge(outcome.kept)
         return outcome
+
+    def _finish(self, rebuild: Rebuild, outcome: BatchOutcome) -> None:
+        """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
+        try:
+            rebuild.finish()
+        except VerificationError as error:
+            if not outcome.failures:
+                raise
+            self._warn(f"{error.message} {len(outcome.failures)} documents failed.")
+
+    def _warn(self, message: str) -> None:
+        """Warn at the line that called `ingest`, every time: Python shows the same words at a line once only."""
+        assert self._called_at is not None
+        place, line = self._called_at.filename, self._called_at.lineno or 0
+        warnings.warn_explicit(message, IngestWarning, place, line, registry={})
 
     def _source(self) -> Source | Buffers:
         if self._buffers and self._files:
@@ -420,13 +437,3 @@ class Ingestor:
 
 class IngestWarning(UserWarning):
     """Documents failed and the caller did not ask for the failures, or a re-index must wait for them."""
-
-
-def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
-    """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
-    try:
-        rebuild.finish()
-    except VerificationError as error:
-        if not outcome.failures:
-            raise
-        warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
