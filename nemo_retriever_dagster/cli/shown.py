@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.retriever import Hit
 
 console = Console()
+errors = Console(stderr=True)
 _SHOWN_TEXT = 240
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """Also the marks that turn the direction of writing, by which one name can pass for another."""
@@ -50,11 +51,11 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
 
 
-def show_failed(name: str, stage: object, cause: object, hint: object) -> None:
+def show_failed(name: str, stage: object, cause: object, hint: object, *, on: Console = console) -> None:
     """Print that a document failed: where, why, what next."""
-    console.print("[red]failed[/] ", end="")
+    on.print("[red]failed[/] ", end="")
     said = harmless(f"{name} at stage {stage}\n  why:  {cause}\n  next: {hint}")
-    console.print(said, highlight=False, markup=False)
+    on.print(said, highlight=False, markup=False)
 
 
 def show_hits(question: str, hits: Sequence[Hit], reasons: Sequence[Sequence[str]] = ()) -> None:

@@ -220,6 +220,22 @@ def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> Non
         assert len(wrong.output.strip().splitlines()) <= 4
 
 
+def test_a_document_is_given_as_markdown(nrd, tmp_path: Path) -> None:
+    (tmp_path / "docs/list.md").write_text("# Bolts\n\nThe \u202esaddle.\n\nLast.\n")
+    shown = "# Bolts\n\nThe \N{REPLACEMENT CHARACTER}saddle.\n\nLast.\n"
+    assert nrd("markdown", "docs/list.md").stdout == shown
+    assert nrd("markdown", "docs/list.md", "-f", "definitions.py", "-o", "out.md").exit_code == 0
+    assert "saddle" in (tmp_path / "out.md").read_text()
+
+
+def test_a_bad_file_leaves_no_markdown_behind_a_redirection(nrd, tmp_path: Path) -> None:
+    bad = nrd("markdown", "docs/broken.pdf")
+    assert (bad.exit_code, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("failed docs/broken.pdf at stage extract")
+    for words in (["nowhere.pdf"], ["docs"], ["docs/bolts.txt", "--pages", "x"], ["docs/bolts.txt", "-o", "no/out.md"]):
+        assert nrd("markdown", *words).exit_code == 2, words
+
+
 def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Path) -> None:
     nrd("ingest", "--allow-failures")
     words = (
