@@ -97,6 +97,21 @@ def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
     assert "docs/broken.pdf" in hits.output.splitlines()[2]
 
 
+def test_who_waits_at_a_terminal_sees_how_far_the_stages_are(nrd, tmp_path: Path) -> None:
+    first = nrd("ingest", "--allow-failures").stderr.splitlines()
+    assert [line.partition(", about")[0] for line in first] == [
+        "extract: 3/3 documents, 0 pages, 1 failed",
+        "split: 2/2 documents, 0 pages, 0 failed",
+        "embed: 2/2 documents, 0 pages, 0 failed",
+        "upload: 2/2 documents, 0 pages, 0 failed",
+    ]
+    (tmp_path / "docs/broken.pdf").unlink()
+    (tmp_path / "definitions.py").write_text(DEFINITIONS.replace("chunk_size=60", "chunk_size=8"))
+    done = nrd("reindex")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("2/2 documents, 0 pages, 0 failed")
+
+
 def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
     wrong = nrd("ingest", "--corpus", "nots")
     assert wrong.exit_code == 2
