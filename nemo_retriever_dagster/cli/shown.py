@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nemo_retriever_dagster.corpus import DocumentOutcome
-    from nemo_retriever_dagster.model import Failure
+    from nemo_retriever_dagster.ledger import DocumentState
+    from nemo_retriever_dagster.model import Failure, Receipt
     from nemo_retriever_dagster.retriever import Hit
 
 console = Console()
@@ -49,6 +51,19 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
         show_failed(short(outcome.uri), facts.get("stage"), facts.get("cause"), facts.get("hint"))
     chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
     console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
+
+
+def show_documents(states: Sequence[DocumentState], receipts: Sequence[Receipt]) -> None:
+    """Print where each document stands, and what its receipt says of its rows."""
+    written = {receipt.document: receipt for receipt in receipts}
+    table = Table("document", "state", "pages", "rows", "collection", "written", "run", box=None)
+    for state in sorted(states, key=attrgetter("uri")):
+        cells, receipt = [Text(short(state.uri)), Text(state.status)], written.get(state.key)
+        if receipt is not None:
+            pages, when = str(receipt.counts.get("pages", "")), receipt.finished_at[:19]
+            cells += map(Text, (pages, str(receipt.rows), receipt.collection, when, receipt.run_id[:8]))
+        table.add_row(*cells)
+    console.print(table)
 
 
 def show_failed(name: str, stage: object, cause: object, hint: object, *, on: Console = console) -> None:

@@ -81,6 +81,13 @@ def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
     for words in (("status",), ("status", "-c", "notes")):
         assert nrd(*words).output == "notes: 2 current, 1 failed; 2 rows\n"
     assert "1 failed, 2 unchanged" in nrd("plan").output.replace("0 new, 0 changed, 0 unfinished, 0 outdated, ", "")
+    each = [line.split() for line in nrd("status", "-d").output.splitlines()]
+    assert [(*line[:2], *line[2:5]) for line in each[1:4]] == [
+        ("docs/bolts.txt", "current", "0", "1", "notes"),
+        ("docs/broken.pdf", "failed"),
+        ("docs/paint.txt", "current", "0", "1", "notes"),
+    ]
+    assert each[4][:3] == ["notes:", "2", "current,"]
     listed = nrd("failures", "-c", "notes").output
     assert nrd("failures").output == listed
     assert "extract (data, 1 attempts)" in listed
