@@ -22,8 +22,7 @@ if TYPE_CHECKING:
         materialize_documents,
     )
     from nemo_retriever_dagster.errors import RetrieverError
-    from nemo_retriever_dagster.ingest import IngestWarning
-    from nemo_retriever_dagster.ingestor import Ingestor
+    from nemo_retriever_dagster.ingestor import Ingestor, IngestWarning
     from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.model import Document, Failure, Receipt
     from nemo_retriever_dagster.pipeline import Pipeline
@@ -64,7 +63,7 @@ _HOMES = {
     "Failure": "model",
     "Hit": "retriever",
     "IngestError": "batch",
-    "IngestWarning": "ingest",
+    "IngestWarning": "ingestor",
     "Ingestor": "ingestor",
     "LazyLoadedList": "results",
     "Limits": "limits",

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.dates import Dates
 from nemo_retriever_dagster.errors import LimitExceededError
 from nemo_retriever_dagster.extract.captions import captioned
 from nemo_retriever_dagster.extract.contract import ExtractOptions
@@ -32,10 +33,11 @@ _BATCH_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """The elements of a document in reading order, and how many pages it has (0: it has none)."""
+    """The elements of a document in reading order, how many pages it has (0: it has none), its dates."""
 
     elements: tuple[Element, ...]
     pages: int
+    dates: Dates
 
 
 def options(task: ExtractTask, format_name: str, engines: Engines) -> ExtractOptions:
@@ -72,13 +74,14 @@ async def extract(
 ) -> Extraction:
     """Extract the file at ``path``; raise a `DataError` where the file is at fault."""
     elements: list[Element] = []
-    pages = 0
+    pages, dates = 0, Dates()
     async for page, found in _recognised(_pages(parsers, path, wanted, threads), wanted, engines):
         elements += found
         pages = max(pages, page.total, page.number)
+        dates = page.dates if dates == Dates() else dates
         if len(elements) > limits.elements:
             raise LimitExceededError(f"The document has more than {limits.elements:,} elements.", page=page.number)
-    return Extraction(elements=captioned(elements), pages=pages)
+    return Extraction(elements=captioned(elements), pages=pages, dates=dates)
 
 
 async def _recognised(

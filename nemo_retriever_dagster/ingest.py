@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,16 +34,13 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.workbench import Equipment
 
 
-class IngestWarning(UserWarning):
-    """Documents failed and the caller did not ask for the failures, or a re-index must wait for them."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
     """What is done with the documents of ``source``, and with what; ``engines`` and ``store`` stay the caller's.
 
     ``pipeline`` is a `placed` one. ``store`` None is the one that the pipeline names. ``workers`` is the number of
-    parser processes (0: one a core), ``concurrency`` the number of documents that are worked on at once.
+    parser processes (0: one a core), ``concurrency`` the number of documents that are worked on at once; ``warn`` is
+    told what the caller ought to know.
     """
 
     pipeline: Pipeline
@@ -55,6 +51,7 @@ class Ingest:
     limits: Limits
     workers: int
     concurrency: int
+    warn: Callable[[str], None]
 
     async def run(
         self,
@@ -85,7 +82,7 @@ class Ingest:
                         empty=recreating(self.pipeline, self.engines, written_to),
                     )
                 if rebuild:
-                    await asyncio.to_thread(_finish, rebuild, outcome)
+                    await asyncio.to_thread(self._finish, rebuild, outcome)
             finally:
                 runner.close()
         return outcome
@@ -119,12 +116,11 @@ class Ingest:
             )
             yield rebuild, stack.enter_context(equipment)
 
-
-def _finish(rebuild: Rebuild, outcome: BatchOutcome) -> None:
-    """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
-    try:
-        rebuild.finish()
-    except VerificationError as error:
-        if not outcome.failures:
-            raise
-        warnings.warn(f"{error.message} {len(outcome.failures)} documents failed.", IngestWarning, stacklevel=2)
+    def _finish(self, rebuild: Rebuild, outcome: BatchOutcome) -> None:
+        """Switch to the new collection; where failed documents stand in the way, say so and let them be returned."""
+        try:
+            rebuild.finish()
+        except VerificationError as error:
+            if not outcome.failures:
+                raise
+            self.warn(f"{error.message} {len(outcome.failures)} documents failed.")

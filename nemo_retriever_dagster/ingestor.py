@@ -9,6 +9,7 @@ Over 350 lines because the reference's methods are one class's; what they do is 
 from __future__ import annotations
 
 import asyncio
+import traceback
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -18,7 +19,7 @@ from nemo_retriever_dagster.batch import BatchOutcome, begin
 from nemo_retriever_dagster.equip import engines_for, placed
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.extract.methods import checked_method
-from nemo_retriever_dagster.ingest import Ingest, IngestWarning
+from nemo_retriever_dagster.ingest import Ingest
 from nemo_retriever_dagster.inputs import pairs_of, paths_of
 from nemo_retriever_dagster.jobs import Jobs
 from nemo_retriever_dagster.limits import Limits
@@ -117,6 +118,7 @@ class Ingestor:
         self._folders: list[ResultFolder] = []
         self._outcome: BatchOutcome | None = None
         self._jobs = Jobs()
+        self._called_at: traceback.FrameSummary | None = None
         if documents is not None:
             self.files(documents)
 
@@ -283,6 +285,7 @@ class Ingestor:
     def _begun(self, show_progress: bool, return_failures: bool, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """Check the options and name the documents now, whenever the work begins."""
         expect("ingest", options, (*_OWN_TO_INGEST, *NOT_NEEDED_TO_INGEST))
+        self._called_at = traceback.extract_stack(limit=3)[0]  # the caller of `ingest`, which called this
         self._jobs.name(self._files or [name for name, _ in self._buffers])
         return self._ingest(show_progress, return_failures, options)
 
@@ -297,13 +300,12 @@ class Ingestor:
             outcome = self._outcome = await self._run(show_progress, return_failures, concurrency)
         if outcome.failures and not return_failures:
             shown = "\n".join(failure.message for failure in outcome.failures)
-            message = f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}"
-            warnings.warn(message, IngestWarning, stacklevel=2)
+            self._warn(f"{len(outcome.failures)} documents failed and are not in the results:\n{shown}")
         returned: list[Any] = [outcome.kept]
         if return_failures:
             returned.append(outcome.failures)
         if traces:
-            returned.append([dict(work.seconds) for work in outcome.works])
+            returned.append([{str(stage): spent for stage, spent in work.seconds.items()} for work in outcome.works])
         if options.get("include_parent_trace_ids"):
             returned.append([])
         return tuple(returned) if len(returned) > 1 else outcome.kept
@@ -324,6 +326,7 @@ class Ingestor:
             limits=self._limits,
             workers=self._workers,
             concurrency=concurrency,
+            warn=self._warn,
         )
         keep = folder.keep if folder else lambda _, elements: elements
         try:
@@ -338,6 +341,12 @@ class Ingestor:
         if folder and pipeline.upload is not None and pipeline.upload.purge_results_after_upload:
             folder.purge(outcome.kept)
         return outcome
+
+    def _warn(self, message: str) -> None:
+        """Warn at the line that called `ingest`, every time: Python shows the same words at a line once only."""
+        assert self._called_at is not None
+        place, line = self._called_at.filename, self._called_at.lineno or 0
+        warnings.warn_explicit(message, IngestWarning, place, line, registry={})
 
     def _source(self) -> Source | Buffers:
         if self._buffers and self._files:
@@ -386,3 +395,7 @@ class Ingestor:
     def remaining_jobs(self) -> int:
         """Return how many documents of the running `ingest` are not finished; before they are listed, of its paths."""
         return self._jobs.remaining()
+
+
+class IngestWarning(UserWarning):
+    """Documents failed and the caller did not ask for the failures, or a re-index must wait for them."""

@@ -204,7 +204,8 @@ class Document:
 
     ``uri`` is the path or URL as the source gave it; ``format`` is the document type ("pdf", "docx", "txt" ...);
     ``sha256`` is the hex digest of the bytes, "" until they were read; ``version`` is the store's own word for the
-    version (modification time and size, or an ETag), cheap to list.
+    version (modification time and size, or an ETag), cheap to list; ``created`` and ``modified`` are dates as `dates`
+    writes them, "" where neither the document nor its source tells.
     """
 
     uri: str
@@ -213,6 +214,8 @@ class Document:
     size: int = -1
     sha256: str = ""
     version: str = ""
+    created: str = ""
+    modified: str = ""
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.model import Failure
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.work import Result
 
 _LINE_SECONDS = 10.0
+_WIDEST = max(map(len, Stage))
 
 
 @contextmanager
@@ -25,13 +27,15 @@ def progress(
     total: int,
     *,
     shown: bool,
+    stage: str = "",
     busy: Mapping[str, int] | None = None,
     console: Console | None = None,
     every: float = _LINE_SECONDS,
 ) -> Iterator[Callable[[Result], None] | None]:
     """Hand out a function to call with each finished document; None when nothing is to be shown.
 
-    ``busy`` is looked at whenever something is shown: how many documents are at which stage. ``every`` is in seconds.
+    ``stage`` is the one that all are at; else ``busy`` is looked at whenever something is shown: how many documents are
+    at which stage. ``every`` is in seconds.
     """
     if not shown or not total:
         yield None
@@ -39,7 +43,7 @@ def progress(
     from rich.console import Console
 
     console = console or Console(file=sys.stderr)
-    count = _Count(total, busy or {})
+    count = _Count(total, busy or {}, stage)
     with _bar(count, console) if console.is_terminal else _lines(count, console, every) as observe:
         yield observe
 
@@ -56,7 +60,7 @@ def _bar(count: _Count, console: Console) -> Iterator[Callable[[Result], None]]:
     )
 
     columns = (
-        TextColumn("[bold]documents"),
+        TextColumn(f"[bold]{count.stage or 'documents':<{_WIDEST}}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[count]}"),
@@ -81,7 +85,8 @@ def _lines(count: _Count, console: Console, every: float) -> Iterator[Callable[[
         left = ""
         if count.done:
             left = f", about {(time.monotonic() - started) / count.done * (count.total - count.done):.0f} s left"
-        console.print(f"{count.done}/{count.total} documents, {count}{left}", highlight=False)
+        stage = f"{count.stage}: " if count.stage else ""
+        console.print(f"{stage}{count.done}/{count.total} documents, {count}{left}", highlight=False)
 
     def keep_saying() -> None:
         while not ended.wait(every):
@@ -100,8 +105,8 @@ def _lines(count: _Count, console: Console, every: float) -> Iterator[Callable[[
 class _Count:
     """What has been seen so far; as text: pages, failures, and how many documents are at which stage."""
 
-    def __init__(self, total: int, busy: Mapping[str, int]) -> None:
-        self.total, self.busy = total, busy
+    def __init__(self, total: int, busy: Mapping[str, int], stage: str) -> None:
+        self.total, self.busy, self.stage = total, busy, stage
         self.done = self.pages = self.failed = 0
 
     def add(self, result: Result) -> None:

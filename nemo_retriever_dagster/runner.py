@@ -11,7 +11,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nemo_retriever_dagster import extraction, stages
@@ -137,8 +137,10 @@ class Runner:
             reused = note is not None
             if note is None:
                 found = await self._extracted(fetched, kind)
-                note = {"pages": found.pages, "elements": len(found.elements)}
+                note = {"pages": found.pages, "elements": len(found.elements), **asdict(found.dates)}
                 await self._call(self.bench.keep_elements, place, found.elements, note)
+        created, modified = note.pop("created", ""), note.pop("modified", "")  # a note of formats without may be older
+        document = replace(document, created=created, modified=modified or fetched.modified)
         work = replace(work, document=document, fingerprints=self.bench.fingerprints(document))
         return Step(place, reused, work.counted(note))
 

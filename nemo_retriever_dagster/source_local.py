@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from fsspec.utils import glob_translate
 
+from nemo_retriever_dagster import dates
 from nemo_retriever_dagster.errors import InvalidOptionError, SourceNotFoundError, SourceUnavailableError
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.source_names import Fetched, Listed, Skipped, pass_over, printable_path
@@ -106,7 +107,7 @@ class LocalPlace:
         _unchanged(uri, path, before)
         listed = _seen(uri, before)
         try:
-            yield Fetched(path=path, sha256=digest, size=listed.size, version=listed.version)
+            yield Fetched(path=path, sha256=digest, size=listed.size, version=listed.version, modified=listed.modified)
         finally:
             # A parser that fails on a file being overwritten must not blame the file.
             _unchanged(uri, path, before)
@@ -163,7 +164,8 @@ def _unreadable(path: str) -> str:
 
 
 def _seen(uri: str, facts: os.stat_result) -> Listed:
-    return Listed(uri=uri, version=f"{facts.st_mtime_ns}-{facts.st_size}", size=facts.st_size)
+    version = f"{facts.st_mtime_ns}-{facts.st_size}"
+    return Listed(uri=uri, version=version, size=facts.st_size, modified=dates.of_seconds(facts.st_mtime))
 
 
 def _hash(path: Path) -> str:

@@ -21,21 +21,26 @@ _SLUG = 96 - _DIGITS - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A file that the source holds; ``version`` changes when its bytes do."""
+    """A file that the source holds; ``version`` changes when its bytes do, ``modified`` says when they did, or ""."""
 
     uri: str
     version: str
     size: int
+    modified: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A document's bytes on this machine: their place, hash and number, and the version that was read."""
+    """A document's bytes on this machine: their place, hash and number, the version that was read and when it was made.
+
+    ``modified`` is "" where the source does not tell.
+    """
 
     path: Path
     sha256: str
     size: int
     version: str = ""
+    modified: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

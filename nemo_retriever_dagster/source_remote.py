@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemo_retriever_dagster import dates
 from nemo_retriever_dagster.errors import SourceNotFoundError, SourceUnavailableError
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.source_local import MAGIC, pattern_of, split_pattern
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _BLOCK = 4 << 20
 _STAMPS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 """Where the file systems of fsspec put the word for a version, the surest first."""
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified")
+"""Where they put the time of the last change."""
 
 
 class RemotePlace:
@@ -84,7 +87,7 @@ class RemotePlace:
                 raise SourceUnavailableError(
                     f"{uri} was changed while it was read.", hint="The next try reads the new version."
                 )
-            yield Fetched(path=path, sha256=digest, size=size, version=before.version)
+            yield Fetched(path=path, sha256=digest, size=size, version=before.version, modified=before.modified)
 
     def _find(self, base: str, pattern: re.Pattern[str] | None, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
         root = self._fs._strip_protocol(base).rstrip("/")  # noqa: SLF001 (fsspec's own seam)
@@ -140,7 +143,15 @@ def _bucket(path: str) -> str:
 def _listed(uri: str, facts: Mapping[str, Any]) -> Listed:
     size = int(facts.get("size") or 0)
     stamp = next((facts[name] for name in _STAMPS if facts.get(name) is not None), "")
-    return Listed(uri=uri, version=f"{_word(stamp)}-{size}", size=size)
+    changed = next((facts[name] for name in _TIMES if facts.get(name) is not None), "")
+    return Listed(uri=uri, version=f"{_word(stamp)}-{size}", size=size, modified=_time(changed))
+
+
+def _time(stamp: Any) -> str:
+    """Return the date that a file system tells in one of three ways: as a moment, as seconds, in words."""
+    if isinstance(stamp, datetime):
+        return dates.of_moment(stamp)
+    return dates.of_seconds(stamp) if isinstance(stamp, int | float) else dates.of_iso(str(stamp))
 
 
 def _word(stamp: Any) -> str:

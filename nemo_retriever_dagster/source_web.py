@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from nemo_retriever_dagster import dates
 from nemo_retriever_dagster.errors import (
     InvalidOptionError,
     SourceNotFoundError,
@@ -87,7 +88,7 @@ class WebPlace:
                 listed = _listed(uri, _checked(reply, uri))
                 budget.check("file_bytes", listed.size)
                 digest, size = copy(_in_time(reply, budget), path, budget)
-            yield Fetched(path=path, sha256=digest, size=size, version=listed.version)
+            yield Fetched(path=path, sha256=digest, size=size, version=listed.version, modified=listed.modified)
 
     def _client(self) -> httpx.Client:
         return httpx.Client(
@@ -184,6 +185,7 @@ def _checked(reply: httpx.Response, uri: str) -> httpx.Response:
 def _listed(uri: str, reply: httpx.Response) -> Listed:
     length = reply.headers.get("content-length", "")
     size = int(length) if length.isdigit() and "content-encoding" not in reply.headers else -1
-    stamp = reply.headers.get("etag") or reply.headers.get("last-modified") or ""
+    changed = reply.headers.get("last-modified") or ""
+    stamp = reply.headers.get("etag") or changed
     # many servers tell the length to one method only: it is no word for a version where there is another
-    return Listed(uri=uri, version=stamp.strip('"') or f"-{size}", size=size)
+    return Listed(uri=uri, version=stamp.strip('"') or f"-{size}", size=size, modified=dates.of_mail(changed))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
-from nemo_retriever_dagster.cli.previewing import preview
+from nemo_retriever_dagster.cli.previewing import markdown, preview
 from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
 from nemo_retriever_dagster.cli.shown import harmless
 from nemo_retriever_dagster.cli.verifying import verify
@@ -44,5 +44,5 @@ def main(*, verbose: bool) -> None:
     del verbose
 
 
-for _command in (preview, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
+for _command in (preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
     main.add_command(_command)

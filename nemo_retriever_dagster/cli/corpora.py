@@ -55,8 +55,9 @@ def _not_one(path: Path, found: Sequence[DocumentCorpus], *, hint: str) -> Inval
 def materialize(corpus: DocumentCorpus, keys: Sequence[str] | None) -> dict[str, DocumentOutcome]:
     """Materialize the documents of ``keys``, all without; return what became of them."""
     from nemo_retriever_dagster.corpus import materialize_documents
+    from nemo_retriever_dagster.corpus.watching import watched
 
-    with instance() as chosen:
+    with watched(), instance() as chosen:
         return materialize_documents(corpus, keys, instance=chosen, log_level="CRITICAL")
 
 

@@ -104,7 +104,9 @@ def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None
         "ops": {"reindex": {"config": {"drop_former": drop_former}}},
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }
-    with instance() as place:
+    from nemo_retriever_dagster.corpus.watching import watched
+
+    with watched(), instance() as place:
         chosen.reindex_job.execute_in_process(run_config=config, instance=place, resources=chosen.resources())
     console.print(f"{chosen.name}: the collections that serve are complete and up to date.")
 

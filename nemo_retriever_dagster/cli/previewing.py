@@ -1,34 +1,42 @@
-"""``nrd preview``: how a document is read and cut, as a page to look at."""
+"""``nrd preview`` and ``nrd markdown``: how a document is read and cut, as a page to look at, and as Markdown."""
 
 from __future__ import annotations
 
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nemo_retriever_dagster.cli.corpora import load_corpus
-from nemo_retriever_dagster.cli.shown import console, short, show_failed
+from nemo_retriever_dagster.cli.corpora import corpus_option, load_corpus
+from nemo_retriever_dagster.cli.shown import console, errors, harmless, short, show_failed
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
     from nemo_retriever_dagster.pipeline import Pipeline
 
 _RANGE = re.compile(r"([1-9]\d{0,6})(?:-([1-9]\d{0,6}))?")
 
 
-@click.command()
-@click.argument("file")
-@click.option(
+_definitions_option = click.option(
     "-f",
     "--definitions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     default=None,
     help="Read and cut it as the corpus in this Python file does; without it, with the defaults.",
 )
-@click.option("-c", "--corpus", default=None, help="Name of the corpus, if the file makes several.")
+
+
+@click.command()
+@click.argument("file")
+@_definitions_option
+@corpus_option
 @click.option("--page", "--pages", "pages", default="1-20", show_default=True, help="Pages to show: 3, or 1-5.")
 @click.option(
     "--compare",
@@ -46,26 +54,67 @@ def preview(
     It has what is read from each page, the chunks, and what they are embedded under. Nothing is embedded or
     uploaded. Exits with 1 where an ingest of the document would fail.
     """
-    from nemo_retriever_dagster.preview import PreviewError
+    from nemo_retriever_dagster.preview import DEFAULT
     from nemo_retriever_dagster.preview import preview as preview_html
     from nemo_retriever_dagster.preview.variants import variants
 
     shown = _pages(pages)
-    pipeline, surroundings = _pipeline(definitions, corpus)
+    pipeline, surroundings = _pipeline(definitions, corpus, DEFAULT)
     compared = variants(pipeline, compare) if compare else None
-    try:
+    with _failing_as_an_ingest(console):
         made = preview_html(file, pipeline, compare=compared, pages=shown, **surroundings)
+    target = output or Path(f"{Path(file).name}.preview.html")
+    _write(target, made)
+    console.print(f"{target}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False)
+
+
+@click.command()
+@click.argument("file")
+@_definitions_option
+@corpus_option
+@click.option("--page", "--pages", "pages", default=None, help="Pages that are wanted: 3, or 1-5; all without it.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help="Where to write it; without it, it is printed.")  # fmt: skip
+def markdown(
+    file: str, *, definitions: Path | None, corpus: str | None, pages: str | None, output: Path | None
+) -> None:
+    """Give FILE as Markdown: all that is read of it, in order.
+
+    Nothing is embedded or uploaded. Exits with 1 where an ingest of the document would fail.
+    """
+    from nemo_retriever_dagster.preview import READ
+    from nemo_retriever_dagster.preview import markdown as as_markdown
+
+    wanted = _pages(pages) if pages else None
+    pipeline, surroundings = _pipeline(definitions, corpus, READ)
+    with _failing_as_an_ingest(errors):
+        made = as_markdown(file, pipeline, pages=wanted, **surroundings)
+    if output:
+        _write(output, made)
+    else:
+        click.echo(harmless(made), nl=False)
+
+
+@contextmanager
+def _failing_as_an_ingest(on: Console) -> Iterator[None]:
+    """Show a document that does not get through as an ingest does, and exit."""
+    from nemo_retriever_dagster.preview import PreviewError
+
+    try:
+        yield
     except PreviewError as error:
         failure = error.failure
-        show_failed(short(failure.uri), failure.stage, failure.cause, failure.hint)
+        show_failed(short(failure.uri), failure.stage, failure.cause, failure.hint, on=on)
         sys.exit(1)
-    target = output or Path(f"{Path(file).name}.preview.html")
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a text; half a character, which a broken document may hold, becomes a question mark."""
     try:
-        target.write_text(made, encoding="utf-8")
+        target.write_bytes(text.encode("utf-8", "replace"))
     except OSError as error:
         message = f"{target} cannot be written: {error.strerror}."
         raise InvalidOptionError(message, hint="Name another place with --output.") from error
-    console.print(f"{target}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False)
 
 
 def _pages(given: str) -> tuple[int, int]:
@@ -75,11 +124,9 @@ def _pages(given: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def _pipeline(definitions: Path | None, corpus: str | None) -> tuple[Pipeline, dict[str, Any]]:
-    """Return the pipeline of a corpus, its limits and storage options; the defaults without one."""
-    from nemo_retriever_dagster.preview import DEFAULT
-
+def _pipeline(definitions: Path | None, corpus: str | None, default: Pipeline) -> tuple[Pipeline, dict[str, Any]]:
+    """Return the pipeline of a corpus, its limits and storage options; the default without one."""
     if definitions is None and corpus is None:
-        return DEFAULT, {}
+        return default, {}
     chosen = load_corpus(definitions or Path("definitions.py"), corpus)
     return chosen.pipeline, {"limits": chosen.plant.limits, "storage_options": chosen.plant.storage_options}

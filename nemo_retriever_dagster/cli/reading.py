@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from nemo_retriever_dagster.cli.shown import console, show_failure, show_hits
+from nemo_retriever_dagster.cli.shown import console, show_documents, show_failure, show_hits
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.ledger import Ledger
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
-def status(corpus: str | None) -> None:
+@click.option("-d", "--documents", is_flag=True, help="Show each document: its state, and what is there of it.")
+def status(corpus: str | None, *, documents: bool) -> None:
     """Count the documents of each corpus by where they stand."""
     with _open_ledger() as ledger:
         for name in _named(ledger, corpus):
-            counts = Counter(state.status for state in ledger.versions(name).values())
+            states, receipts = ledger.versions(name), ledger.receipts(name)
+            if documents:
+                show_documents(list(states.values()), receipts)
+            counts = Counter(state.status for state in states.values())
             shown = ", ".join(f"{number} {word}" for word, number in sorted(counts.items())) or "no documents"
-            console.print(f"{name}: {shown}; {sum(receipt.rows for receipt in ledger.receipts(name))} rows")
+            console.print(f"{name}: {shown}; {sum(receipt.rows for receipt in receipts)} rows")
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nemo_retriever_dagster.corpus import DocumentOutcome
-    from nemo_retriever_dagster.model import Failure
+    from nemo_retriever_dagster.ledger import DocumentState
+    from nemo_retriever_dagster.model import Failure, Receipt
     from nemo_retriever_dagster.retriever import Hit
 
 console = Console()
+errors = Console(stderr=True)
 _SHOWN_TEXT = 240
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """Also the marks that turn the direction of writing, by which one name can pass for another."""
@@ -50,11 +53,24 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
 
 
-def show_failed(name: str, stage: object, cause: object, hint: object) -> None:
+def show_documents(states: Sequence[DocumentState], receipts: Sequence[Receipt]) -> None:
+    """Print where each document stands, and what its receipt says of its rows."""
+    written = {receipt.document: receipt for receipt in receipts}
+    table = Table("document", "state", "pages", "rows", "collection", "written", "run", box=None)
+    for state in sorted(states, key=attrgetter("uri")):
+        cells, receipt = [Text(short(state.uri)), Text(state.status)], written.get(state.key)
+        if receipt is not None:
+            pages, when = str(receipt.counts.get("pages", "")), receipt.finished_at[:19]
+            cells += map(Text, (pages, str(receipt.rows), receipt.collection, when, receipt.run_id[:8]))
+        table.add_row(*cells)
+    console.print(table)
+
+
+def show_failed(name: str, stage: object, cause: object, hint: object, *, on: Console = console) -> None:
     """Print that a document failed: where, why, what next."""
-    console.print("[red]failed[/] ", end="")
+    on.print("[red]failed[/] ", end="")
     said = harmless(f"{name} at stage {stage}\n  why:  {cause}\n  next: {hint}")
-    console.print(said, highlight=False, markup=False)
+    on.print(said, highlight=False, markup=False)
 
 
 def show_hits(question: str, hits: Sequence[Hit], reasons: Sequence[Sequence[str]] = ()) -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
+from nemo_retriever_dagster.corpus.watching import all_through
 from nemo_retriever_dagster.equip import equipped, prepare
 from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.planning import check_deletion
@@ -100,7 +101,7 @@ def _run(
         runner = Runner(pipeline, equipment, run_id=context.run_id, concurrency=plant.concurrency)
         try:
             portal.run(prepare(pipeline, engines, rebuild.store))
-            done = portal.run(runner.all_through([Work(document=one) for one in documents], pipeline.stages()))
+            done = all_through(runner, [Work(document=one) for one in documents], pipeline.stages())
         finally:
             runner.close()
     return [result for result in done if isinstance(result, Failure)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE
+from nemo_retriever_dagster.corpus.watching import all_through
 from nemo_retriever_dagster.equip import equipped, prepare
 from nemo_retriever_dagster.errors import DocumentGoneError, RetrieverError, Stage
 from nemo_retriever_dagster.ledger import Ledger
@@ -118,7 +119,7 @@ def through(
     """
     try:
         with session(plant, context, stages) as runner:
-            return portal.run(runner.all_through(begun, stages))
+            return all_through(runner, begun, stages)
     except RetrieverError as error:
         return [_stopped(result, stages[-1], error, context.run_id) for result in begun]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from nemo_retriever_dagster.dates import Dates
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -69,6 +71,8 @@ class Page:
     sound: Sound | None = None
     total: int = 0
     """Number of pages of the document, where it is known (else 0)."""
+    dates: Dates = field(default_factory=Dates)
+    """When the document says that it was made and changed; any page may tell, the first that does is heard."""
 
 
 class Extractor(Protocol):

@@ -34,7 +34,7 @@ class DocxExtractor:
 
     formats: tuple[str, ...] = ("docx",)
     methods: tuple[str, ...] = ("python_docx", "render_as_pdf")
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the document as one page with number 0, or the pages of its rendering."""
@@ -45,7 +45,7 @@ class DocxExtractor:
             return
         with Package(path, budget) as package:
             elements = _Reader(package, options, budget).elements()
-            yield Page(elements=tuple(wanted_elements(elements, options)))
+            yield Page(elements=tuple(wanted_elements(elements, options)), dates=package.dates())
 
 
 class _Reader:

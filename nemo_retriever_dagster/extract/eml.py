@@ -13,6 +13,7 @@ from email.policy import Compat32
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.dates import Dates, of_mail
 from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.eml_calendar import events
@@ -53,7 +54,7 @@ class EmlExtractor:
 
     formats: tuple[str, ...] = ("eml",)
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the message as one page with number 0."""
@@ -66,7 +67,8 @@ class EmlExtractor:
             elements = list(_Reader(options, budget).message(message, level=1))
         except RecursionError as error:
             raise LimitExceededError("The message's parts are nested too deeply.") from error
-        yield Page(elements=tuple(wanted_elements(elements, options)))
+        said = Dates(created=of_mail(_header(message, "Date")))
+        yield Page(elements=tuple(wanted_elements(elements, options)), dates=said)
 
 
 class _Reader:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from nemo_retriever_dagster.dates import Dates, of_iso
 from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, EncryptedFileError
 from nemo_retriever_dagster.extract.archive import open_archive
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _CONTAINER, _RIGHTS = "META-INF/container.xml", "META-INF/encryption.xml"
 _CHAPTERS = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml"}
+_DATE, _META = "{http://purl.org/dc/elements/1.1/}date", "{http://www.idpf.org/2007/opf}meta"
+_EVENT = "{http://www.idpf.org/2007/opf}event"
 _PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 _FONT_ONLY = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 """Ways of hiding fonts, which every reader undoes; any other encryption keeps the text from us."""
@@ -37,7 +40,7 @@ class EpubExtractor:
 
     formats: tuple[str, ...] = ("epub",)
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each chapter, then one for the pictures that no chapter shows."""
@@ -52,12 +55,12 @@ class EpubExtractor:
             if not spine:
                 raise CorruptFileError("The book has no chapter that can be read.")
             pictures = _Pictures(archive, [name for name, kind in items if kind in _PICTURES], options, budget)
-            titles = _Titles(_title(package)) if options.text else None
+            titles, said = _Titles(_title(package)) if options.text else None, _dates(package)
             for index, name in enumerate(spine):
                 title, elements = _chapter(archive, name, options, budget, pictures)
                 headed = titles.stand_in(title, elements) if titles else elements
                 numbered = (replace(element, page=index + 1) for element in headed)
-                yield Page(number=index + 1, elements=tuple(numbered), total=len(spine))
+                yield Page(number=index + 1, elements=tuple(numbered), total=len(spine), dates=said)
             yield Page(elements=tuple(pictures.rest()), total=len(spine))
 
 
@@ -148,6 +151,18 @@ def _resolved(folder: str, href: str) -> str:
 def _title(package: _Element) -> str:
     node = next(package.iter("{http://purl.org/dc/elements/1.1/}title"), None)
     return " ".join("".join(node.itertext()).split()) if node is not None else ""
+
+
+def _dates(package: _Element) -> Dates:
+    """Return when a book was published or made, and last changed, in the ways of EPUB 2 and 3."""
+    found: dict[str, str] = {}
+    for node in package.iter(_DATE, _META):
+        event = node.get(_EVENT, "publication") if node.tag == _DATE else node.get("property", "")
+        found.setdefault(event, node.text or "")
+    created = found.get("creation") or found.get("dcterms:created") or found.get("publication", "")
+    return Dates(
+        created=of_iso(created), modified=of_iso(found.get("dcterms:modified") or found.get("modification", ""))
+    )
 
 
 def _heading(text: str) -> Element:

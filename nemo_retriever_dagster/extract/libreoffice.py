@@ -50,12 +50,14 @@ def rendered_pages(path: Path, options: ExtractOptions, budget: Budget) -> Itera
     """
     from nemo_retriever_dagster.extract.pdf import PdfExtractor
 
-    with Package(path, budget):  # the native reader's refusals and words: no package, encrypted
-        pass
+    with Package(path, budget) as package:  # the native reader's refusals and words: no package, encrypted
+        said = package.dates()  # the rendering is as new as can be
     with tempfile.TemporaryDirectory(prefix="render-") as folder, sanitized_copy(path, budget) as clean:
         seconds = budget.limits.idle_seconds * _SHARE_OF_IDLE
         pdf = convert(clean, Path(folder), options.format, seconds=seconds)
-        yield from PdfExtractor().extract(pdf, replace(options, format="pdf", method=None, password=None), budget)
+        as_pdf = replace(options, format="pdf", method=None, password=None)
+        for page in PdfExtractor().extract(pdf, as_pdf, budget):
+            yield replace(page, dates=said)
 
 
 def convert(document: IO[bytes], folder: Path, document_type: str, *, seconds: float) -> Path:

@@ -14,7 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
-from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, EncryptedFileError
+from nemo_retriever_dagster.dates import Dates, of_iso
+from nemo_retriever_dagster.errors import CorruptFileError, DataError, EmptyFileError, EncryptedFileError
 from nemo_retriever_dagster.extract.archive import open_archive
 from nemo_retriever_dagster.extract.xml import safe_xml
 
@@ -40,6 +41,7 @@ NAMESPACES = {
     "m": f"{_SCHEMAS}/officeDocument/2006/math",
     "rel": f"{_SCHEMAS}/package/2006/relationships",
     "mc": f"{_SCHEMAS}/markup-compatibility/2006",
+    "dcterms": "http://purl.org/dc/terms/",
     "cx": "http://schemas.microsoft.com/office/drawing/2014/chartex",
     "v": "urn:schemas-microsoft-com:vml",
     "o": "urn:schemas-microsoft-com:office:office",
@@ -179,6 +181,16 @@ class Package:
             raise CorruptFileError(f"The main part is {short(node.tag)}, not {root}: the file is of another type.")
         return part, node
 
+    def dates(self) -> Dates:
+        """Return the dates of the core properties; the package stands without them, so damage there says nothing."""
+        part = self.link("", "core-properties")
+        try:
+            root = self.xml(part) if part else None
+        except DataError:
+            return Dates()
+        created, modified = (_text(first(root, name)) for name in ("dcterms:created", "dcterms:modified"))
+        return Dates(created=of_iso(created), modified=of_iso(modified))
+
     def _read_links(self, part: str) -> Iterator[tuple[str, Relationship]]:
         folder, name = posixpath.split(part)
         part_of_links = posixpath.join(folder, "_rels", f"{name}.rels")
@@ -190,6 +202,10 @@ class Package:
             kind = node.get("Type", "").rpartition("/")[2]
             place = target if external else _resolve(folder, target)
             yield node.get("Id", ""), Relationship(kind=kind, target=place, external=external)
+
+
+def _text(node: _Element | None) -> str:
+    return "" if node is None else node.text or ""
 
 
 def _resolve(folder: str, target: str) -> str:

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 _BULLET = re.compile(
     r"^[\u2022\u2023\u25aa\u25cf\u25cb\u25e6\u25a0\u25a1\u2043\u2219\u00b7\u27a2\uf0b7\uf0a7]\s*", re.MULTILINE
 )
+_HEADED = re.compile(r" {0,3}#{1,6}[ \t]|.*\n {0,3}(?:=+|-{2,})[ \t]*$", re.DOTALL)
+"""A heading that was Markdown before it was read."""
 _LEVELS = 6
 
 
 def to_markdown(elements: Iterable[Element]) -> str:
     """Return the elements' text, in their order, as GitHub Markdown.
 
-    A table stands as a Markdown table (as HTML where cells span), a chart as its text; text blocks inside a table or
-    chart are left out, as is every picture that no engine described; a caption of the document's own is text already.
+    A table stands as a Markdown table (as HTML where cells span), a chart as its text, a picture as what an engine or
+    its alternative text says of it. Text blocks inside a table or chart are left out, as is every picture of which
+    nothing is said; a caption of the document's own is text already.
     """
     parts = (_part(element) for element in elements if element.inside is None)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -33,7 +36,7 @@ def _part(element: Element) -> str:
         spans = any(cell.row_span > 1 or cell.column_span > 1 for cell in element.table.cells)
         return render(element.table, "html" if spans else "markdown")
     written = "" if element.caption_source == FROM_DOCUMENT else element.caption.strip()
-    text = element.text.strip() or written
-    if element.kind is Kind.TEXT and element.heading:
+    text = element.text.strip() or written or element.alt_text.strip()
+    if element.kind is Kind.TEXT and element.heading and not _HEADED.match(text):
         return f"{'#' * min(element.heading, _LEVELS)} {' '.join(text.split())}"
     return _BULLET.sub("- ", text)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InvalidOptionError
-from nemo_retriever_dagster.extract.pdf_document import load_page, open_pdf
+from nemo_retriever_dagster.extract.pdf_document import load_page, open_pdf, pdf_dates
 from nemo_retriever_dagster.extract.pdf_page import DocumentReader
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PdfExtractor:
 
     formats: tuple[str, ...] = ("pdf",)
     methods: tuple[str, ...] = ("pdfium", "pdfium_hybrid", "ocr", "nemotron_parse")
-    version: str = "6"
+    version: str = "7"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the pages of a PDF file; one page is in memory at a time.
@@ -40,9 +40,10 @@ class PdfExtractor:
         with open_pdf(path, options.password, budget) as document:
             reader = DocumentReader(options=replace(options, method=method), budget=budget, total=len(document))
             first, last = options.pages or (1, len(document))
+            said = pdf_dates(document)
             for index in range(first - 1, min(last, len(document))):
                 page = load_page(document, index)
                 try:
-                    yield reader.read(page, index + 1)
+                    yield replace(reader.read(page, index + 1), dates=said)
                 finally:
                     page.close()

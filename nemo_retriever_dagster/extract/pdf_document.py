@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from nemo_retriever_dagster.dates import Dates, of_pdf
 from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, EncryptedFileError
 from nemo_retriever_dagster.model import Box, Picture
 
@@ -56,6 +57,12 @@ def open_pdf(path: Path, password: str | None, budget: Budget) -> Iterator[Any]:
         yield document
     finally:
         document.close()
+
+
+def pdf_dates(document: Any) -> Dates:
+    """Return the dates of a document's information dictionary."""
+    created, modified = (of_pdf(document.get_metadata_value(name)) for name in ("CreationDate", "ModDate"))
+    return Dates(created=created, modified=modified)
 
 
 def _open_error(error: Any, password: str | None) -> CorruptFileError | EncryptedFileError:

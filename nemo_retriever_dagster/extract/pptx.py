@@ -41,7 +41,7 @@ class PptxExtractor:
 
     formats: tuple[str, ...] = ("pptx",)
     methods: tuple[str, ...] = ("python_pptx", "render_as_pdf")
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a slide, in the order of the show; boxes are in points."""
@@ -55,9 +55,10 @@ class PptxExtractor:
             slides = [attribute(node, "r:id") for node in every(root, "p:sldIdLst/p:sldId")]
             budget.check("pages", len(slides))
             reader = _Reader(package=package, options=options, budget=budget, size=_size(root), show=part)
+            said = package.dates()
             for index, link_id in enumerate(slides):
                 page = reader.page(link_id, index + 1)
-                yield replace(page, total=len(slides))
+                yield replace(page, total=len(slides), dates=said)
 
 
 def _size(root: _Element) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from nemo_retriever_dagster import errors, limits, model
+from nemo_retriever_dagster import dates, errors, limits, model
 from nemo_retriever_dagster.extract import contract
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ProtocolError(Exception):
 
 
 def _values() -> dict[tuple[str, str], type]:
-    ours = [contract.Page, contract.Sound, Accepted, Finished]
+    ours = [contract.Page, contract.Sound, dates.Dates, Accepted, Finished]
     ours += [model.Kind, model.Origin, model.Box, model.Picture, model.Word, model.Cell, model.Table, model.Element]
     ours += [kind for kind in vars(errors).values() if isinstance(kind, type)]
     return {(kind.__module__, kind.__qualname__): kind for kind in ours if kind.__module__.startswith("nemo_")}

@@ -38,7 +38,7 @@ class XlsxExtractor:
 
     formats: tuple[str, ...] = ("xlsx",)
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page a sheet, in the order of the tabs."""
@@ -46,13 +46,14 @@ class XlsxExtractor:
             part, root = package.main("s:workbook")
             sheets = every(root, "s:sheets/s:sheet")
             budget.check("pages", len(sheets))
-            workbook = Workbook(package, part, root)
+            workbook, said = Workbook(package, part, root), package.dates()
             for index, node in enumerate(sheets):
                 reader = _Sheet(package, workbook, options, budget, index + 1)
                 elements = reader.elements(node, part)
                 if not index:
                     elements = [*elements, *(Element(kind=Kind.TEXT, warnings=(text,)) for text in workbook.warnings)]
-                yield Page(number=index + 1, elements=tuple(wanted_elements(elements, options)), total=len(sheets))
+                wanted = tuple(wanted_elements(elements, options))
+                yield Page(number=index + 1, elements=wanted, total=len(sheets), dates=said)
 
 
 class _Sheet:

@@ -11,6 +11,7 @@ from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.preview.gather import PreviewError, look
+from nemo_retriever_dagster.preview.markdown import READ, markdown
 from nemo_retriever_dagster.preview.report import report
 from nemo_retriever_dagster.preview.variants import AS_IT_IS
 from nemo_retriever_dagster.settings import Settings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.engines.ports import Engines
 
-__all__ = ["DEFAULT", "PAGES", "PreviewError", "preview"]
+__all__ = ["DEFAULT", "PAGES", "READ", "PreviewError", "markdown", "preview"]
 
 DEFAULT = Pipeline(dedup=DedupTask(), filter=FilterTask(), split=SplitTask(), caption=CaptionTask(), embed=EmbedTask())
 """All tasks with their defaults."""

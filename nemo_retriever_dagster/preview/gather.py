@@ -106,18 +106,18 @@ def look(
     settings: Settings,
     limits: Limits,
     engines: Engines | None = None,
+    drawn: bool = True,
 ) -> Look:
     """Take the one document of ``source`` through the first stages of each pipeline, by its label.
 
-    Raises `PreviewError` where an ingest would record a failure, `InvalidOptionError` if there is not one document.
+    ``drawn`` False leaves the pictures of its pages out. Raises `PreviewError` where an ingest would record a failure,
+    `InvalidOptionError` if there is not one document.
     """
     documents = source.list()
     if len(documents) != 1:
-        raise InvalidOptionError(
-            f"{source.specs[0]} is {len(documents)} documents.", hint="A preview is of one: name its file."
-        )
+        raise InvalidOptionError(f"{source.specs[0]} is {len(documents)} documents.", hint="Name the file of one.")
     plain = {label: replace(one, upload=None, store=None) for label, one in pipelines.items()}
-    return portal.run(_look(source, documents[0], plain, pages, settings, limits, engines))
+    return portal.run(_look(source, documents[0], plain, pages, settings, limits, engines, drawn=drawn))
 
 
 async def _look(  # noqa: PLR0917 (only `look` calls it)
@@ -128,6 +128,8 @@ async def _look(  # noqa: PLR0917 (only `look` calls it)
     settings: Settings,
     limits: Limits,
     engines: Engines | None,
+    *,
+    drawn: bool,
 ) -> Look:
     first = next(iter(pipelines.values()))
     chosen = engines or engines_for(first, settings)
@@ -136,10 +138,11 @@ async def _look(  # noqa: PLR0917 (only `look` calls it)
             first, source, settings, corpus="preview", run_id="preview", engines=chosen, workers=1, limits=limits
         ) as equipment:
             found = [await _cut(label, one, document, equipment, pages) for label, one in pipelines.items()]
-            fetched = found[0].document
-            pictures = await asyncio.to_thread(
-                page_pictures, source, fetched, equipment.parsers, first.extract, found[0].pages
-            )
+            fetched, pictures = found[0].document, {}
+            if drawn:
+                pictures = await asyncio.to_thread(
+                    page_pictures, source, fetched, equipment.parsers, first.extract, found[0].pages
+                )
     finally:
         if engines is None:
             await chosen.aclose()

@@ -81,6 +81,13 @@ def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
     for words in (("status",), ("status", "-c", "notes")):
         assert nrd(*words).output == "notes: 2 current, 1 failed; 2 rows\n"
     assert "1 failed, 2 unchanged" in nrd("plan").output.replace("0 new, 0 changed, 0 unfinished, 0 outdated, ", "")
+    each = [line.split() for line in nrd("status", "-d").output.splitlines()]
+    assert [(*line[:2], *line[2:5]) for line in each[1:4]] == [
+        ("docs/bolts.txt", "current", "0", "1", "notes"),
+        ("docs/broken.pdf", "failed"),
+        ("docs/paint.txt", "current", "0", "1", "notes"),
+    ]
+    assert each[4][:3] == ["notes:", "2", "current,"]
     listed = nrd("failures", "-c", "notes").output
     assert nrd("failures").output == listed
     assert "extract (data, 1 attempts)" in listed
@@ -95,6 +102,21 @@ def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
 
     hits = nrd("query", "size of the rear hub's bearing", "--collection", "notes", "--milvus-uri", "notes.db")
     assert "docs/broken.pdf" in hits.output.splitlines()[2]
+
+
+def test_who_waits_at_a_terminal_sees_how_far_the_stages_are(nrd, tmp_path: Path) -> None:
+    first = nrd("ingest", "--allow-failures").stderr.splitlines()
+    assert [line.partition(", about")[0] for line in first] == [
+        "extract: 3/3 documents, 0 pages, 1 failed",
+        "split: 2/2 documents, 0 pages, 0 failed",
+        "embed: 2/2 documents, 0 pages, 0 failed",
+        "upload: 2/2 documents, 0 pages, 0 failed",
+    ]
+    (tmp_path / "docs/broken.pdf").unlink()
+    (tmp_path / "definitions.py").write_text(DEFINITIONS.replace("chunk_size=60", "chunk_size=8"))
+    done = nrd("reindex")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("2/2 documents, 0 pages, 0 failed")
 
 
 def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
@@ -218,6 +240,22 @@ def test_a_preview_of_a_bad_file_fails_as_its_ingest(nrd, tmp_path: Path) -> Non
         wrong = nrd("preview", *words)
         assert wrong.exit_code == 2, words
         assert len(wrong.output.strip().splitlines()) <= 4
+
+
+def test_a_document_is_given_as_markdown(nrd, tmp_path: Path) -> None:
+    (tmp_path / "docs/list.md").write_text("# Bolts\n\nThe \u202esaddle.\n\nLast.\n")
+    shown = "# Bolts\n\nThe \N{REPLACEMENT CHARACTER}saddle.\n\nLast.\n"
+    assert nrd("markdown", "docs/list.md").stdout == shown
+    assert nrd("markdown", "docs/list.md", "-f", "definitions.py", "-o", "out.md").exit_code == 0
+    assert "saddle" in (tmp_path / "out.md").read_text()
+
+
+def test_a_bad_file_leaves_no_markdown_behind_a_redirection(nrd, tmp_path: Path) -> None:
+    bad = nrd("markdown", "docs/broken.pdf")
+    assert (bad.exit_code, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("failed docs/broken.pdf at stage extract")
+    for words in (["nowhere.pdf"], ["docs"], ["docs/bolts.txt", "--pages", "x"], ["docs/bolts.txt", "-o", "no/out.md"]):
+        assert nrd("markdown", *words).exit_code == 2, words
 
 
 def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Path) -> None:

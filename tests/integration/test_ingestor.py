@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_without_an_upload_a_failure_is_said_aloud(make, tmp_path: Path) -> None
     with pytest.warns(IngestWarning, match=r"broken\.pdf"):
         results = make(*write(tmp_path, a="one"), SAMPLE / "broken.pdf").extract().ingest()
     assert len(results) == 1
+
+
+def test_the_same_failure_is_said_aloud_at_the_callers_line_every_time(make, tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")  # what a program runs under
+        for _ in range(2):
+            make(SAMPLE / "broken.pdf").extract().ingest()
+    assert [(warning.category, warning.filename) for warning in said] == [(IngestWarning, __file__)] * 2
+    assert len({warning.lineno for warning in said}) == 1
 
 
 def test_the_second_run_does_nothing_and_changes_nothing(make, embedder, store, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import tempfile
 from io import BytesIO
@@ -12,6 +14,7 @@ import fsspec
 import pytest
 
 from nemo_retriever_dagster import Ingestor, Settings
+from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError
@@ -218,3 +221,35 @@ def test_results_tell_where_a_picture_is_stored_and_how_it_is_shown(make: Any, t
     assert section["uploaded_image_uri"].startswith((tmp_path / "a b").as_uri())
     assert Path(section["uploaded_image_local_path"]).is_file()
     assert table["source_metadata"]["local_source_location"] == section["uploaded_image_local_path"]
+
+
+def dates(ingestor: Ingestor) -> list[tuple[str, str]]:
+    sections = (document[0]["metadata"]["source_metadata"] for document in ingestor.extract().ingest())
+    return [(section["date_created"], section["last_modified"]) for section in sections]
+
+
+def test_a_document_is_as_old_as_it_says_or_else_as_its_source_says(
+    make: Any, store: InMemoryStore, tmp_path: Path
+) -> None:
+    note = text(tmp_path)
+    os.utime(note, (0, 1_772_359_200))
+    own, given = ("2000-01-01T00:00:00", "2000-01-01T00:00:00"), ("", "2026-03-01T10:00:00")
+    for _ in range(2):  # the second time all is found done
+        assert dates(make(PICTURES, note)) == [own, given]
+    upload(make(PICTURES, note)).ingest()
+    assert {(row.source["date_created"], row.source["last_modified"]) for row in store.select("c", where="")} == {
+        own,
+        given,
+    }
+    buffered = Ingestor(settings=Settings(state_dir=tmp_path / "state"), workers=1).buffers(("b.txt", b"A buffer."))
+    assert dates(buffered) == [("", "")]
+
+
+def test_what_was_extracted_before_documents_told_their_dates_is_still_good(make: Any, tmp_path: Path) -> None:
+    note = text(tmp_path)
+    dates(make(note))
+    kept = Artifacts(Settings(state_dir=tmp_path / "state").artifacts)
+    (place,) = (address for address in kept.list("extract") if address.endswith(".done"))
+    kept.put(place, json.dumps({"pages": 0, "elements": 1}).encode())
+    os.utime(note, (0, 1_772_359_200))
+    assert dates(make(note)) == [("", "2026-03-01T10:00:00")]

@@ -54,6 +54,7 @@ def test_word_file_gets_page_numbers(letter):
     text = {page.number: " ".join(e.text for e in page.elements if e.kind is Kind.TEXT) for page in pages}
     assert "A rendered letter" in text[1]
     assert "On the second page." in text[2]
+    assert {page.dates.created for page in pages} == {"2013-12-23T23:15:00"}  # python-docx's own template's, not now
 
 
 @needs_office

@@ -41,6 +41,19 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "3 pages, 1 failed (1 at embed)" in shown
 
 
+def test_the_stage_that_all_are_at_stands_before_a_line_and_a_bar() -> None:
+    console = plain()
+    with progress(1, shown=True, stage="embed", console=console) as observe:
+        assert observe is not None
+        observe(GOOD)
+    assert console.file.getvalue() == "embed: 1/1 documents, 3 pages, 0 failed, about 0 s left\n"
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=200, color_system=None)
+    with progress(1, shown=True, stage="embed", console=terminal) as observe:
+        pass
+    assert "embed " in terminal.file.getvalue()
+    assert "documents" not in terminal.file.getvalue()
+
+
 def test_silence() -> None:
     console = plain()
     for total, shown in ((2, False), (0, True)):

@@ -430,6 +430,7 @@ def site() -> Iterator[str]:
     Site.keys = []
     Site.pages = {
         "/a.pdf": (200, {"ETag": '"v1"'}, b"bytes"),
+        "/dated.pdf": (200, {"ETag": '"v1"', "Last-Modified": "Sun, 01 Mar 2026 10:00:00 GMT"}, b"bytes"),
         "/plain.pdf": (200, {"X-No-Head": "1"}, b"bytes"),
         "/streamed.pdf": (200, {"ETag": '"v1"', "X-No-Length": "1", "Connection": "close"}, b"bytes"),
         "/moved.pdf": (302, {"Location": "/a.pdf"}, b""),
@@ -461,6 +462,12 @@ def test_a_server_that_tells_the_length_to_one_method_only_has_one_version(site:
     [document] = source.list()
     with source.fetch(document) as fetched:
         assert fetched.version == document.version == "v1"
+
+
+def test_a_server_tells_when_a_document_was_changed(site: str):
+    source = Source(f"{site}/dated.pdf", storage_options={"allow_private": True})
+    with source.fetch(source.list()[0]) as fetched:
+        assert (fetched.version, fetched.modified) == ("v1", "2026-03-01T10:00:00")
 
 
 def test_credentials_go_to_the_named_server_only(site: str):
