@@ -10,7 +10,8 @@ from nemo_retriever_dagster.vdb.fusion import RRF_K, candidates
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nemo_retriever_dagster.retriever import Hit, Retriever
+    from nemo_retriever_dagster.hits import Hit
+    from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nemo_retriever_dagster.corpus import DocumentOutcome
+    from nemo_retriever_dagster.hits import Hit
     from nemo_retriever_dagster.model import Failure
-    from nemo_retriever_dagster.retriever import Hit
 
 console = Console()
 _SHOWN_TEXT = 240

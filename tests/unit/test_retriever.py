@@ -8,8 +8,9 @@ import pytest
 
 from nemo_retriever_dagster.engines.ports import EmbedInput, Engines, Purpose
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.hits import Hit
 from nemo_retriever_dagster.model import Box, Record
-from nemo_retriever_dagster.retriever import Hit, Retriever
+from nemo_retriever_dagster.retriever import Retriever
 from nemo_retriever_dagster.testing.store import InMemoryStore
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 
