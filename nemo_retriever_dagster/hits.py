@@ -47,7 +47,7 @@ class Hit:
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        """Read a stored row; what it lacks keeps its default."""
+        """Read a stored row, of another program too; what it lacks or has of another type keeps its default."""
         meta = row.content_metadata
         size = _numbers(meta.get("max_dimensions"), 2)
         return cls(
@@ -61,8 +61,8 @@ class Hit:
             image_url=_image_url(row),
             id=row.id,
             kind=str(meta.get("kind") or meta.get("subtype") or meta.get("type") or ""),
-            element=int(meta.get("element", -1)),
-            position=int(meta.get("position", -1)),
+            element=_whole(meta.get("element"), -1),
+            position=_whole(meta.get("position"), -1),
             headings=_headings(meta),
             run_id=str(meta.get("run_id") or ""),
             document=str(meta.get("document") or row.fields.get("document") or ""),
@@ -71,14 +71,26 @@ class Hit:
         )
 
 
+def _whole(value: type_json, default: int) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
+
+
+def _list(meta: Mapping[str, type_json], name: str) -> list[type_json]:
+    custom = meta.get("custom_content")
+    found = custom.get(name) if isinstance(custom, dict) else None
+    return found if isinstance(found, list) else []
+
+
 def _numbers(value: type_json, count: int) -> list[float]:
     fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
     return [float(one) for one in value] if fits and value != [-1] * count else []
 
 
 def _headings(meta: Mapping[str, type_json]) -> tuple[str, ...]:
-    custom = meta.get("custom_content")
-    return tuple(map(str, custom.get("headings") or ())) if isinstance(custom, dict) else ()
+    return tuple(map(str, _list(meta, "headings")))
 
 
 def _box(value: type_json) -> Box | None:
@@ -95,22 +107,24 @@ def _image_url(row: Row) -> str:
 
 
 def _pages(row: Row) -> set[int]:
-    custom = row.content_metadata.get("custom_content")
-    places = custom.get("places", []) if isinstance(custom, dict) else []
-    found = {int(place["page"]) for place in places if isinstance(place, dict) and "page" in place}
+    places = _list(row.content_metadata, "places")
+    found = {_whole(place.get("page"), 0) for place in places if isinstance(place, dict) and "page" in place}
     return found or {_page_number(row)}
 
 
 def _page_number(row: Row) -> int:
     """Return the page the row begins on; 0 where there is none, or the text is that of all pages."""
-    return max(int(row.content_metadata.get("page_number") or 0), 0)
+    return max(_whole(row.content_metadata.get("page_number"), 0), 0)
 
 
 def text_of_pages(rows: Iterable[Row], pages: Collection[int]) -> str:
     """Return the text that the rows of one document have on ``pages``, in document order; shared text is there once."""
     kept = [row for row in rows if _pages(row) & set(pages)]
-    kept.sort(key=lambda row: (row.content_metadata.get("element", -1), row.content_metadata.get("position", -1)))
-    return _joined(kept)
+    return _joined(sorted(kept, key=_place))
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return _whole(row.content_metadata.get("element"), -1), _whole(row.content_metadata.get("position"), -1)
 
 
 def _joined(rows: Sequence[Row]) -> str:

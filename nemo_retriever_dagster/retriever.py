@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Annotated, Any, Self, overload
+
+import numpy as np
+from pydantic import Field as Bounds
 
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.engines.ports import EmbedInput
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
 from nemo_retriever_dagster.hits import Hit, text_of_pages
 from nemo_retriever_dagster.options import Number, checked
 from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from nemo_retriever_dagster.engines.ports import Embedder, Engines, Reranker
+    from nemo_retriever_dagster.engines.ports import Embedder, Engine, Engines, Reranker
     from nemo_retriever_dagster.model import type_json
     from nemo_retriever_dagster.vdb.contract import SearchMode, VectorStore
 
 Texts = list[str] | tuple[str, ...]
+_Candidates = Annotated[int, Bounds(ge=1, le=MAX_TOP_K)]
+_Name = Annotated[str, Bounds(min_length=1)]
 
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: no text that can be sent to anybody
 _MODES = ("dense", "sparse", "hybrid")
 
 
@@ -58,10 +66,10 @@ class Retriever:
         """
         settings = Settings()
         stored_token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
-        self.collection_name = collection_name
+        self.collection_name = checked("Retriever", "collection_name", _Name, collection_name)
         self._engines: Engines | None = None
         self._embedder, self._reranker = embedder, reranker
-        self._candidates = rerank_candidates
+        self._candidates = checked("Retriever", "rerank_candidates", _Candidates, rerank_candidates)
         self._settings = settings
         self._given = store
         self._inside = 0
@@ -138,9 +146,9 @@ class Retriever:
         Milvus expression whose ``{name}`` placeholders are bound to ``filter_params``. ``rerank`` lets the reranker
         order the candidates; the score is then its score. Works inside a running event loop, too.
         """
-        _check(text, mode)
+        questions = _questions(text, mode)
         top_k = checked("query", "top_k", Number, top_k)
-        questions = [text] if isinstance(text, str) else list(text)
+        filter = checked("query", "filter", str, filter)  # noqa: A001 - the word of the field
         if not questions:
             return []
         with self._opened():
@@ -192,8 +200,13 @@ class Retriever:
     def reconstruct(self, hit: Hit, pages: int = 0) -> str:
         """Return the text of the hit's page and of ``pages`` pages before and after it, from the stored rows.
 
-        Chunks stand in document order; what two neighbouring chunks share is written once.
+        Chunks stand in document order; what two neighbouring chunks share is written once. A hit that names no
+        document, as in another program's collection, is refused.
         """
+        if not hit.document:
+            raise InvalidOptionError(
+                f"The row {hit.id!r} names no document.", hint="Only its own text is known: hit.text."
+            )
         with self._opened() as store:
             rows = store.select(
                 self.collection_name, where="document == {document}", values={"document": hit.document}, limit=None
@@ -253,8 +266,8 @@ class Retriever:
         embedder = self._embedder or self._surroundings().embedder
         if embedder is None:
             raise InvalidOptionError("There is no embedding engine.", hint="Pass embedder=..., or use mode='sparse'.")
-        vectors = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
-        return [list(map(float, vector)) for vector in vectors]
+        found = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
+        return [vector.tolist() for vector in _numbers(found, len(questions), embedder)]
 
     async def _reranked(self, question: str, hits: list[Hit], top_k: int) -> list[Hit]:
         reranker = self._reranker or self._surroundings().reranker
@@ -264,7 +277,7 @@ class Retriever:
             )
         if not hits:
             return []
-        scores = await reranker.rank(question, [hit.text for hit in hits])
+        scores = _numbers(await reranker.rank(question, [hit.text for hit in hits]), len(hits), reranker)
         scored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
         return sorted(scored, key=lambda hit: -hit.score)[:top_k]
 
@@ -281,10 +294,25 @@ class Retriever:
         return self._engines
 
 
-def _check(text: object, mode: str) -> None:
+def _numbers(found: object, count: int, engine: Engine) -> np.ndarray:
+    """Return an engine's answer, ``count`` vectors or scores; raise `EngineReplyError` unless all are finite."""
+    try:
+        numbers = np.asarray(found, dtype=np.float32)
+    except (TypeError, ValueError):
+        numbers = np.empty(0, dtype=np.float32)
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        message = f"{engine.name} did not return finite numbers for each of {count} texts."
+        raise EngineReplyError(message, hint="Check that the endpoint serves the model that is configured.")
+    return numbers
+
+
+def _questions(text: object, mode: str) -> list[str]:
     if mode not in _MODES:
         raise InvalidOptionError(f"There is no search mode {mode!r}.", hint=f"Use one of {', '.join(_MODES)}.")
-    single = isinstance(text, str) or not isinstance(text, Iterable)
-    for question in [text] if single else text:  # type: ignore[attr-defined] # an iterable
+    questions: list[Any] = [text] if isinstance(text, str) or not isinstance(text, Iterable) else list(text)
+    for question in questions:
         if not isinstance(question, str) or not question.strip():
             raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass a text that is not empty.")
+        if _HALF.search(question):
+            raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass valid Unicode: no lone surrogates.")
+    return questions

@@ -139,7 +139,8 @@ class MilvusStore(MilvusCollections):
         self._load(collection)
         if mode != "dense" and self.address.lite:
             self.flush(collection)
-            lite_words.pool(self.address, collection)
+            with self._mapped("search", collection):
+                lite_words.pool(self.address, collection)
             text = lite_words.question(text or "")
         options: dict[str, Any] = {
             "limit": top_k,
