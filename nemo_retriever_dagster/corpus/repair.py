@@ -9,6 +9,7 @@ from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
 from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
+from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.planning import check_deletion
 from nemo_retriever_dagster.shelf import Shelf
@@ -56,10 +57,13 @@ def repair_documents(
 
 def _forget_pictures(corpus: DocumentCorpus, keys: Sequence[str], settings: Settings) -> None:
     shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
+    images = image_store(corpus.pipeline.store, settings) if corpus.pipeline.store else None
     with Ledger(settings.ledger) as ledger:
         for receipt in (ledger.receipt(corpus.name, key) for key in keys):
             if receipt is not None:
                 shelf.forget_stored(receipt)
+            if receipt is not None and images is not None:
+                images.drop_damaged(receipt.images)
 
 
 def _empty(corpus: DocumentCorpus, keys: Sequence[str], stores: MilvusResource, settings: Settings) -> None:
