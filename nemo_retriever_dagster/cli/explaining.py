@@ -48,10 +48,11 @@ def _placed(hit: Hit) -> str:
     if hit.box is not None:
         x0, y0, x1, y1 = (round(value) for value in hit.box)
         said.append(f"({x0}, {y0}) to ({x1}, {y1})")
-    said.append(f"element {hit.element + 1}, part {hit.position + 1}")
+    if hit.element >= 0:
+        said.append(f"element {hit.element + 1}, part {hit.position + 1}")
     if hit.headings:
         said.append(f"under {' > '.join(hit.headings)}")
-    return ", ".join(said)
+    return ", ".join(said) or "place unknown"
 
 
 def _written(hit: Hit) -> str:

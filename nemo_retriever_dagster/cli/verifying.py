@@ -7,10 +7,9 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
 from nemo_retriever_dagster.cli.corpora import definitions_option, instance, load_corpora
-from nemo_retriever_dagster.cli.shown import console, short, summary
+from nemo_retriever_dagster.cli.shown import console, documents_table, short, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +105,7 @@ def _show(name: str, found: Findings) -> None:
         console.print(f"  {len(found.unread)} documents: their receipts, of a former version, do not tell what was in "
                       "the rows, which were only counted; a re-index notes it", highlight=False)  # fmt: skip
     if found.problems:
-        table = Table("document", "what differs", box=None)
+        table = documents_table("what differs", box=None)
         for problem in found.problems:
             table.add_row(short(problem.uri), problem.what)
         console.print(table, markup=False)
