@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nemo_retriever_dagster.cli.corpora import load_corpus
-from nemo_retriever_dagster.cli.shown import console, short, show_failed
+from nemo_retriever_dagster.cli.shown import console, harmless, short, show_failed
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def preview(
     except OSError as error:
         message = f"{target} cannot be written: {error.strerror}."
         raise InvalidOptionError(message, hint="Name another place with --output.") from error
-    console.print(f"{target}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False)
+    console.print(
+        f"{harmless(str(target))}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False
+    )
 
 
 def _pages(given: str) -> tuple[int, int]:

@@ -258,6 +258,7 @@ def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Pa
 def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) -> None:
     name = "[red]\x1b[2J\u202efdp.txt"
     (tmp_path / "docs" / name).write_text("The bolt [bold]\x1b]0;taken\x07 of the saddle.")
+    assert "\x1b" not in nrd("preview", f"docs/{name}").output
     (tmp_path / "docs/[green]gone.txt").write_text("The saddle is sold.")
     (tmp_path / "docs/[blue]\x1b[1Jbad.pdf").write_bytes(b"%PDF-1.7\nnothing")
     for said in (nrd("plan"), nrd("ingest", "--query", "bolt"), nrd("failures", "-c", "notes"), nrd("verify")):
