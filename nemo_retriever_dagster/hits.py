@@ -119,7 +119,7 @@ def _page_number(row: Row) -> int:
 
 def text_of_pages(rows: Iterable[Row], pages: Collection[int]) -> str:
     """Return the text that the rows of one document have on ``pages``, in document order; shared text is there once."""
-    kept = [row for row in rows if _pages(row) & set(pages)]
+    kept = [row for row in rows if any(page in pages for page in _pages(row))]
     return _joined(sorted(kept, key=_place))
 
 

@@ -17,7 +17,7 @@ from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
 from nemo_retriever_dagster.hits import Hit, text_of_pages
-from nemo_retriever_dagster.options import Number, checked
+from nemo_retriever_dagster.options import Amount, Number, checked
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -203,6 +203,7 @@ class Retriever:
         Chunks stand in document order; what two neighbouring chunks share is written once. A hit that names no
         document, as in another program's collection, is refused.
         """
+        pages = checked("reconstruct", "pages", Amount, pages)
         if not hit.document:
             raise InvalidOptionError(
                 f"The row {hit.id!r} names no document.", hint="Only its own text is known: hit.text."

@@ -287,6 +287,14 @@ def test_the_page_of_a_row_that_names_no_document_is_not_made_up(retriever: Retr
         retriever.reconstruct(Hit(text="pump", score=1.0, source="", id="a"))
 
 
+def test_reconstruct_takes_any_number_of_pages(retriever: Retriever) -> None:
+    [hit] = retriever.query("close the red valve", top_k=1)
+    assert retriever.reconstruct(hit, pages=10**12) == retriever.reconstruct(hit, pages=3)
+    for wrong in (-1, "x"):
+        with pytest.raises(InvalidOptionError, match="reconstruct\\(\\): pages is"):
+            retriever.reconstruct(hit, pages=wrong)  # type: ignore[arg-type]
+
+
 def test_questions_that_are_read_once_are_asked(retriever: Retriever) -> None:
     found = retriever.query((one for one in ("red valve", "boiler")), top_k=1)  # type: ignore[call-overload]
     assert found == retriever.query(["red valve", "boiler"], top_k=1)
