@@ -16,10 +16,13 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster import Ingestor
-from nemo_retriever_dagster.retriever import Hit, Retriever
+from nemo_retriever_dagster.retriever import Retriever
+
+if TYPE_CHECKING:
+    from nemo_retriever_dagster.hits import Hit
 
 COLLECTION = "recall"
 CUTS = (1, 5, 10)

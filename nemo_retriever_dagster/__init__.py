@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         materialize_documents,
     )
     from nemo_retriever_dagster.errors import RetrieverError
+    from nemo_retriever_dagster.hits import Hit
     from nemo_retriever_dagster.ingestor import Ingestor, IngestWarning
     from nemo_retriever_dagster.limits import Limits
     from nemo_retriever_dagster.model import Document, Failure, Receipt
     from nemo_retriever_dagster.pipeline import Pipeline
     from nemo_retriever_dagster.results import LazyLoadedList
-    from nemo_retriever_dagster.retriever import Hit, Retriever
+    from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.settings import Settings
 
 __all__ = [
@@ -61,7 +62,7 @@ _HOMES = {
     "DocumentOutcome": "corpus",
     "EnginesResource": "corpus",
     "Failure": "model",
-    "Hit": "retriever",
+    "Hit": "hits",
     "IngestError": "batch",
     "IngestWarning": "ingestor",
     "Ingestor": "ingestor",

@@ -8,10 +8,11 @@ file of float32.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nemo_retriever_dagster.errors import ArtifactDamagedError
-from nemo_retriever_dagster.model import Box, Cell, Chunk, Element, Kind, Origin, Picture, Place, Table
+from nemo_retriever_dagster.model import Box, Cell, Chunk, Element, Kind, Origin, Picture, Place, Record, Table
 
 PutBlob = Callable[[str, bytes], None]
 """Stores bytes under their SHA-256."""
@@ -158,3 +159,16 @@ def _unpack_lines(kind: str, data: bytes) -> list[Any]:
     if not known:
         raise ArtifactDamagedError(f"Stored {kind} are of another version or not whole.")
     return rows
+
+
+def digest_row(record: Record) -> bytes:
+    """Return a hash of everything in a row but the run that wrote it: written again, a row is the same."""
+    metadata = {name: value for name, value in record.content_metadata.items() if name != "run_id"}
+    parts = [record.id, record.document, record.generation, record.text, record.source, metadata]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode() + np.asarray(record.vector, dtype="<f4").tobytes()).digest()
+
+
+def digest_rows(digests: Iterable[bytes]) -> str:
+    """Return one hash, 32 hex digits, for those of a document's rows, whatever their order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:32]

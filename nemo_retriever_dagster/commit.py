@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.codec import digest_row, digest_rows
 from nemo_retriever_dagster.errors import DataError, InfrastructureError, RetrieverError, VerificationError
 from nemo_retriever_dagster.model import stable_id
 
@@ -255,6 +256,7 @@ def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -
         draft,
         collection=",".join(rows),
         rows=sum(len(records) for records in rows.values()),
+        contents=digest_rows(digest_row(record) for records in rows.values() for record in records),
         run_id=run_id,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

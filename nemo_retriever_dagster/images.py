@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,21 @@ class ImageStore:
         folders = sorted({digest[:2] for digest in digests})
         stored = {name for folder in folders for name in self._storage.list(folder)}
         return {one for one in digests if not any(_name(one, suffix) in stored for suffix in _SUFFIXES)}
+
+    def damaged(self, digests: Collection[str]) -> set[str]:
+        """Return those of ``digests`` under which something else is stored; every picture is read."""
+        return {digest for digest in digests if any(self._spoilt(digest, suffix) for suffix in _SUFFIXES)}
+
+    def _spoilt(self, sha256: str, suffix: str) -> bool:
+        data = self._storage.get(_name(sha256, suffix))
+        return data is not None and hashlib.sha256(data).hexdigest() != sha256
+
+    def drop_damaged(self, digests: Collection[str]) -> None:
+        """Delete what is stored under ``digests`` and is not theirs, so that the pictures can be put again."""
+        for digest in digests:
+            for suffix in _SUFFIXES:
+                if self._spoilt(digest, suffix):
+                    self._storage.delete(_name(digest, suffix))
 
     def _has(self, sha256: str, suffix: str) -> bool:
         return self._storage.size(_name(sha256, suffix)) is not None

@@ -99,6 +99,11 @@ class Ledger:
         self._database = Database(url)
         self.open()
 
+    @staticmethod
+    def absent(url: str) -> bool:
+        """Return whether ``url`` names a file that is not there: only to look, it should not be made."""
+        return Database(url).absent
+
     def open(self) -> None:
         """Connect; nothing happens if it is open."""
         self._database.open()

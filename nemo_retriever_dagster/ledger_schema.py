@@ -173,6 +173,11 @@ class Database:
         """Whether this is a SQLite file, of one machine."""
         return self.url.get_backend_name() == "sqlite"
 
+    @property
+    def absent(self) -> bool:
+        """Whether this is a SQLite file that is not there; to open it makes it."""
+        return self.is_sqlite and not Path(str(self.url.database)).exists()
+
     def open(self) -> None:
         """Connect, check what is there, make missing tables."""
         if self._engine is not None:

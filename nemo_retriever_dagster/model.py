@@ -301,6 +301,8 @@ class Receipt:
     seconds: Mapping[str, float] = field(default_factory=dict)
     images: tuple[str, ...] = ()
     """Digests of the stored pictures, so that a deletion knows which are no longer referenced."""
+    contents: str = ""
+    """Digest of what was written (`codec.digest_rows`); "" in receipts of former versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

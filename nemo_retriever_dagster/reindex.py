@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, cast
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.equip import collection_spec, vector_store
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, VerificationError
+from nemo_retriever_dagster.inventory import census
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import Beside, next_names, serving, switch
-from nemo_retriever_dagster.verification import census
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,88 +1,40 @@
-"""Ask a collection: dense, sparse, hybrid, reranked, filtered; a hit leads back to run, document, page and box."""
+"""Ask a collection: dense, sparse, hybrid, reranked, filtered."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Self, overload
+
+import numpy as np
+from pydantic import Field as Bounds
 
 from nemo_retriever_dagster import portal
 from nemo_retriever_dagster.engines.ports import EmbedInput
-from nemo_retriever_dagster.errors import InvalidOptionError
-from nemo_retriever_dagster.model import Box
-from nemo_retriever_dagster.options import Number, checked
+from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
+from nemo_retriever_dagster.hits import Hit, text_of_pages
+from nemo_retriever_dagster.options import Amount, Number, checked
 from nemo_retriever_dagster.settings import Settings
+from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from nemo_retriever_dagster.engines.ports import Embedder, Engines, Reranker
+    from nemo_retriever_dagster.engines.ports import Embedder, Engine, Engines, Reranker
     from nemo_retriever_dagster.model import type_json
-    from nemo_retriever_dagster.vdb.contract import Row, SearchMode, VectorStore
+    from nemo_retriever_dagster.vdb.contract import SearchMode, VectorStore
 
 Texts = list[str] | tuple[str, ...]
+_Candidates = Annotated[int, Bounds(ge=1, le=MAX_TOP_K)]
+_Name = Annotated[str, Bounds(min_length=1)]
 
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: no text that can be sent to anybody
 _MODES = ("dense", "sparse", "hybrid")
-_BOX_NUMBERS = 4
-_LONGEST_OVERLAP = 4_000  # characters; chunks overlap by a few hundred tokens at most
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """One answer. ``score`` is higher-is-better, whatever the mode; ``distance`` is the store's own figure.
-
-    ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages; the first of several
-    that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key,
-    ``element`` and ``position`` its place in the document, ``headings`` those it stands under, ``run_id`` the run that
-    wrote it, ``version`` the SHA-256 of the document's bytes at that time.
-    """
-
-    text: str
-    score: float
-    source: str
-    page: int = 0
-    box: Box | None = None
-    page_size: tuple[float, float] | None = None
-    image_url: str = ""
-    id: str = ""
-    kind: str = ""
-    element: int = -1
-    position: int = -1
-    headings: tuple[str, ...] = ()
-    run_id: str = ""
-    document: str = ""
-    version: str = ""
-    distance: float = 0.0
-    metadata: Mapping[str, type_json] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Read a stored row; what it lacks keeps its default."""
-        meta = row.content_metadata
-        size = _numbers(meta.get("max_dimensions"), 2)
-        return cls(
-            text=row.text,
-            score=row.score,
-            distance=row.distance,
-            source=str(row.source.get("source_name") or row.source.get("source_id") or ""),
-            page=_page_number(row) or min(_pages(row)),
-            box=_box(meta.get("location")),
-            page_size=(size[0], size[1]) if size else None,
-            image_url=_image_url(row),
-            id=row.id,
-            kind=str(meta.get("kind") or meta.get("subtype") or meta.get("type") or ""),
-            element=int(meta.get("element", -1)),
-            position=int(meta.get("position", -1)),
-            headings=_headings(meta),
-            run_id=str(meta.get("run_id") or ""),
-            document=str(meta.get("document") or row.fields.get("document") or ""),
-            version=str(meta.get("version") or ""),
-            metadata=meta,
-        )
 
 
 class Retriever:
@@ -114,10 +66,10 @@ class Retriever:
         """
         settings = Settings()
         stored_token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
-        self.collection_name = collection_name
+        self.collection_name = checked("Retriever", "collection_name", _Name, collection_name)
         self._engines: Engines | None = None
         self._embedder, self._reranker = embedder, reranker
-        self._candidates = rerank_candidates
+        self._candidates = checked("Retriever", "rerank_candidates", _Candidates, rerank_candidates)
         self._settings = settings
         self._given = store
         self._inside = 0
@@ -194,9 +146,9 @@ class Retriever:
         Milvus expression whose ``{name}`` placeholders are bound to ``filter_params``. ``rerank`` lets the reranker
         order the candidates; the score is then its score. Works inside a running event loop, too.
         """
-        _check(text, mode)
+        questions = _questions(text, mode)
         top_k = checked("query", "top_k", Number, top_k)
-        questions = [text] if isinstance(text, str) else list(text)
+        filter = checked("query", "filter", str, filter)  # noqa: A001 - the word of the field
         if not questions:
             return []
         with self._opened():
@@ -248,16 +200,19 @@ class Retriever:
     def reconstruct(self, hit: Hit, pages: int = 0) -> str:
         """Return the text of the hit's page and of ``pages`` pages before and after it, from the stored rows.
 
-        Chunks stand in document order; what two neighbouring chunks share is written once.
+        Chunks stand in document order; what two neighbouring chunks share is written once. A hit that names no
+        document, as in another program's collection, is refused.
         """
+        pages = checked("reconstruct", "pages", Amount, pages)
+        if not hit.document:
+            raise InvalidOptionError(
+                f"The row {hit.id!r} names no document.", hint="Only its own text is known: hit.text."
+            )
         with self._opened() as store:
             rows = store.select(
                 self.collection_name, where="document == {document}", values={"document": hit.document}, limit=None
             )
-        wanted = set(range(hit.page - pages, hit.page + pages + 1))
-        kept = [row for row in rows if wanted & _pages(row)]
-        kept.sort(key=lambda row: (row.content_metadata.get("element", -1), row.content_metadata.get("position", -1)))
-        return _joined(kept)
+        return text_of_pages(rows, range(hit.page - pages, hit.page + pages + 1))
 
     @contextmanager
     def _opened(self) -> Iterator[VectorStore]:
@@ -312,8 +267,8 @@ class Retriever:
         embedder = self._embedder or self._surroundings().embedder
         if embedder is None:
             raise InvalidOptionError("There is no embedding engine.", hint="Pass embedder=..., or use mode='sparse'.")
-        vectors = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
-        return [list(map(float, vector)) for vector in vectors]
+        found = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
+        return [vector.tolist() for vector in _numbers(found, len(questions), embedder)]
 
     async def _reranked(self, question: str, hits: list[Hit], top_k: int) -> list[Hit]:
         reranker = self._reranker or self._surroundings().reranker
@@ -323,7 +278,7 @@ class Retriever:
             )
         if not hits:
             return []
-        scores = await reranker.rank(question, [hit.text for hit in hits])
+        scores = _numbers(await reranker.rank(question, [hit.text for hit in hits]), len(hits), reranker)
         scored = [replace(hit, score=float(score)) for hit, score in zip(hits, scores, strict=True)]
         return sorted(scored, key=lambda hit: -hit.score)[:top_k]
 
@@ -340,62 +295,25 @@ class Retriever:
         return self._engines
 
 
-def _check(text: object, mode: str) -> None:
+def _numbers(found: object, count: int, engine: Engine) -> np.ndarray:
+    """Return an engine's answer, ``count`` vectors or scores; raise `EngineReplyError` unless all are finite."""
+    try:
+        numbers = np.asarray(found, dtype=np.float32)
+    except (TypeError, ValueError):
+        numbers = np.empty(0, dtype=np.float32)
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        message = f"{engine.name} did not return finite numbers for each of {count} texts."
+        raise EngineReplyError(message, hint="Check that the endpoint serves the model that is configured.")
+    return numbers
+
+
+def _questions(text: object, mode: str) -> list[str]:
     if mode not in _MODES:
         raise InvalidOptionError(f"There is no search mode {mode!r}.", hint=f"Use one of {', '.join(_MODES)}.")
-    single = isinstance(text, str) or not isinstance(text, Iterable)
-    for question in [text] if single else text:  # type: ignore[attr-defined] # an iterable
+    questions: list[Any] = [text] if isinstance(text, str) or not isinstance(text, Iterable) else list(text)
+    for question in questions:
         if not isinstance(question, str) or not question.strip():
             raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass a text that is not empty.")
-
-
-def _numbers(value: type_json, count: int) -> list[float]:
-    fits = isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
-    return [float(one) for one in value] if fits and value != [-1] * count else []
-
-
-def _headings(meta: Mapping[str, type_json]) -> tuple[str, ...]:
-    custom = meta.get("custom_content")
-    return tuple(map(str, custom.get("headings") or ())) if isinstance(custom, dict) else ()
-
-
-def _box(value: type_json) -> Box | None:
-    numbers = _numbers(value, _BOX_NUMBERS)
-    return Box(*numbers) if numbers else None
-
-
-def _image_url(row: Row) -> str:
-    for section, name in (("image_metadata", "uploaded_image_url"), ("table_metadata", "uploaded_image_uri")):
-        part = row.content_metadata.get(section)
-        if isinstance(part, dict) and part.get(name):
-            return str(part[name])
-    return str(row.source.get("source_location") or "")
-
-
-def _pages(row: Row) -> set[int]:
-    custom = row.content_metadata.get("custom_content")
-    places = custom.get("places", []) if isinstance(custom, dict) else []
-    found = {int(place["page"]) for place in places if isinstance(place, dict) and "page" in place}
-    return found or {_page_number(row)}
-
-
-def _page_number(row: Row) -> int:
-    """Return the page the row begins on; 0 where there is none, or the text is that of all pages."""
-    return max(int(row.content_metadata.get("page_number") or 0), 0)
-
-
-def _joined(rows: Sequence[Row]) -> str:
-    text, before = "", None
-    for row in rows:
-        element = row.content_metadata.get("element")
-        same = before is not None and element == before
-        part = row.text[_overlap(text, row.text) :] if same else row.text
-        text += part if not text or (same and part != row.text) else f"\n\n{part}"
-        before = element
-    return text
-
-
-def _overlap(left: str, right: str) -> int:
-    """Return how many characters at the end of ``left`` begin ``right``."""
-    longest = min(len(left), len(right), _LONGEST_OVERLAP)
-    return next((size for size in range(longest, 0, -1) if left.endswith(right[:size])), 0)
+        if _HALF.search(question):
+            raise InvalidOptionError(f"{question!r} is not a question.", hint="Pass valid Unicode: no lone surrogates.")
+    return questions

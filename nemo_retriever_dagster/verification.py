@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster import inventory
 from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.shelf import place_of
 from nemo_retriever_dagster.stages import collections
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _KEPT = (Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION)
 """The stages whose results are looked for: those that cost most to make again."""
-_OTHER = "another"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,9 @@ class Problem:
     """How one document differs from its receipt.
 
     ``expected`` is the receipt's number of rows, None without a receipt; ``rows`` are those of its generation,
-    ``foreign`` all others; ``pictures`` are the digests of stored pictures that are gone; ``broken_off`` tells that
-    writing it was begun and not finished.
+    ``foreign`` all others; ``changed`` tells that they are as many as were written, but not the same; ``pictures`` are
+    the digests of stored pictures that are gone, ``damaged`` of those that are not what was stored; ``broken_off``
+    tells that writing it was begun and not finished.
     """
 
     document: str
@@ -42,7 +43,9 @@ class Problem:
     expected: int | None = None
     rows: int = 0
     foreign: int = 0
+    changed: bool = False
     pictures: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
     broken_off: bool = False
 
     @property
@@ -52,8 +55,8 @@ class Problem:
 
     @property
     def surplus(self) -> bool:
-        """Whether there are more rows of the receipt's generation than were written: an upsert does not mend that."""
-        return self.expected is not None and self.rows > self.expected
+        """Whether there are rows of the receipt's generation that were not written: an upsert does not mend that."""
+        return self.changed or (self.expected is not None and self.rows > self.expected)
 
     def _said(self) -> Iterable[str]:
         if self.expected is None and self.foreign:
@@ -63,8 +66,12 @@ class Problem:
                 yield f"{self.rows} rows, the receipt says {self.expected}"
             if self.foreign:
                 yield f"{self.foreign} rows of another generation"
+            if self.changed:
+                yield "its rows are not those that were written"
         if self.pictures:
             yield f"{len(self.pictures)} stored pictures are gone"
+        if self.damaged:
+            yield f"{len(self.damaged)} stored pictures are damaged"
         if self.broken_off:
             yield "writing it was begun and not finished"
 
@@ -75,7 +82,8 @@ class Findings:
 
     ``documents``, ``rows`` and ``pictures`` are how many were looked at. ``writing`` are the documents that a run is
     writing now: they are left out. ``remade`` are those of which stage results are gone from the artifacts, which is no
-    fault: they are made again when they are needed.
+    fault: they are made again when they are needed. ``unread`` are those whose receipt is of a former version and does
+    not tell what was in the rows: they could only be counted.
     """
 
     documents: int
@@ -84,6 +92,7 @@ class Findings:
     problems: tuple[Problem, ...] = ()
     writing: tuple[str, ...] = ()
     remade: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def verify(
@@ -95,32 +104,36 @@ def verify(
     images: ImageStore | None = None,
     shelf: Shelf | None = None,
     only: Sequence[str] | None = None,
+    contents: bool = False,
 ) -> Findings:
     """Hold the receipts of ``corpus`` against the rows in ``store``, the pictures in ``images``, results on ``shelf``.
 
-    What is None is not looked at; ``only`` names the documents to look at, by default all. Of rows without a receipt,
-    those of the ledger's other corpora are none of this one's business.
+    What is None is not looked at; ``only`` names the documents to look at, by default all. With ``contents`` all rows
+    and pictures are read, and what is in them is compared, too. Of rows without a receipt, those of the ledger's other
+    corpora are none of this one's business.
     """
     receipts = {receipt.document: receipt for receipt in ledger.receipts(corpus)}
     names = list(collections(pipeline.upload)) if store is not None else []
-    found = _rows(store, names, receipts, only)
+    found = inventory.rows(store, names, receipts, only)
+    read = inventory.contents(store, names) if contents and store is not None else None
     begun = {intent.document for intent in ledger.open_intents(corpus)}
     writing = {key for key in begun if ledger.holder(corpus, key) is not None}
     known = (set(found) - set(foreign_documents(ledger, corpus))) | set(receipts) | begun
     wanted = (known if only is None else known & set(only)) - writing
     chosen = [receipts[key] for key in sorted(wanted & set(receipts))]
-    gone = images.missing({digest for receipt in chosen for digest in receipt.images}) if images is not None else set()
-    seen = (
-        _compared(key, receipts.get(key), found.get(key, {}), gone, broken_off=key in begun, rows=store is not None)
-        for key in sorted(wanted)
-    )
+    pictures = {digest for receipt in chosen for digest in receipt.images} if images is not None else set()
+    gone = images.missing(pictures) if images is not None else set()
+    damaged = images.damaged(pictures - gone) if images is not None and contents else set()
+    compared = _Compared(receipts, found, read, gone, damaged, begun, rows=store is not None)
+    seen = map(compared.problem, sorted(wanted))
     return Findings(
         documents=len(wanted),
         rows=sum(sum(found.get(key, {}).values()) for key in wanted),
-        pictures=len({digest for receipt in chosen for digest in receipt.images}) if images is not None else 0,
+        pictures=len(pictures),
         problems=tuple(problem for problem in seen if problem.what),
         writing=tuple(sorted(writing)),
         remade=tuple(_remade(chosen, shelf)) if shelf is not None else (),
+        unread=tuple(one.uri for one in chosen if one.rows and not one.contents) if read is not None else (),
     )
 
 
@@ -133,52 +146,40 @@ def foreign_documents(ledger: Ledger, corpus: str) -> dict[str, set[str]]:
     return found
 
 
-def _rows(
-    store: VectorStore | None, names: Sequence[str], receipts: Mapping[str, Receipt], only: Sequence[str] | None
-) -> dict[str, dict[str, int]]:
-    """Return the number of rows by document and generation."""
-    if store is None:
-        return {}
-    there = [name for name in names if store.exists(name)]
-    if only is not None:
-        counted = ((key, _counted(store, there, receipts.get(key), key)) for key in only)
-        return {key: rows for key, rows in counted if rows}
-    return census(store, there)
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What was found, by documents: ``read`` is None where nobody looked into the rows."""
 
+    receipts: Mapping[str, Receipt]
+    found: Mapping[str, Mapping[str, int]]
+    read: Mapping[tuple[str, str], str] | None
+    gone: set[str]
+    damaged: set[str]
+    begun: set[str]
+    rows: bool
 
-def census(store: VectorStore, names: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return the number of rows of every document by generation, over several collections that exist."""
-    total: dict[str, dict[str, int]] = {}
-    for name in names:
-        for document, generations in store.census(name).items():
-            of_document = total.setdefault(document, {})
-            for generation, rows in generations.items():
-                of_document[generation] = of_document.get(generation, 0) + rows
-    return total
+    def problem(self, key: str) -> Problem:
+        """Return how a document differs from its receipt, if it does."""
+        receipt, found = self.receipts.get(key), self.found.get(key, {})
+        if receipt is None:
+            return Problem(document=key, uri=key, foreign=sum(found.values()), broken_off=key in self.begun)
+        right = found.get(receipt.generation, 0)
+        return Problem(
+            document=key,
+            uri=receipt.uri,
+            expected=receipt.rows if self.rows else None,
+            rows=right,
+            foreign=sum(found.values()) - right,
+            changed=right == receipt.rows and self._changed(receipt),
+            pictures=tuple(digest for digest in receipt.images if digest in self.gone),
+            damaged=tuple(digest for digest in receipt.images if digest in self.damaged),
+            broken_off=key in self.begun,
+        )
 
-
-def _counted(store: VectorStore, names: Sequence[str], receipt: Receipt | None, key: str) -> dict[str, int]:
-    """Count one document's rows: those of its receipt's generation, and any other."""
-    total = sum(store.count(name, key) for name in names)
-    right = sum(store.count(name, key, generation=receipt.generation) for name in names) if receipt else 0
-    rows = {receipt.generation if receipt else "": right, _OTHER: total - right}
-    return {generation: number for generation, number in rows.items() if number}
-
-
-def _compared(
-    key: str, receipt: Receipt | None, found: Mapping[str, int], gone: set[str], *, broken_off: bool, rows: bool
-) -> Problem:
-    right = found.get(receipt.generation, 0) if receipt else 0
-    expected = receipt.rows if receipt and rows else None
-    return Problem(
-        document=key,
-        uri=receipt.uri if receipt else key,
-        expected=expected,
-        rows=right,
-        foreign=sum(found.values()) - right,
-        pictures=tuple(digest for digest in receipt.images if digest in gone) if receipt else (),
-        broken_off=broken_off,
-    )
+    def _changed(self, receipt: Receipt) -> bool:
+        if self.read is None or not (receipt.rows and receipt.contents):
+            return False
+        return self.read.get((receipt.document, receipt.generation)) != receipt.contents
 
 
 def _remade(receipts: Sequence[Receipt], shelf: Shelf) -> Iterable[str]:
@@ -195,13 +196,14 @@ def _remade(receipts: Sequence[Receipt], shelf: Shelf) -> Iterable[str]:
 class Repair:
     """What sets a corpus right, by partition keys.
 
-    ``again`` are run again, which also stores pictures that are gone; of those, ``emptied`` lose their rows first.
-    ``removed`` are not in the source: they leave the collection. ``known`` is the number of documents that the removed
-    ones are a share of.
+    ``again`` are run again, which also stores pictures that are gone; of those, ``emptied`` lose their rows first,
+    ``spoilt`` their damaged pictures. ``removed`` are not in the source: they leave the collection. ``known`` is the
+    number of documents that the removed ones are a share of.
     """
 
     again: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
+    spoilt: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     known: int = 0
     names: Mapping[str, str] = field(default_factory=dict)
@@ -214,6 +216,7 @@ class Repair:
         return cls(
             again=tuple(problem.document for problem in again),
             emptied=tuple(problem.document for problem in again if problem.surplus),
+            spoilt=tuple(problem.document for problem in again if problem.damaged),
             removed=removed,
             known=len(there) + len(removed),
             names={problem.document: problem.uri for problem in problems},
@@ -222,7 +225,8 @@ class Repair:
     def steps(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return what is to be done, in words and in order, and to which documents."""
         words = [
-            ("delete the rows, of which there are more than were written", self.emptied),
+            ("delete the rows, which are more or other than were written", self.emptied),
+            ("delete the stored pictures that are damaged", self.spoilt),
             ("run again: what is missing is written or stored, rows of other generations are swept", self.again),
             ("take out of the collection: the source does not have it", self.removed),
         ]

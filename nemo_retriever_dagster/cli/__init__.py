@@ -6,6 +6,8 @@ what, why, what next; ``-v`` adds the traceback.
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -42,6 +44,9 @@ class _Commands(click.Group):
 def main(*, verbose: bool) -> None:
     """Keep a Milvus RAG index true to a changing pile of documents."""
     del verbose
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is spelt out, and is no crash
+            stream.reconfigure(errors="backslashreplace")
 
 
 for _command in (preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, RetrieverError, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,11 +41,24 @@ def load_corpora(path: Path, names: Sequence[str]) -> list[DocumentCorpus]:
     from nemo_retriever_dagster.corpus import DocumentCorpus
 
     sys.path.insert(0, str(path.parent.absolute()))
-    made = runpy.run_path(str(path))
+    made = _made_by(path)
     found = {value.name: value for value in made.values() if isinstance(value, DocumentCorpus)}
     if not found or any(name not in found for name in names):
         raise _not_one(path, list(found.values()), hint="Name one of these, or another file with -f.")
     return [found[name] for name in names or found]
+
+
+def _made_by(path: Path) -> dict[str, Any]:
+    try:
+        return runpy.run_path(str(path))
+    except RetrieverError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        where = f"{path}, line {line}," if line else f"{path}"
+        message = f"{where} cannot be run: {type(error).__name__}: {redact(str(error))}."
+        raise InvalidOptionError(message, hint="Correct it; `nrd -v COMMAND` shows the traceback.") from error
 
 
 def _not_one(path: Path, found: Sequence[DocumentCorpus], *, hint: str) -> InvalidOptionError:

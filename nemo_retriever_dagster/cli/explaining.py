@@ -10,7 +10,8 @@ from nemo_retriever_dagster.vdb.fusion import RRF_K, candidates
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nemo_retriever_dagster.retriever import Hit, Retriever
+    from nemo_retriever_dagster.hits import Hit
+    from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
@@ -47,10 +48,11 @@ def _placed(hit: Hit) -> str:
     if hit.box is not None:
         x0, y0, x1, y1 = (round(value) for value in hit.box)
         said.append(f"({x0}, {y0}) to ({x1}, {y1})")
-    said.append(f"element {hit.element + 1}, part {hit.position + 1}")
+    if hit.element >= 0:
+        said.append(f"element {hit.element + 1}, part {hit.position + 1}")
     if hit.headings:
         said.append(f"under {' > '.join(hit.headings)}")
-    return ", ".join(said)
+    return ", ".join(said) or "place unknown"
 
 
 def _written(hit: Hit) -> str:

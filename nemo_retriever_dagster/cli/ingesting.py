@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from nemo_retriever_dagster.cli.corpora import (
@@ -17,7 +16,7 @@ from nemo_retriever_dagster.cli.corpora import (
     load_corpus,
     materialize,
 )
-from nemo_retriever_dagster.cli.shown import console, short, show_hits, summary
+from nemo_retriever_dagster.cli.shown import console, documents_table, short, show_hits, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +36,7 @@ def plan(definitions: Path, corpus: str | None) -> None:
     chosen = load_corpus(definitions, corpus)
     with initialized(chosen.resources(), STATE, ENGINES) as (state, engines), Ledger(state.settings().ledger) as ledger:
         found = look(chosen, ledger, engines.engines(chosen.pipeline, state.settings()))
-    table = Table("document", "what", box=None)
+    table = documents_table("what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):
             table.add_row(Text(short(document.uri)), word)

@@ -65,7 +65,9 @@ def preview(
         made = preview_html(file, pipeline, compare=compared, pages=shown, **surroundings)
     target = output or Path(f"{Path(file).name}.preview.html")
     _write(target, made)
-    console.print(f"{target}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False)
+    console.print(
+        f"{harmless(str(target))}: {len(made) / 1000:,.0f} kB, to be opened in a browser", highlight=False, markup=False
+    )
 
 
 @click.command()

@@ -48,7 +48,10 @@ def _open_ledger() -> Ledger:
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.settings import Settings
 
-    return Ledger(Settings().ledger)
+    place = Settings().ledger
+    if Ledger.absent(place):
+        raise click.UsageError(f"There is no ledger {place} yet: nothing was ingested here.")
+    return Ledger(place)
 
 
 def _named(ledger: Ledger, corpus: str | None) -> list[str]:

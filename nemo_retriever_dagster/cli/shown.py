@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nemo_retriever_dagster.corpus import DocumentOutcome
+    from nemo_retriever_dagster.hits import Hit
     from nemo_retriever_dagster.ledger import DocumentState
     from nemo_retriever_dagster.model import Failure, Receipt
-    from nemo_retriever_dagster.retriever import Hit
 
-console = Console()
-errors = Console(stderr=True)
+_UNBOUNDED = 1_000_000
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console: lines for a pipe or a file are not broken and names not cut, unless COLUMNS asks for it."""
+    made = Console(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _UNBOUNDED
+    return made
+
+
+console = _console()
+errors = _console(stderr=True)
 _SHOWN_TEXT = 240
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """Also the marks that turn the direction of writing, by which one name can pass for another."""
@@ -36,11 +48,17 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def documents_table(*columns: str, **options: Any) -> Table:
+    """Return a table of documents: a name that is too long goes on in the next line."""
+    return Table(Column("document", overflow="fold"), *columns, **options)
+
+
 def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     """Print what became of each document."""
     good = [outcome for outcome in outcomes.values() if outcome.succeeded]
     bad = [outcome for outcome in outcomes.values() if not outcome.succeeded]
-    table = Table("document", "pages", "chunks", "rows", "seconds", title=f"corpus {name}", title_justify="left")
+    table = documents_table("pages", "chunks", "rows", "seconds")
+    table.title, table.title_justify = f"corpus {name}", "left"
     for outcome in good:
         facts = outcome.metadata
         numbers = [str(facts.get(field, "")) for field in ("pages", "chunks", "rows")]
@@ -78,7 +96,8 @@ def show_hits(question: str, hits: Sequence[Hit], reasons: Sequence[Sequence[str
     console.print(f"\n{question}", style="bold", highlight=False, markup=False)
     for n, hit in enumerate(hits, start=1):
         page = f", page {hit.page}" if hit.page and hit.page > 0 else ""
-        line = f"{n}. {short(hit.source)}{page} (score {hit.score:.3f}, run {hit.run_id[:8]})"
+        run = f", run {harmless(hit.run_id[:8])}" if hit.run_id else ""
+        line = f"{n}. {short(hit.source)}{page} (score {hit.score:.3f}{run})"
         text = f"   {harmless(' '.join(hit.text.split())[:_SHOWN_TEXT])}"
         why = [f"   {harmless(reason)}" for reason in (reasons[n - 1] if reasons else ())]
         console.print("\n".join([line, text, *why]), highlight=False, markup=False)

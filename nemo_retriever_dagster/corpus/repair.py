@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
 from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
+from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.planning import check_deletion
 
@@ -41,6 +42,8 @@ def repair_documents(
         settings = state.settings()
         if repair.emptied:
             _empty(corpus, repair.emptied, stores, settings)
+        if repair.spoilt:
+            _drop_damaged(corpus, repair.spoilt, settings)
     outcomes = {}
     if repair.again:
         outcomes = materialize_documents(
@@ -49,6 +52,15 @@ def repair_documents(
     if repair.removed:
         _remove(corpus, repair.removed, instance, given, log_level)
     return outcomes
+
+
+def _drop_damaged(corpus: DocumentCorpus, keys: Sequence[str], settings: Settings) -> None:
+    images = image_store(corpus.pipeline)
+    if images is None:
+        return
+    with Ledger(settings.ledger) as ledger:
+        for receipt in (ledger.receipt(corpus.name, key) for key in keys):
+            images.drop_damaged(receipt.images if receipt else ())
 
 
 def _empty(corpus: DocumentCorpus, keys: Sequence[str], stores: MilvusResource, settings: Settings) -> None:

@@ -17,10 +17,10 @@ from nemo_retriever_dagster.vdb.aliases import end_adoption
 from nemo_retriever_dagster.vdb.contract import Capabilities, CollectionSpec, Metric, Row, SearchMode
 from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, candidates, fuse
 from nemo_retriever_dagster.vdb.milvus_filters import bind
-from nemo_retriever_dagster.vdb.milvus_rows import batches, score, stored
+from nemo_retriever_dagster.vdb.milvus_rows import as_record, batches, score, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster.model import Record, type_json
 
@@ -137,6 +137,10 @@ class InMemoryStore:
             generations = counts.setdefault(row["document"], {})
             generations[row["generation"]] = generations.get(row["generation"], 0) + 1
         return counts
+
+    def records(self, collection: str) -> Iterable[Record]:
+        """Yield every row as it was written."""
+        return map(as_record, self._rows(collection))
 
     def alias_target(self, alias: str) -> str | None:
         """Return the collection an alias stands for, None if there is no such alias."""

@@ -19,6 +19,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.codec import digest_row, digest_rows
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError, RetrieverError
 from nemo_retriever_dagster.model import Record
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
@@ -146,6 +147,7 @@ class VectorStoreSuite:
             lambda: store.search("absent", vector=[0.0] * DIMENSION),
             lambda: store.select("absent", where=""),
             lambda: store.census("absent"),
+            lambda: list(store.records("absent")),
             lambda: store.flush("absent"),
         ]
         for call in calls:
@@ -263,6 +265,17 @@ class VectorStoreSuite:
         assert len(store.select(name, where="document == {d}", values={"d": "doc"})) == 2_500
         assert len(store.select(name, where="", limit=7)) == 7
         assert len(store.select(name, where="", limit=None)) == 2_500
+
+    def test_rows_are_read_as_they_were_written(self, store: VectorStore) -> None:
+        """Text, metadata and every number of a vector come back as they are, and all pages of them."""
+        name = self.collection(store)
+        odd: dict[str, type_json] = {"n": 0.1, "none": None, "list": [1, {"a": "\\"}], "ключ": True}
+        text, vector = "o'brien\n文档", [0.1, -3e-7, 1e8, 0.0]
+        written = [*records(2_100), record(9_999, text=text, vector=vector, **odd)]
+        store.upsert(name, written)
+        read = sorted(store.records(name), key=lambda one: one.id)
+        assert digest_rows(map(digest_row, read)) == digest_rows(map(digest_row, written))
+        assert (read[-1].text, read[-1].content_metadata) == (text, {"page_number": 9_999, **odd})
 
     def test_the_nearest_come_first(self, store: VectorStore) -> None:
         """Search order, scores, distances (squared, L2), limits."""

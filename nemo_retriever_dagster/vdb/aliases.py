@@ -15,7 +15,7 @@ from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster.model import Record, type_json
     from nemo_retriever_dagster.vdb.contract import (
@@ -93,6 +93,10 @@ class Beside:
     def census(self, collection: str) -> dict[str, dict[str, int]]:
         """See `VectorStore.census`."""
         return self.store.census(self.name(collection))
+
+    def records(self, collection: str) -> Iterable[Record]:
+        """See `VectorStore.records`."""
+        return self.store.records(self.name(collection))
 
     def exists(self, collection: str) -> bool:
         """See `VectorStore.exists`."""

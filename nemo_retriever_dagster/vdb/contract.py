@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster.model import Record, type_json
 
@@ -96,6 +96,10 @@ class VectorStore(Protocol):
 
     def census(self, collection: str) -> dict[str, dict[str, int]]:
         """Return how many rows each document has in each generation: what a verification compares with receipts."""
+        ...
+
+    def records(self, collection: str) -> Iterable[Record]:
+        """Yield every row as it was written: for a verification that reads what is in them."""
         ...
 
     def exists(self, collection: str) -> bool:

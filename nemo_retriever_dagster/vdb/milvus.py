@@ -15,7 +15,7 @@ from nemo_retriever_dagster.vdb.fusion import MAX_TOP_K, RRF_K, candidates
 from nemo_retriever_dagster.vdb.milvus_client import lite_rows
 from nemo_retriever_dagster.vdb.milvus_collections import MilvusCollections
 from nemo_retriever_dagster.vdb.milvus_filters import bind, join
-from nemo_retriever_dagster.vdb.milvus_rows import OUTPUT_FIELDS, batches, found, stored
+from nemo_retriever_dagster.vdb.milvus_rows import OUTPUT_FIELDS, as_record, batches, found, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,12 +91,15 @@ class MilvusStore(MilvusCollections):
 
     def rows_of_keys(self, collection: str, keys: Sequence[str]) -> Iterable[dict[str, type_json]]:
         """Return key, document and generation of the rows of ``keys`` that are there."""
+        return self._of_keys(collection, keys, _ROW_FIELDS)
+
+    def _of_keys(self, collection: str, keys: Sequence[str], fields: list[str]) -> list[dict[str, type_json]]:
         self._load(collection)
         with self._mapped("read rows", collection):
             rows: list[dict[str, type_json]] = self._milvus.query(
                 collection,
                 ids=list(keys),
-                output_fields=_ROW_FIELDS,
+                output_fields=fields,
                 consistency_level="Strong",
                 timeout=self.address.timeout,
             )
@@ -139,7 +142,8 @@ class MilvusStore(MilvusCollections):
         self._load(collection)
         if mode != "dense" and self.address.lite:
             self.flush(collection)
-            lite_words.pool(self.address, collection)
+            with self._mapped("search", collection):
+                lite_words.pool(self.address, collection)
             text = lite_words.question(text or "")
         options: dict[str, Any] = {
             "limit": top_k,
@@ -216,6 +220,13 @@ class MilvusStore(MilvusCollections):
             generations = counts.setdefault(row["document"], {})
             generations[row["generation"]] = generations.get(row["generation"], 0) + 1
         return counts
+
+    def records(self, collection: str) -> Iterator[Record]:
+        """Yield every row as it was written, a page at a time: vectors are large."""
+        keys = [str(row["pk"]) for row in self.all_rows(collection)]
+        for start in range(0, len(keys), _PAGE):
+            rows = self._of_keys(collection, keys[start : start + _PAGE], ["vector", *OUTPUT_FIELDS])
+            yield from map(as_record, rows)
 
     def _scan(self, collection: str, bound: str, fields: list[str], limit: int | None) -> Iterator[dict[str, Any]]:
         self._load(collection)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _UNREACHABLE, _NO_COLLECTION, _DENIED = 2, 100, {1800, 1801, 65535}
 # Milvus Lite's server in this process ends connections that are pinged as often as the client library does by default.
 _NO_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1}
+_ABSENT = re.compile(r"(?i)can(?:no|')t find collection|collection not found|collection '.*' does not exist")
 _EXPRESSION = re.compile(r"(?i)expression|at column \d+|unexpected (?:character|token|end)|unterminated|filter")
 
 
@@ -224,7 +225,7 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
     text = error.message if isinstance(error, MilvusException) else f"{type(error).__name__}: {error}"
     for secret in (address.password, address.token):
         text = text.replace(secret, "***") if secret else text
-    if code == _NO_COLLECTION or re.search(r"(?i)can(?:no|')t find collection|collection not found", text):
+    if code == _NO_COLLECTION or _ABSENT.search(text):
         return InvalidOptionError(
             f"There is no collection {collection!r} in {address.shown}.",
             hint="Ingest with vdb_upload(collection_name=...) first, or correct the name.",

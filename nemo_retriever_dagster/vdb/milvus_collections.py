@@ -221,8 +221,7 @@ class MilvusCollections:
         with self._mapped("describe a collection", collection):
             known = lite_rows(self.address).dimensions if self.address.lite else {}
             if collection not in known:
-                fields = self._milvus.describe_collection(collection)["fields"]
-                known[collection] = next(int(field["params"]["dim"]) for field in fields if field["name"] == "vector")
+                known[collection] = milvus_schema.dimension(self._milvus.describe_collection(collection))
             return known[collection]
 
     def has_sparse(self, collection: str) -> bool:

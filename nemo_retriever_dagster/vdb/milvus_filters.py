@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ def bind(where: str, values: Mapping[str, type_json] | None = None) -> str:
 
 
 def literal(value: type_json) -> str:
-    """Return the Milvus literal of a string, number, boolean or list of them."""
+    """Return the Milvus literal of a string, number, boolean or list of them; NumPy's count as Python's."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
+from nemo_retriever_dagster.model import Record
 from nemo_retriever_dagster.vdb.contract import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from nemo_retriever_dagster.model import Record, type_json
+    from nemo_retriever_dagster.model import type_json
 
 MAX_TEXT, MAX_ID, MAX_DOCUMENT, MAX_GENERATION, MAX_JSON = 65_535, 128, 1_024, 128, 65_536  # bytes
 _UNSAFE = re.compile(r"[\"'\\\x00-\x1f]")  # pymilvus pages through rows by ids that it does not quote
@@ -157,6 +158,20 @@ def stored(entity: Mapping[str, Any]) -> Row:
         source=_mapping(entity.get("source")),
         content_metadata=_mapping(entity.get("content_metadata")),
         fields=rest,
+    )
+
+
+def as_record(entity: Mapping[str, Any]) -> Record:
+    """Return a stored row, vector and all, as the record it was written from."""
+    row = stored(entity)
+    return Record(
+        id=row.id,
+        document=str(entity.get("document") or ""),
+        generation=str(entity.get("generation") or ""),
+        text=row.text,
+        vector=entity["vector"],
+        source=row.source,
+        content_metadata=row.content_metadata,
     )
 
 

@@ -102,6 +102,17 @@ def index(spec: CollectionSpec, *, lite: bool) -> IndexParams:
     return params
 
 
+def dimension(found: dict[str, type_json]) -> int:
+    """Return the length of the described collection's vectors; raise `InvalidOptionError` where it has none."""
+    for field in found["fields"]:
+        if field["name"] == "vector" and "dim" in field["params"]:
+            return int(field["params"]["dim"])
+    raise InvalidOptionError(
+        f"The collection {found['collection_name']!r} has no field 'vector' (another program made it).",
+        hint="Only collections whose vectors are in a field of that name can be searched.",
+    )
+
+
 def check_shape(found: dict[str, type_json], metric: str, spec: CollectionSpec) -> None:
     """Raise `InvalidOptionError` unless the described collection can hold rows of ``spec``."""
     fields = {field["name"]: field for field in found["fields"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nemo_retriever_dagster import doctor
-from nemo_retriever_dagster.cli import main
+from nemo_retriever_dagster.cli import explaining, main, shown
 from nemo_retriever_dagster.cli.shown import console
 from nemo_retriever_dagster.extract import parser_process
+from nemo_retriever_dagster.hits import Hit
 from nemo_retriever_dagster.ledger import Ledger
-from nemo_retriever_dagster.model import Document
+from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
@@ -127,7 +129,8 @@ def test_a_wrong_call_is_a_few_lines_and_no_traceback(nrd) -> None:
     for words in (("status",), ("failures",)):
         early = nrd(*words)
         assert early.exit_code == 2
-        assert "knows no corpus yet" in early.output
+        assert "nothing was ingested here" in early.output
+    assert not Path(".nemo_retriever").exists(), "to look makes nothing"
     with Ledger(Settings().ledger) as ledger:
         ledger.remember("letters", [Document(uri="a.txt", key="a.txt.1")])
     for words in (("status", "-c", "notes"), ("failures", "-c", "notes")):
@@ -293,6 +296,7 @@ def test_a_hit_is_explained_by_its_ranks_place_version_and_run(nrd, tmp_path: Pa
 def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) -> None:
     name = "[red]\x1b[2J\u202efdp.txt"
     (tmp_path / "docs" / name).write_text("The bolt [bold]\x1b]0;taken\x07 of the saddle.")
+    assert "\x1b" not in nrd("preview", f"docs/{name}").output
     (tmp_path / "docs/[green]gone.txt").write_text("The saddle is sold.")
     (tmp_path / "docs/[blue]\x1b[1Jbad.pdf").write_bytes(b"%PDF-1.7\nnothing")
     for said in (nrd("plan"), nrd("ingest", "--query", "bolt"), nrd("failures", "-c", "notes"), nrd("verify")):
@@ -308,3 +312,54 @@ def test_the_doctor_names_an_extra_in_brackets(nrd, monkeypatch) -> None:
     said = " ".join(nrd("doctor").output.split())
     assert advice in said
     assert "[red]" in said
+
+
+def test_a_definitions_file_that_does_not_run_is_two_lines_with_its_line(nrd, tmp_path: Path) -> None:
+    for text, said in {
+        "\n1 / 0\n": "broken.py, line 2, cannot be run: ZeroDivisionError: division by zero.",
+        "\n\ndef (\n": "broken.py, line 3, cannot be run: SyntaxError: ",
+        "import nowhere_at_all\n": "broken.py, line 1, cannot be run: ModuleNotFoundError: ",
+    }.items():
+        (tmp_path / "broken.py").write_text(text)
+        done = nrd("verify", "-f", "broken.py")
+        assert done.exit_code == 2
+        assert done.output.startswith(said)
+        assert len(done.output.strip().splitlines()) == 2
+        assert "cannot be run" in str(nrd("-v", "verify", "-f", "broken.py").exception)
+
+
+def test_what_a_terminal_cannot_spell_is_no_crash(nrd) -> None:
+    failure = Failure(
+        document="a", uri="ümlaut 日本.pdf", stage="extract", category="data", kind="", cause="Ä", hint="…"
+    )
+    with Ledger(Settings().ledger) as ledger:
+        ledger.remember("notes", [Document(uri=failure.uri, key=failure.document)])
+        ledger.fail("notes", failure)
+    done = CliRunner(charset="ascii").invoke(main, ["failures"])
+    assert done.exit_code == 0, done.output
+    first, *rest = done.output.splitlines()
+    assert first == r"\xfcmlaut \u65e5\u672c.pdf extract (data, 1 attempts)"
+    assert rest == [r"  \xc4", r"  \u2026", "1 failed documents"]
+
+
+def test_no_name_is_cut_in_a_pipe_or_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"docs/{'l' + 'o' * 300 + 'ng'}.txt"
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for width in (None, 40):
+        piped = shown._console()
+        piped.file = io.StringIO()
+        if width:
+            piped.width = width
+        table = shown.documents_table("what", box=None)
+        table.add_row(name, "new")
+        piped.print(table)
+        lines = piped.file.getvalue().splitlines()
+        assert "".join(line.split()[0] for line in lines[1:]) == name
+        assert (len(lines) == 2) == (width is None)
+
+
+def test_a_hit_of_another_program_says_what_is_known_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    hit = Hit(text="The bolt", score=0.5, source="theirs.pdf")
+    assert explaining._placed(hit) == "place unknown"
+    shown.show_hits("bolt?", [hit])
+    assert capsys.readouterr().out.splitlines()[-2:] == ["1. theirs.pdf (score 0.500)", "   The bolt"]

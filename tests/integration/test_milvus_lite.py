@@ -168,6 +168,28 @@ def test_a_collection_of_another_program_is_refused_before_any_work(tmp_path: Pa
         store.ensure(CollectionSpec(name="theirs", dimension=4), recreate=True)
 
 
+def test_a_collection_with_vectors_elsewhere_is_not_searched(tmp_path: Path) -> None:
+    with MilvusStore(str(tmp_path / "milvus.db")) as store:
+        schema = MilvusClient.create_schema()
+        schema.add_field("id", DataType.VARCHAR, max_length=9, is_primary=True)
+        schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=4)
+        store.client.create_collection("theirs", schema=schema)
+        with pytest.raises(InvalidOptionError, match="'theirs' has no field 'vector'"):
+            store.search("theirs", vector=[0.0] * 4)
+
+
+def test_a_collection_dropped_while_it_is_searched_is_one_that_is_not_there(tmp_path: Path) -> None:
+    class Dropping(MilvusStore):
+        def flush(self, collection: str) -> None:
+            super().flush(collection)
+            self.client.drop_collection(collection)
+
+    with Dropping(str(tmp_path / "milvus.db")) as store:
+        store.ensure(replace(SPEC, sparse=True))
+        with pytest.raises(InvalidOptionError, match=f"There is no collection '{SPEC.name}'"):
+            store.search(SPEC.name, text="pump", mode="sparse")
+
+
 def test_a_collection_whose_index_is_refused_is_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,10 @@ class Scene:
         with self.store() as store:
             return store.census("notes")
 
+    def rows(self) -> dict[str, Record]:
+        with self.store() as store:
+            return {row.id: row for row in store.records("notes")}
+
     def pictures(self) -> list[Path]:
         return sorted((self.root / "pictures").rglob("*.png"))
 
@@ -195,3 +199,63 @@ def test_a_corpus_that_is_not_there_is_a_wrong_call(scene: Scene) -> None:
     wrong = scene.nrd("verify", "nots")
     assert wrong.exit_code == 2
     assert "makes these corpora: notes" in wrong.output
+
+
+@pytest.mark.parametrize("damage", ["text", "vector", "content_metadata", "id"])
+def test_a_row_that_was_changed_is_seen_when_contents_are_read(scene: Scene, damage: str) -> None:
+    right, key = scene.rows(), scene.key("old.txt")
+    row = next(row for row in right.values() if row.document == key)
+    other = {
+        "text": "Changed.",
+        "vector": [*row.vector[:-1], 0.5],
+        "content_metadata": {**row.content_metadata, "page_number": 9},
+        "id": "f" * 32,
+    }
+    with scene.store() as store:
+        if damage == "id":
+            store.client.delete("notes", ids=[row.id])
+        store.upsert("notes", [replace(row, **{damage: other[damage]})])
+
+    assert scene.nrd("verify").exit_code == 0, "the number is right"
+    told = scene.nrd("verify", "--contents")
+    assert told.exit_code == 1, told.output
+    assert "1 differ" in told.output
+    found = [line.split("  ")[0].strip() for line in told.output.splitlines() if "not those that were written" in line]
+    assert found == ["docs/old.txt"]
+    assert "`nrd verify notes --contents --repair` does this." in told.output
+
+    done = scene.nrd("verify", "--contents", "--repair")
+    assert done.exit_code == 0, done.output
+    mended = {key: plain(row) for key, row in scene.rows().items()}
+    assert mended == {key: plain(row) for key, row in right.items()}
+
+
+def plain(row: Record) -> Record:
+    """Return a row without the run that wrote it."""
+    return replace(row, content_metadata={**row.content_metadata, "run_id": ""})
+
+
+@pytest.mark.parametrize("spoil", [lambda _: b"", lambda data: data[:-1] + bytes([data[-1] ^ 1])])
+def test_a_damaged_picture_is_seen_when_contents_are_read_and_stored_again(scene: Scene, spoil) -> None:
+    (picture,) = scene.pictures()
+    right = picture.read_bytes()
+    picture.write_bytes(spoil(right))
+    assert scene.nrd("verify").exit_code == 0, "it is there"
+    told = scene.nrd("verify", "--contents")
+    assert told.exit_code == 1, told.output
+    assert "1 stored pictures are damaged" in told.output
+    done = scene.nrd("verify", "--contents", "--repair")
+    assert done.exit_code == 0, done.output
+    assert picture.read_bytes() == right
+
+
+def test_receipts_of_a_former_version_are_said_to_be_counted_only(scene: Scene) -> None:
+    assert "only counted" not in scene.nrd("verify", "--contents").output
+    with scene.ledger() as ledger:
+        receipt = scene.receipts()["old.txt"]
+        (state,) = (one for one in ledger.versions("notes").values() if one.key == receipt.document)
+        ledger.commit("notes", replace(receipt, contents=""), version=state.version)
+    told = scene.nrd("verify", "--contents")
+    assert told.exit_code == 0, told.output
+    assert "1 documents: their receipts, of a former version," in told.output
+    assert "only counted" not in scene.nrd("verify").output

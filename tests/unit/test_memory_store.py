@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from nemo_retriever_dagster.errors import InvalidOptionError
@@ -56,7 +57,9 @@ def test_literals() -> None:
     assert literal(-5) == "-5"
     assert literal(0.5) == "0.5"
     assert literal(["a", 1]) == '["a", 1]'
-    for bad in (None, {}, b"x", 2**63, float("inf")):
+    assert literal([np.float64(0.5), np.int64(3), np.bool_(True)]) == "[0.5, 3, true]"
+    assert literal(np.asarray([1, 2])) == "[1, 2]"
+    for bad in (None, {}, b"x", 2**63, float("inf"), np.float64("nan")):
         with pytest.raises(InvalidOptionError, match="cannot hold"):
             literal(bad)
 

@@ -2,14 +2,16 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nemo_retriever_dagster.engines.ports import EmbedInput, Engines, Purpose
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError
+from nemo_retriever_dagster.hits import Hit
 from nemo_retriever_dagster.model import Box, Record
-from nemo_retriever_dagster.retriever import Hit, Retriever
+from nemo_retriever_dagster.retriever import Retriever
 from nemo_retriever_dagster.testing.store import InMemoryStore
 from nemo_retriever_dagster.vdb.contract import CollectionSpec
 
@@ -234,6 +236,8 @@ def test_reconstruct_finds_the_last_page_of_the_longest_document(retriever: Retr
         ("fine", {"top_k": None}, "top_k is None"),
         ("fine", {"top_k": "many"}, "top_k is 'many'"),
         ("fine", {"filter": "document =="}, "not understood"),
+        ("fine", {"filter": None}, "filter is None"),
+        ("half \ud800", {}, "not a question"),
     ],
 )
 def test_bad_questions_are_refused(retriever: Retriever, text: object, options: dict, message: str) -> None:
@@ -257,3 +261,75 @@ def test_what_is_missing_is_named(retriever: Retriever, monkeypatch: pytest.Monk
 
     with pytest.raises(InvalidOptionError, match="8 dimensions"):
         Retriever("guide", embedder=Other(), store=retriever._store).query("x")
+
+
+@pytest.mark.parametrize(
+    ("meta", "page", "place", "headings"),
+    [
+        ({"page_number": "iv"}, 0, (1, 0), ()),
+        ({"page_number": "7"}, 7, (1, 0), ()),
+        ({"page_number": [1], "custom_content": {"places": [{"page": None}, 3]}}, 0, (1, 0), ()),
+        ({"element": None, "position": {}}, 2, (-1, -1), ()),
+        ({"custom_content": {"places": None, "headings": "Pumps"}}, 2, (1, 0), ()),
+        ({"custom_content": {"headings": ["Pumps", 3]}}, 2, (1, 0), ("Pumps", "3")),
+    ],
+)
+def test_rows_of_another_program_are_hits(retriever: Retriever, meta: dict, page: int, place: tuple, headings) -> None:
+    theirs = row(2, 1, 0, "unheard of", document="theirs")
+    retriever._store.upsert("guide", [replace(theirs, content_metadata={**theirs.content_metadata, **meta})])
+    [hit] = retriever.query("unheard of", top_k=1)
+    assert (hit.page, (hit.element, hit.position), hit.headings) == (page, place, headings)
+    assert retriever.reconstruct(replace(hit, document="theirs")) == "unheard of"
+
+
+def test_the_page_of_a_row_that_names_no_document_is_not_made_up(retriever: Retriever) -> None:
+    with pytest.raises(InvalidOptionError, match="The row 'a' names no document"):
+        retriever.reconstruct(Hit(text="pump", score=1.0, source="", id="a"))
+
+
+def test_reconstruct_takes_any_number_of_pages(retriever: Retriever) -> None:
+    [hit] = retriever.query("close the red valve", top_k=1)
+    assert retriever.reconstruct(hit, pages=10**12) == retriever.reconstruct(hit, pages=3)
+    for wrong in (-1, "x"):
+        with pytest.raises(InvalidOptionError, match="reconstruct\\(\\): pages is"):
+            retriever.reconstruct(hit, pages=wrong)  # type: ignore[arg-type]
+
+
+def test_questions_that_are_read_once_are_asked(retriever: Retriever) -> None:
+    found = retriever.query((one for one in ("red valve", "boiler")), top_k=1)  # type: ignore[call-overload]
+    assert found == retriever.query(["red valve", "boiler"], top_k=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("", {}, "collection_name is ''"),
+        (None, {}, "collection_name is None"),
+        ("guide", {"rerank_candidates": 0}, "rerank_candidates is 0"),
+        ("guide", {"rerank_candidates": 16_385}, "rerank_candidates is 16385"),
+    ],
+)
+def test_a_retriever_of_nothing_is_refused_when_it_is_made(name: object, options: dict, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message):
+        Retriever(name, store=InMemoryStore(), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("answer", [[[float("nan")] * 256], [], [[1.0], [2.0]], [None], "no"])
+def test_an_embedder_that_answers_nonsense_finds_nothing(retriever: Retriever, answer: object) -> None:
+    class Broken(Words):
+        async def embed(self, inputs: Sequence[EmbedInput], *, purpose: Purpose = "passage") -> np.ndarray:
+            return answer  # type: ignore[return-value]
+
+    with pytest.raises(EngineReplyError, match="words did not return finite numbers for each of 1 texts"):
+        Retriever("guide", embedder=Broken(), store=retriever._store).query("red valve")
+
+
+@pytest.mark.parametrize("answer", [[1.0], [float("nan")] * 7, [None] * 7])
+def test_a_reranker_that_answers_nonsense_orders_nothing(retriever: Retriever, answer: list[float]) -> None:
+    class Broken(Longest):
+        async def rank(self, query: str, passages: Sequence[str]) -> list[float]:
+            return answer
+
+    broken = Retriever("guide", embedder=Words(), reranker=Broken(), store=retriever._store)
+    with pytest.raises(EngineReplyError, match="longest did not return finite numbers for each of 7 texts"):
+        broken.query("red valve", rerank=True)
