@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from dataclasses import dataclass, field
@@ -66,11 +67,10 @@ class ParserProcess:
         lifeline, its_lifeline = socket.socketpair()
         diagnostics, its_diagnostics = _bounded_pipe()
         inherited = (its_work.fileno(), its_lifeline.fileno())
-        folders = json.dumps([str(Path(entry).absolute()) for entry in sys.path])
         with its_work, its_lifeline, its_diagnostics:
             process = subprocess.Popen(  # noqa: S603 -- our own interpreter, our own code
-                [sys.executable, "-P", "-c", _BOOT, folders, *map(str, inherited)],
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL,
+                [sys.executable, "-P", "-c", _BOOT, json.dumps(_import_folders()), *map(str, inherited)],
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=its_diagnostics,
@@ -152,6 +152,24 @@ class ParserProcess:
         self.work.close()
         self.lifeline.close()
         os.close(self.diagnostics)
+
+
+def _import_folders() -> list[str]:
+    """Return where a parser looks for modules: where this process does, but for Python's own always at home.
+
+    While another thread imports OpenCV its folder, which has a ``typing`` in it, stands before Python's own.
+    """
+    return [str(Path(entry).absolute()) for entry in (sysconfig.get_path("stdlib"), *sys.path)]
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables a parser gets: no keys, and no empty entry (the working folder) among those of libraries.
+
+    OpenCV leaves such an entry in this process, and the working folder may hold what others put there.
+    """
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _FRUGAL
+    libraries = [entry for entry in kept.pop("LD_LIBRARY_PATH", "").split(":") if entry]
+    return kept | ({"LD_LIBRARY_PATH": ":".join(libraries)} if libraries else {})
 
 
 def _is_let_go(lifeline: socket.socket) -> bool:

@@ -120,7 +120,7 @@ def holder(store: Path) -> Holder | None:
 
 
 def foreign_holder(lock_file: Path) -> str:
-    """Name the process that holds an flock on ``lock_file`` outside this package; "" if nobody does (Linux)."""
+    """Name the other process that holds an flock on ``lock_file``; "" if none does, or this one itself (Linux)."""
     try:
         fd = os.open(lock_file, os.O_RDWR)
     except OSError:
@@ -128,7 +128,7 @@ def foreign_holder(lock_file: Path) -> str:
     try:
         if _try_lock(fd):
             return ""
-        return _from_proc(os.fstat(fd).st_ino) or "another process"
+        return _from_proc(os.fstat(fd).st_ino)
     finally:
         os.close(fd)
 
@@ -154,9 +154,11 @@ def _from_proc(inode: int) -> str:
         for line in Path("/proc/locks").read_text().splitlines():
             parts = line.split()
             if parts[1] == "FLOCK" and parts[5].endswith(f":{inode}"):
+                if parts[4] == str(os.getpid()):
+                    return ""
                 command = Path(f"/proc/{parts[4]}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 return f"process {parts[4]} ({command.strip()[:120]})"
-    return ""
+    return "another process"
 
 
 def _after_fork() -> None:

@@ -57,7 +57,7 @@ def pool(address: Address, collection: str) -> None:
         _share(indexes, [_counts(index) for index in indexes])
     except (AttributeError, ImportError, KeyError, TypeError) as error:
         message = f"This Milvus Lite ranks full-text hits by each segment's own word counts ({error!r})."
-        warnings.warn(f"{message} Use milvus-lite 3.2, or dense search.", WordStatisticsWarning, stacklevel=2)
+        warnings.warn(f"{message} Use milvus-lite 3.2.2, or dense search.", WordStatisticsWarning, stacklevel=2)
 
 
 def question(text: str) -> str:

@@ -266,6 +266,25 @@ def test_no_key_reaches_a_parser(told, monkeypatch):
     assert "canary" not in environment
 
 
+def test_a_parser_that_starts_while_another_thread_imports_opencv_finds_pythons_own_modules(
+    told, monkeypatch, tmp_path
+):
+    opencv = tmp_path / "cv2"
+    (opencv / "typing").mkdir(parents=True)
+    (opencv / "typing" / "__init__.py").write_text("raise ImportError('not for you')")
+    monkeypatch.setattr(sys, "path", [sys.path[0], str(opencv), *sys.path[1:]])  # as its loader has it for a while
+    with ParserPool(1) as pool:
+        assert texts(pool.pages(told("count 1"), OPTIONS)) == ["page 1"]
+
+
+@pytest.mark.parametrize(("given", "kept"), [("/opt/cv2/lib64:", ["LD_LIBRARY_PATH=/opt/cv2/lib64"]), (":", [])])
+def test_no_parser_loads_libraries_of_the_working_folder(told, monkeypatch, given, kept):
+    monkeypatch.setenv("LD_LIBRARY_PATH", given)  # as OpenCV leaves it
+    with ParserPool(1) as pool:
+        (environment,) = texts(pool.pages(told("environment"), OPTIONS))
+    assert [line for line in environment.splitlines() if line.startswith("LD_LIBRARY_PATH")] == kept
+
+
 def test_a_parser_has_no_core_dump_little_memory_and_none_of_our_libraries(told):
     with ParserPool(1, Limits(worker_bytes=2**30)) as pool:
         assert texts(pool.pages(told("state"), OPTIONS)) == [str([(0, 0), 2**30, False, False, False])]

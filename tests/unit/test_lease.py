@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import resource
@@ -112,6 +113,12 @@ def test_a_full_disk_is_named_and_leaves_no_lock(tmp_path: Path) -> None:
     lease = Lease(path, wait=0.0).acquire()
     assert lease.inherited, "it is still known that the last holder died"
     lease.release()
+
+
+def test_this_process_does_not_take_itself_for_another(tmp_path: Path) -> None:
+    with (tmp_path / "LOCK").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert foreign_holder(tmp_path / "LOCK") == ""
 
 
 def test_a_program_that_knows_no_lease_is_named_too(tmp_path: Path) -> None:

@@ -41,5 +41,5 @@ def test_counts_are_those_of_one_segment_with_all_rows(tmp_path: Path) -> None:
 
 
 def test_a_milvus_lite_without_these_parts_is_warned_about(tmp_path: Path) -> None:
-    with pytest.warns(WordStatisticsWarning, match="milvus-lite 3.2"):
+    with pytest.warns(WordStatisticsWarning, match="milvus-lite 3.2.2"):
         pool(Address(uri=str(tmp_path / "never opened.db")), "parts")
