@@ -79,8 +79,9 @@ def _ledger(settings: Settings) -> Finding:
 
 def _store(settings: Settings) -> Finding:
     part = f"milvus: {shown(settings.milvus_uri)}"
+    token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
     try:
-        with MilvusStore(settings.milvus_uri, what="nrd doctor", wait=1.0) as store:
+        with MilvusStore(settings.milvus_uri, token=token, what="nrd doctor", wait=1.0) as store:
             capabilities = store.capabilities
     except RetrieverError as error:
         return Finding(part=part, ok=False, note=str(error))

@@ -37,6 +37,9 @@ VERSION = "1"
 
 _BUSY_MS = 30_000
 _AGAIN_SECONDS = 0.01
+_CONNECTIONS = 4
+"""To PostgreSQL, of one process: a server lets in 100 in all. A call takes milliseconds, so threads take turns."""
+_TURN_SECONDS = 120
 _LOCK = 0x6E7264  # "nrd": PostgreSQL's advisory lock while tables are made
 
 metadata = sa.MetaData()
@@ -262,7 +265,8 @@ def _parse(url: str) -> sa.URL:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        pool = {"pool_size": _CONNECTIONS, "max_overflow": 0, "pool_timeout": _TURN_SECONDS, "pool_pre_ping": True}
+        return sa.create_engine(url, connect_args={"connect_timeout": 10}, **pool)
     Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url)
     sa.event.listen(engine, "connect", _prepare_sqlite)

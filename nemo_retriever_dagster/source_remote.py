@@ -113,6 +113,11 @@ class RemotePlace:
             facts: Mapping[str, Any] = self._fs.info(uri)
         except FileNotFoundError:
             return None
+        except PermissionError:
+            # S3 says so of what is not there, to an account that may list this folder alone; listing it then tells.
+            if not (self._rest or uri.endswith("/")):
+                raise
+            return None
         return facts
 
     def _path(self, uri: str) -> str:

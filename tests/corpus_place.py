@@ -88,7 +88,11 @@ class Place:
             reconstructor_working_directory=str(Path(__file__).parent),
         )
         with dg.execute_job(
-            job, instance=self.instance, tags=range_tags(keys), reexecution_options=parent, raise_on_error=False
+            job,
+            instance=self.instance,
+            tags=range_tags("notes", keys),
+            reexecution_options=parent,
+            raise_on_error=False,
         ) as result:
             run = self.instance.get_run_by_id(result.run_id)
         assert run is not None

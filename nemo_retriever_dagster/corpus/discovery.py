@@ -115,7 +115,8 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         engines = getattr(context.resources, ENGINES).engines(corpus.pipeline, settings)
         with Ledger(settings.ledger) as ledger:
             plan = look(corpus, ledger, engines)
-            busy = under_way(context.instance, keys_in(context.instance, corpus.partitions_def))
+            order = keys_in(context.instance, corpus.partitions_def)
+            busy = under_way(context.instance, corpus.name, corpus.key, order)
             wanted = [*plan.due, *_not_green(corpus, context.instance, plan)]
             requests = run_requests(
                 corpus,
@@ -161,7 +162,7 @@ def run_requests(
         dg.RunRequest(
             run_key=stable_id(tick, *keys),
             job_name=f"{corpus.name}_ingest",
-            tags=range_tags(keys),
+            tags=range_tags(corpus.name, keys),
         )
         for keys in groups
     ]

@@ -62,7 +62,7 @@ def materialize_documents(
             resources=given,
             run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
             raise_on_error=False,
-            tags=range_tags(group),
+            tags=range_tags(corpus.name, group),
         )
         outcomes |= _outcomes(corpus, instance, result, group, documents)
     return {key: outcomes[key] for key in wanted}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+CORPUS = "nemo_retriever/corpus"
+"""The tag of a run that says whose documents it takes on: corpora of one source have the same partition keys."""
 _CHUNK = 10_000
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -48,21 +50,32 @@ def ranges(wanted: Iterable[str], order: Sequence[str], size: int) -> list[tuple
 
 def ends_in_use(instance: dg.DagsterInstance) -> set[str]:
     """Return the keys that the ranges of unfinished runs begin or end with: without them such a run cannot go on."""
-    return {key for ends in _ranges_in_use(instance) for key in ends}
+    return {key for run in _ranged(instance) for key in _ends(run)}
 
 
-def under_way(instance: dg.DagsterInstance, order: Sequence[str]) -> set[str]:
+def under_way(instance: dg.DagsterInstance, corpus: str, asset: dg.AssetKey, order: Sequence[str]) -> set[str]:
     """Return the keys of a corpus, whose keys are in this ``order``, that unfinished runs take on."""
     place = {key: i for i, key in enumerate(order)}
-    spans = [(place[first], place[last]) for first, last in _ranges_in_use(instance) if {first, last} <= place.keys()]
+    ends = [_ends(run) for run in _ranged(instance) if not _of_others(run, corpus, asset)]
+    spans = [(place[first], place[last]) for first, last in ends if {first, last} <= place.keys()]
     return {key for first, last in spans for key in order[first : last + 1]}
 
 
-def _ranges_in_use(instance: dg.DagsterInstance) -> list[tuple[str, str]]:
-    tags = [run.tags for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))]
-    return [(some[RANGE_START], some[RANGE_END]) for some in tags if {RANGE_START, RANGE_END} <= some.keys()]
+def _ranged(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in runs if {RANGE_START, RANGE_END} <= run.tags.keys()]
 
 
-def range_tags(keys: Sequence[str]) -> dict[str, str]:
-    """Return the run tags that select the range from the first to the last of ``keys``."""
-    return {RANGE_START: keys[0], RANGE_END: keys[-1]}
+def _ends(run: dg.DagsterRun) -> tuple[str, str]:
+    return run.tags[RANGE_START], run.tags[RANGE_END]
+
+
+def _of_others(run: dg.DagsterRun, corpus: str, asset: dg.AssetKey) -> bool:
+    """Whether a run is known to be of other assets only: by its tag, or by what was selected for it."""
+    named, selected = run.tags.get(CORPUS, corpus), run.asset_selection
+    return named != corpus or (selected is not None and asset not in selected)
+
+
+def range_tags(corpus: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return the tags of a run that takes on the range from the first to the last of a corpus's ``keys``."""
+    return {CORPUS: corpus, RANGE_START: keys[0], RANGE_END: keys[-1]}

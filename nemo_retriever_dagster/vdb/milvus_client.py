@@ -230,14 +230,16 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
             f"There is no collection {collection!r} in {address.shown}.",
             hint="Ingest with vdb_upload(collection_name=...) first, or correct the name.",
         )
-    if code == _UNREACHABLE or "server unavailable" in text:
+    refusal = _refusal(error)
+    if not refusal and (code == _UNREACHABLE or "server unavailable" in text):
         return StoreUnavailableError(
             f"No Milvus answers at {address.shown}.",
             hint="Start it, correct milvus_uri, or use Milvus Lite: milvus_uri='milvus.db'.",
         )
-    if code in _DENIED and re.search(r"(?i)auth|password|permission|privilege", text):
+    if refusal or (code in _DENIED and re.search(r"(?i)auth|password|permission|privilege", text)):
+        said = refusal or text
         return StoreUnavailableError(
-            f"Milvus at {address.shown} refuses the login: {text}.", hint="Check username and password, or the token."
+            f"Milvus at {address.shown} refuses the login: {said}.", hint="Check username and password, or the token."
         )
     if doing == "create a collection" and "index" in text:
         return InvalidOptionError(
@@ -250,6 +252,20 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
             hint='Write it like content_metadata["page_number"] == {page}, and pass filter_params={"page": 3}.',
         )
     return StoreUnavailableError(f"Milvus at {address.shown} cannot {doing}: {text}.")
+
+
+def _refusal(error: BaseException) -> str:
+    """Return what a server said that refused the login, "" for none: the client library calls it 'unavailable'."""
+    import grpc
+
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:  # the chain may lead back into itself
+        if isinstance(cause, grpc.Call) and cause.code() is grpc.StatusCode.UNAUTHENTICATED:
+            return str(cause.details())
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 __all__ = ["Address", "connect", "disconnect", "lite_rows", "mapped", "translate", "turn"]

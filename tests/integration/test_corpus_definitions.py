@@ -257,7 +257,7 @@ def test_an_asset_that_was_renamed_is_recorded_under_its_key_of_now(tmp_path: Pa
         jobs=[dg.define_asset_job("all", dg.AssetSelection.assets(renamed))],
     )
     job = defs.resolve_job_def("all")
-    done = job.execute_in_process(instance=place.instance, tags=range_tags(keys), raise_on_error=False)
+    done = job.execute_in_process(instance=place.instance, tags=range_tags("notes", keys), raise_on_error=False)
     assert not done.success
     told = place.instance.get_status_by_partition(renamed, keys, place.corpus.partitions_def) or {}
     assert [told[key] and told[key].value for key in place.keys("a", "bad")] == ["MATERIALIZED", "FAILED"]

@@ -13,7 +13,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, materialize_documents
 from nemo_retriever_dagster.corpus.discovery import look
 from nemo_retriever_dagster.corpus.ops import stage_op
-from nemo_retriever_dagster.corpus.partitions import range_tags
+from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, range_tags
 from nemo_retriever_dagster.corpus.session import through
 from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.model import Failure
@@ -89,10 +89,30 @@ def test_the_schedule_leaves_out_what_a_waiting_run_takes_on(tmp_path: Path) -> 
     place.instance.create_run_for_job(
         place.corpus.definitions().resolve_job_def("notes_ingest"),
         status=dg.DagsterRunStatus.NOT_STARTED,
-        tags=range_tags(place.keys("a", "b")),
+        tags=range_tags("notes", place.keys("a", "b")),
     )
     assert asked(place, [request]) == [place.keys()]
     assert asked(place, reconcile(place).run_requests) == [place.keys("c")]
+
+
+@pytest.mark.parametrize("launched", ["by its sensor", "as a backfill"])
+def test_the_schedule_does_not_take_the_runs_of_another_corpus_of_the_same_source_for_its_own(
+    tmp_path: Path, launched: str
+) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="A", b="B")
+    tick(place)
+    keys = place.instance.get_dynamic_partitions("notes_documents")
+    place.instance.add_dynamic_partitions("other_documents", keys)
+    other = DocumentCorpus(name="other", source=place.source, pipeline=Ingestor().extract().split())
+    tags = range_tags("other", keys)
+    place.instance.create_run_for_job(
+        other.definitions().resolve_job_def("other_ingest"),
+        status=dg.DagsterRunStatus.NOT_STARTED,
+        tags=tags if launched == "by its sensor" else {name: tags[name] for name in (RANGE_START, RANGE_END)},
+        asset_selection=None if launched == "by its sensor" else frozenset({other.key}),
+    )
+    assert asked(place, reconcile(place).run_requests) == [keys]
 
 
 def test_a_removal_leaves_the_ends_of_the_ranges_of_unfinished_runs(tmp_path: Path) -> None:
@@ -101,7 +121,9 @@ def test_a_removal_leaves_the_ends_of_the_ranges_of_unfinished_runs(tmp_path: Pa
     place.run()
     keys = place.keys("a", "b", "c", "d")
     job = place.corpus.definitions().resolve_job_def("notes_ingest")
-    run = place.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=range_tags(keys[:3]))
+    run = place.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.NOT_STARTED, tags=range_tags("notes", keys[:3])
+    )
     for name in "bcd":
         (place.source / f"{name}.txt").unlink()
     remove(place, tick(place).run_requests[0])

@@ -204,7 +204,7 @@ def test_an_asset_that_waits_for_the_corpus_runs_in_the_same_run(tmp_path: Path,
 
     resources = {**place.corpus.resources(), **place.resources}
     assets = [place.corpus.asset, digest] if awaited else [place.corpus.asset]
-    result = dg.materialize(assets, tags=range_tags(keys), instance=place.instance, resources=resources)
+    result = dg.materialize(assets, tags=range_tags("notes", keys), instance=place.instance, resources=resources)
     assert result.success
     told = collections.Counter(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
     assert told == ({"notes": 4, "digest": 2} if awaited else {"notes": 2})

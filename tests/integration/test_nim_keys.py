@@ -79,7 +79,7 @@ def run(root: Path, instance: dg.DagsterInstance, way: str, url: str, key: str) 
     instance.add_dynamic_partitions(str(corpus.partitions_def.name), keys)
     resources = {STATE: StateResource(state_dir=str(root / "state" / key.split("-")[1])), ENGINES: resource}
     job = corpus.definitions(resources=resources).resolve_job_def(f"{corpus.name}_ingest")
-    return job.execute_in_process(instance=instance, tags=range_tags(keys), raise_on_error=False)
+    return job.execute_in_process(instance=instance, tags=range_tags("notes", keys), raise_on_error=False)
 
 
 @pytest.mark.parametrize("way", ["variable", "plain", "task"])

@@ -10,6 +10,7 @@ from ledger_model import LedgerMachine
 
 from nemo_retriever_dagster.errors import LedgerDamagedError, StorageError
 from nemo_retriever_dagster.ledger import Ledger, UsageRow
+from nemo_retriever_dagster.ledger_schema import _number
 from nemo_retriever_dagster.model import Failure, Receipt, Usage
 
 pytestmark = pytest.mark.server
@@ -134,3 +135,22 @@ def test_wrong_password_is_named_and_not_shown(postgres: str):
 def test_missing_database_is_named(postgres: str):
     with pytest.raises(StorageError, match="does not exist"):
         Ledger(postgres.rpartition("/")[0] + "/nowhere")
+
+
+def test_a_process_takes_few_connections_and_its_threads_take_turns(postgres: str):
+    won: list[bool] = []
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")  # a transaction sees one state of the server
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with Ledger(postgres) as ledger, engine.connect() as outside:
+        outside.execute(sa.select(sa.func.pg_advisory_lock(_number("c", ""))))
+        work = [threading.Thread(target=lambda k=f"k{n}": won.append(ledger.claim("c", k, "o", 60))) for n in range(12)]
+        for thread in work:
+            thread.start()
+        while outside.exec_driver_sql(f"{others} AND wait_event = 'advisory'").scalar_one() < 4:
+            pass
+        outside.execute(sa.select(sa.func.pg_advisory_unlock(_number("c", ""))))
+        for thread in work:
+            thread.join()
+        assert outside.exec_driver_sql(others).scalar_one() == 4
+    engine.dispose()
+    assert won == [True] * 12

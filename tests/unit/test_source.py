@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import fsspec
 import httpx
@@ -287,6 +287,36 @@ def test_memory_uris():
     files.rm("/box", recursive=True)
     with pytest.raises(SourceUnavailableError), source.fetch(document):
         pass
+
+
+class _Guarded(MemoryFileSystem):
+    """A store whose account may list one folder alone: of what is not there it says that it may not be seen."""
+
+    protocol = "guarded"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("guarded:/")))
+
+    def info(self, path: str, **options: Any) -> Any:
+        try:
+            found = super().info(path, **options)
+        except FileNotFoundError:
+            found = None
+        if found is None or found["type"] == "directory":
+            raise PermissionError("Forbidden")
+        return found
+
+
+def test_an_account_that_may_list_one_folder_alone_lists_it():
+    fsspec.register_implementation("guarded", _Guarded, clobber=True)
+    fsspec.filesystem("guarded").pipe("/box/a.txt", b"a")
+    for spec in ("guarded://box/**/*", "guarded://box/"):
+        assert names(Source(spec)) == ["a.txt"]
+    with pytest.raises(SourceUnavailableError, match="Forbidden"):
+        Source("guarded://box").list()
 
 
 def test_a_slash_at_the_start_of_a_remote_key_is_part_of_it():
