@@ -24,7 +24,7 @@ class Hit:
     ``source`` is the document's path or URL, ``page`` counts from 1 (0: the document has no pages; the first of several
     that the text runs over), ``box`` is in points within a page of ``page_size``. ``id`` is the chunk's stable key,
     ``element`` and ``position`` its place in the document, ``headings`` those it stands under, ``run_id`` the run that
-    wrote it, ``version`` the SHA-256 of the document's bytes at that time.
+    wrote it, ``version`` the SHA-256 of the document's bytes at that time, ``embedder`` the engine of its vector.
     """
 
     text: str
@@ -42,6 +42,7 @@ class Hit:
     run_id: str = ""
     document: str = ""
     version: str = ""
+    embedder: str = ""
     distance: float = 0.0
     metadata: Mapping[str, type_json] = field(default_factory=dict, repr=False)
 
@@ -67,6 +68,7 @@ class Hit:
             run_id=str(meta.get("run_id") or ""),
             document=str(meta.get("document") or row.fields.get("document") or ""),
             version=str(meta.get("version") or ""),
+            embedder=str(meta.get("embedder") or ""),
             metadata=meta,
         )
 

@@ -57,11 +57,14 @@ class Retriever:
         database: str = "",
         store: VectorStore | None = None,
         rerank_candidates: int = 50,
+        same_model: bool = False,
     ) -> None:
         """Name the collection and, where they differ from the surroundings' (`Settings`), store and engines.
 
         The embedder must be the one the collection was written with; by default it is the NIM that
-        ``EMBEDDING_NIM_ENDPOINT`` names, else the local model. ``rerank_candidates`` hits go to the reranker.
+        ``EMBEDDING_NIM_ENDPOINT`` names, else the local model. Rows tell which that was: hits that are all of another
+        one are refused, unless ``same_model`` says that it goes by another name here. ``rerank_candidates`` hits go to
+        the reranker.
         A store and engines that are given are used as they are and left open.
         """
         settings = Settings()
@@ -70,6 +73,7 @@ class Retriever:
         self._engines: Engines | None = None
         self._embedder, self._reranker = embedder, reranker
         self._candidates = checked("Retriever", "rerank_candidates", _Candidates, rerank_candidates)
+        self._same_model = checked("Retriever", "same_model", bool, same_model)
         self._settings = settings
         self._given = store
         self._inside = 0
@@ -244,7 +248,8 @@ class Retriever:
         rerank: bool,
     ) -> list[list[Hit]]:
         wide = max(top_k, self._candidates) if rerank else top_k
-        vectors = await self._vectors(questions) if mode != "sparse" else [None] * len(questions)
+        embedder = self._asked(mode)
+        vectors = await _vectors(questions, embedder) if embedder else [None] * len(questions)
 
         def search(question: str, vector: Sequence[float] | None) -> list[Hit]:
             rows = self._store.search(
@@ -256,19 +261,24 @@ class Retriever:
                 where=where,
                 values=values,
             )
-            return [Hit.of(row) for row in rows]
+            hits = [Hit.of(row) for row in rows]
+            if embedder and not self._same_model:
+                _check_model(hits, embedder)
+            return hits
 
         found = [await asyncio.to_thread(search, one, vector) for one, vector in zip(questions, vectors, strict=True)]
         if rerank:
             return [await self._reranked(one, hits, top_k) for one, hits in zip(questions, found, strict=True)]
         return found
 
-    async def _vectors(self, questions: Sequence[str]) -> list[Sequence[float] | None]:
+    def _asked(self, mode: str) -> Embedder | None:
+        """Return the embedder of the questions, None where they are searched for by their words alone."""
+        if mode == "sparse":
+            return None
         embedder = self._embedder or self._surroundings().embedder
         if embedder is None:
             raise InvalidOptionError("There is no embedding engine.", hint="Pass embedder=..., or use mode='sparse'.")
-        found = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
-        return [vector.tolist() for vector in _numbers(found, len(questions), embedder)]
+        return embedder
 
     async def _reranked(self, question: str, hits: list[Hit], top_k: int) -> list[Hit]:
         reranker = self._reranker or self._surroundings().reranker
@@ -293,6 +303,26 @@ class Retriever:
                 wanted[port] = NimEndpoint(**named[port])
             self._engines = nim_engines(wanted, local_engines(models_dir=self._settings.models_dir))
         return self._engines
+
+
+async def _vectors(questions: Sequence[str], embedder: Embedder) -> list[Sequence[float] | None]:
+    found = await embedder.embed([EmbedInput(text=question) for question in questions], purpose="query")
+    return [vector.tolist() for vector in _numbers(found, len(questions), embedder)]
+
+
+def _check_model(hits: Sequence[Hit], embedder: Embedder) -> None:
+    """Raise `InvalidOptionError` where all hits that name their embedder name another: near and far mean nothing."""
+    named = {hit.embedder for hit in hits if hit.embedder}
+    if named and _model(embedder.name) not in map(_model, named):
+        raise InvalidOptionError(
+            f"The rows were embedded by {', '.join(sorted(named))}, the question by {embedder.name}.",
+            hint="Ask with the embedder they were written with; same_model=True if it is that one by another name.",
+        )
+
+
+def _model(name: str) -> str:
+    """Return an embedder's name without the length that was asked for, which the store compares."""
+    return name.partition("@")[0]
 
 
 def _numbers(found: object, count: int, engine: Engine) -> np.ndarray:

@@ -40,8 +40,8 @@ class Made:
     """All that is known of one document when its results are written.
 
     ``headings`` are those above each element, where they are known; ``vectors`` has one row a chunk (NaN where nothing
-    was embedded) or is None; ``links`` are image URIs and public URLs by element position; ``extra`` are the user's own
-    fields.
+    was embedded) or is None, ``embedder`` the name of who made them; ``links`` are image URIs and public URLs by
+    element position; ``extra`` are the user's own fields.
     """
 
     document: Document
@@ -50,6 +50,7 @@ class Made:
     headings: Sequence[tuple[str, ...]] = ()
     captions: Captions = field(default_factory=dict)
     vectors: np.ndarray | None = None
+    embedder: str = ""
     links: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     text_depth: str = "document"
@@ -315,6 +316,7 @@ def to_record(made: Made, index: int, *, collection: str, generation: str, run_i
             "position": chunk.position,
             "kind": chunk.kind.value,
             "origin": element.origin.value,
+            "embedder": made.embedder,
         },
     )
 

@@ -24,7 +24,7 @@ _TAKEN = frozenset(
         *("type", "description", "page_number", "hierarchy", "subtype", "start_time", "end_time", "custom_content"),
         *("audio_metadata", "text_metadata", "image_metadata", "table_metadata", "chart_metadata"),
         *("error_metadata", "info_message_metadata", "debug_metadata", "total_pages", "location", "max_dimensions"),
-        *("run_id", "document", "version", "element", "position", "kind", "origin"),
+        *("run_id", "document", "version", "element", "position", "kind", "origin", "embedder"),
     }
 )
 """What a row's ``content_metadata`` holds of its own."""

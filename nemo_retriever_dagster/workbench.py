@@ -276,6 +276,7 @@ class Workbench:
             chunks=self._chunks(work),
             captions=self._captions(work),
             vectors=self.equipment.shelf.vectors(place) if place else None,
+            embedder=embedder.name if (embedder := self.equipment.engines.embedder) else "",
             links=links,
             extra=self._sidecar.of(work.document),
             text_depth=self.pipeline.extract.text_depth,

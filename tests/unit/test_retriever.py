@@ -314,6 +314,27 @@ def test_a_retriever_of_nothing_is_refused_when_it_is_made(name: object, options
         Retriever(name, store=InMemoryStore(), **options)  # type: ignore[arg-type]
 
 
+def test_rows_of_another_model_are_refused_unless_it_is_the_same_by_another_name(retriever: Retriever) -> None:
+    class Renamed(Words):
+        name = "nim/words@256"
+
+    store = retriever._store
+    store.upsert("guide", [row(9, 9, 0, "The meter reads zero", document="meter", embedder="nim/other")])
+    [hit] = retriever.query("boiler", top_k=1)
+    assert hit.embedder == ""  # of a former version: nobody knows
+    refusal = "The rows were embedded by nim/other, the question by words"
+    for mode in ("dense", "hybrid"):
+        with pytest.raises(InvalidOptionError, match=refusal):
+            retriever.query("the meter reads zero", top_k=1, mode=mode)
+    assert retriever.query("meter", top_k=1, mode="sparse")[0].embedder == "nim/other"
+    told = Retriever("guide", embedder=Words(), store=store, same_model=True)
+    assert told.query("the meter reads zero", top_k=1)[0].document == "meter"
+
+    store.upsert("guide", [row(9, 9, 1, "The gauge reads zero", document="meter", embedder="nim/words")])
+    mixed = Retriever("guide", embedder=Renamed(), store=store)  # as while a collection is embedded anew
+    assert {hit.embedder for hit in mixed.query("reads zero", top_k=2)} == {"nim/other", "nim/words"}
+
+
 @pytest.mark.parametrize("answer", [[[float("nan")] * 256], [], [[1.0], [2.0]], [None], "no"])
 def test_an_embedder_that_answers_nonsense_finds_nothing(retriever: Retriever, answer: object) -> None:
     class Broken(Words):
