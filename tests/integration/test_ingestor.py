@@ -293,5 +293,6 @@ def test_a_hit_leads_back_to_page_box_version_and_run(make, embedder, store) -> 
     assert hit.box is not None
     assert len(hit.version) == 64
     assert hit.run_id
+    assert hit.embedder == embedder.name
     assert "140 euros" in hit.text
     assert any(element["metadata"]["content"] == hit.text for element in document)
