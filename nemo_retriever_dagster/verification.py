@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.ledger import BUILD_MARK
 from nemo_retriever_dagster.shelf import place_of
 from nemo_retriever_dagster.stages import collections
 
@@ -98,15 +99,14 @@ def verify(
 ) -> Findings:
     """Hold the receipts of ``corpus`` against the rows in ``store``, the pictures in ``images``, results on ``shelf``.
 
-    What is None is not looked at; ``only`` names the documents to look at, by default all. Of rows without a receipt,
-    those of the ledger's other corpora are none of this one's business.
+    What is None is not looked at; ``only`` names the documents to look at, by default all. Rows are looked for where
+    the pipeline and the receipts say; those that another corpus has a receipt for are none of this one's business.
     """
     receipts = {receipt.document: receipt for receipt in ledger.receipts(corpus)}
-    names = list(collections(pipeline.upload)) if store is not None else []
-    found = _rows(store, names, receipts, only)
+    found = _rows(store, pipeline, receipts, foreign_documents(ledger, corpus), only) if store is not None else {}
     begun = {intent.document for intent in ledger.open_intents(corpus)}
     writing = {key for key in begun if ledger.holder(corpus, key) is not None}
-    known = (set(found) - set(foreign_documents(ledger, corpus))) | set(receipts) | begun
+    known = {*found, *receipts, *begun}
     wanted = (known if only is None else known & set(only)) - writing
     chosen = [receipts[key] for key in sorted(wanted & set(receipts))]
     gone = images.missing({digest for receipt in chosen for digest in receipt.images}) if images is not None else set()
@@ -125,43 +125,59 @@ def verify(
 
 
 def foreign_documents(ledger: Ledger, corpus: str) -> dict[str, set[str]]:
-    """Return the documents that the ledger's other corpora have in collections, and in which."""
+    """Return the documents that the ledger's other corpora have in collections, and in which.
+
+    Builds are left out: theirs are in collections beside those that their receipts name.
+    """
     found: dict[str, set[str]] = {}
     for name in ledger.corpora():
-        for receipt in ledger.receipts(name) if name != corpus else ():
-            found.setdefault(receipt.document, set()).update(receipt.collection.split(","))
+        for receipt in ledger.receipts(name) if name != corpus and BUILD_MARK not in name else ():
+            found.setdefault(receipt.document, set()).update(_named(receipt))
     return found
 
 
+def _named(receipt: Receipt | None) -> set[str]:
+    """Return the collections that a receipt names."""
+    return set(receipt.collection.split(",")) - {""} if receipt is not None else set()
+
+
 def _rows(
-    store: VectorStore | None, names: Sequence[str], receipts: Mapping[str, Receipt], only: Sequence[str] | None
+    store: VectorStore,
+    pipeline: Pipeline,
+    receipts: Mapping[str, Receipt],
+    foreign: Mapping[str, set[str]],
+    only: Sequence[str] | None,
 ) -> dict[str, dict[str, int]]:
-    """Return the number of rows by document and generation."""
-    if store is None:
-        return {}
-    there = [name for name in names if store.exists(name)]
-    if only is not None:
-        counted = ((key, _counted(store, there, receipts.get(key), key)) for key in only)
-        return {key: rows for key, rows in counted if rows}
-    return census(store, there)
+    """Return the number of this corpus's rows by document and generation."""
+    names = set(collections(pipeline.upload)).union(*map(_named, receipts.values()))
+    total: dict[str, dict[str, int]] = {}
+    for name in sorted(name for name in names if store.exists(name)):
+        counts = store.census(name) if only is None else {key: _counted(store, name, receipts, key) for key in only}
+        others = {key for key in counts if name in foreign.get(key, ()) and name not in _named(receipts.get(key))}
+        _add(total, {key: rows for key, rows in counts.items() if rows and key not in others})
+    return total
 
 
 def census(store: VectorStore, names: Iterable[str]) -> dict[str, dict[str, int]]:
     """Return the number of rows of every document by generation, over several collections that exist."""
     total: dict[str, dict[str, int]] = {}
     for name in names:
-        for document, generations in store.census(name).items():
-            of_document = total.setdefault(document, {})
-            for generation, rows in generations.items():
-                of_document[generation] = of_document.get(generation, 0) + rows
+        _add(total, store.census(name))
     return total
 
 
-def _counted(store: VectorStore, names: Sequence[str], receipt: Receipt | None, key: str) -> dict[str, int]:
+def _add(total: dict[str, dict[str, int]], counts: Mapping[str, Mapping[str, int]]) -> None:
+    for document, generations in counts.items():
+        of_document = total.setdefault(document, {})
+        for generation, rows in generations.items():
+            of_document[generation] = of_document.get(generation, 0) + rows
+
+
+def _counted(store: VectorStore, name: str, receipts: Mapping[str, Receipt], key: str) -> dict[str, int]:
     """Count one document's rows: those of its receipt's generation, and any other."""
-    total = sum(store.count(name, key) for name in names)
-    right = sum(store.count(name, key, generation=receipt.generation) for name in names) if receipt else 0
-    rows = {receipt.generation if receipt else "": right, _OTHER: total - right}
+    generation = receipts[key].generation if key in receipts else ""
+    right = store.count(name, key, generation=generation) if generation else 0
+    rows = {generation: right, _OTHER: store.count(name, key) - right}
     return {generation: number for generation, number in rows.items() if number}
 
 
