@@ -28,7 +28,7 @@ STORES: dict[str, InMemoryStore] = {}
 EMBEDDERS: dict[str, WatchedEmbedder] = {}
 NAMES = "abcde"
 ROUNDS = 5
-KILLED_AT = ("corpus.settle.judge", "commit.Committer.commit", "corpus.settle.record")
+KILLED_AT = ("corpus.settle.judge", "corpus.settle.record")
 
 
 class KeptStore(MilvusResource):
