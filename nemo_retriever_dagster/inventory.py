@@ -15,42 +15,61 @@ if TYPE_CHECKING:
 _OTHER = "another"
 
 
+def places(receipt: Receipt | None) -> set[str]:
+    """Return the collections that a receipt names."""
+    return set(receipt.collection.split(",")) - {""} if receipt is not None else set()
+
+
 def rows(
-    store: VectorStore | None, names: Sequence[str], receipts: Mapping[str, Receipt], only: Sequence[str] | None
+    store: VectorStore,
+    names: Iterable[str],
+    receipts: Mapping[str, Receipt],
+    foreign: Mapping[str, set[str]],
+    only: Sequence[str] | None,
 ) -> dict[str, dict[str, int]]:
-    """Return the number of rows by document and generation."""
-    if store is None:
-        return {}
-    there = [name for name in names if store.exists(name)]
-    if only is not None:
-        counted = ((key, _counted(store, there, receipts.get(key), key)) for key in only)
-        return {key: rows for key, rows in counted if rows}
-    return census(store, there)
+    """Return the number of a corpus's rows by document and generation, over several collections that exist.
+
+    ``receipts`` are the corpus's own; ``foreign`` says in which collections others have which documents: what is theirs
+    there alone is left out. ``only`` names the documents to look at, None for all.
+    """
+    total: dict[str, dict[str, int]] = {}
+    for name in names:
+        counts = store.census(name) if only is None else {key: _counted(store, name, receipts, key) for key in only}
+        others = {key for key in counts if name in foreign.get(key, ()) and name not in places(receipts.get(key))}
+        _add(total, {key: rows for key, rows in counts.items() if rows and key not in others})
+    return total
 
 
 def census(store: VectorStore, names: Iterable[str]) -> dict[str, dict[str, int]]:
     """Return the number of rows of every document by generation, over several collections that exist."""
     total: dict[str, dict[str, int]] = {}
     for name in names:
-        for document, generations in store.census(name).items():
-            of_document = total.setdefault(document, {})
-            for generation, rows in generations.items():
-                of_document[generation] = of_document.get(generation, 0) + rows
+        _add(total, store.census(name))
     return total
 
 
-def _counted(store: VectorStore, names: Sequence[str], receipt: Receipt | None, key: str) -> dict[str, int]:
+def _add(total: dict[str, dict[str, int]], counts: Mapping[str, Mapping[str, int]]) -> None:
+    for document, generations in counts.items():
+        of_document = total.setdefault(document, {})
+        for generation, number in generations.items():
+            of_document[generation] = of_document.get(generation, 0) + number
+
+
+def _counted(store: VectorStore, name: str, receipts: Mapping[str, Receipt], key: str) -> dict[str, int]:
     """Count one document's rows: those of its receipt's generation, and any other."""
-    total = sum(store.count(name, key) for name in names)
-    right = sum(store.count(name, key, generation=receipt.generation) for name in names) if receipt else 0
-    rows = {receipt.generation if receipt else "": right, _OTHER: total - right}
-    return {generation: number for generation, number in rows.items() if number}
+    generation = receipts[key].generation if key in receipts else ""
+    right = store.count(name, key, generation=generation) if generation else 0
+    found = {generation: right, _OTHER: store.count(name, key) - right}
+    return {generation: number for generation, number in found.items() if number}
 
 
 def contents(store: VectorStore, names: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return the digest of what is in the rows of every document and generation; reads all rows, vectors too."""
+    """Return the digest of what is in the rows of every document and generation, over collections that exist.
+
+    All rows are read, their vectors too.
+    """
     read: dict[tuple[str, str], list[bytes]] = {}
     for name in names:
-        for record in store.records(name) if store.exists(name) else ():
+        for record in store.records(name):
             read.setdefault((record.document, record.generation), []).append(digest_row(record))
     return {place: digest_rows(digests) for place, digests in read.items()}

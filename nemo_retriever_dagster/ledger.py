@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+BUILD_MARK = " > "
+"""Stands between the name of a corpus and the collections of a build beside it, which is a corpus of its own."""
+
+
 class DocumentStatus(StrEnum):
     """Where a document stands."""
 

@@ -79,12 +79,12 @@ def compare(
     of its own; without them no document counts as outdated. ``outcome`` is the current
     `Pipeline.outcome_fingerprint`, "" where it is not asked.
     """
-    for_good = {failure.document for failure in failures if _is_for_good(failure, outcome)}
+    for_good = {(failure.document, failure.version) for failure in failures if _is_for_good(failure, outcome)}
     made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
     sorted_out: dict[str, list[Document]] = {}
     for document in documents:
         state = states.get(document.key)
-        word = _word(document, state, failed_for_good=document.key in for_good)
+        word = _word(document, state, failed_for_good=(document.key, document.version) in for_good)
         if word == "unchanged" and fingerprints is not None:
             wanted = [sidecar.marked(one, document) for one in fingerprints.values()]
             word = "outdated" if _outdated(made_by.get(document.key, {}), wanted) else word

@@ -17,7 +17,7 @@ from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.equip import collection_spec, vector_store
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, VerificationError
 from nemo_retriever_dagster.inventory import census
-from nemo_retriever_dagster.ledger import Ledger
+from nemo_retriever_dagster.ledger import BUILD_MARK, Ledger
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import Beside, next_names, serving, switch
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.vdb.contract import AliasStore, CollectionSpec, VectorStore
 
 _log = logging.getLogger(__name__)
-_MARK = " > "
 _SHOWN = 3
 
 
@@ -205,13 +204,13 @@ def hand_over(ledger: Ledger, building: str, corpus: str) -> None:
 
 
 def _corpus_of(corpus: str, names: Collection[str]) -> str:
-    return f"{corpus}{_MARK}{','.join(names)}"
+    return f"{corpus}{BUILD_MARK}{','.join(names)}"
 
 
 def _begun(store: AliasStore, ledger: Ledger, corpus: str, wanted: _Wanted) -> dict[str, str]:
     """Return the collections of a build that broke off, if it was for what is wanted now; drop any other build."""
-    for building in [name for name in ledger.corpora() if name.startswith(f"{corpus}{_MARK}")]:
-        built = building.removeprefix(f"{corpus}{_MARK}").split(",")
+    for building in [name for name in ledger.corpora() if name.startswith(f"{corpus}{BUILD_MARK}")]:
+        built = building.removeprefix(f"{corpus}{BUILD_MARK}").split(",")
         names = dict(zip(wanted.specs, built, strict=False))
         if len(built) == len(wanted.specs) and wanted.made(ledger, building) and wanted.fits(store, names):
             return names

@@ -38,6 +38,14 @@ _log = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
 
+class _ReadAs(Exception):  # noqa: N818 - a cover, which `Runner.attempt` takes off
+    """What went wrong with a document that was read in this version, which may be another than was listed."""
+
+    def __init__(self, document: Document, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.document, self.cause = document, cause
+
+
 class Runner:
     """Runs the stages of one pipeline. Safe to use from several tasks of one event loop."""
 
@@ -66,7 +74,7 @@ class Runner:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def stage(self, stage: Stage, work: Work) -> Work:
-        """Take ``work`` through ``stage``; raise what went wrong."""
+        """Take ``work`` through ``stage``; raise what went wrong, at its reading under cover of the version read."""
         started = time.perf_counter()
         self.busy[stage] += 1
         try:
@@ -83,8 +91,9 @@ class Runner:
             return await self.stage(stage, work)
         except Exception as error:  # noqa: BLE001 - one document's error, of whatever kind, must not stop the others
             _log.debug("%s failed at %s", work.document.uri, stage, exc_info=True)
-            at = Stage.SOURCE if isinstance(error, SourceUnavailableError) else stage
-            return Failure.of(work.document, at, error, run_id=self.run_id)
+            document, cause = (error.document, error.cause) if isinstance(error, _ReadAs) else (work.document, error)
+            at = Stage.SOURCE if isinstance(cause, SourceUnavailableError) else stage
+            return Failure.of(document, at, cause, run_id=self.run_id)
 
     async def through(self, result: Result, wanted: Sequence[Stage]) -> Result:
         """Take a document through several stages, as far as it gets; a Failure is handed on as it is."""
@@ -130,15 +139,21 @@ class Runner:
                 size=fetched.size,
                 version=fetched.version or work.document.version,
             )
-            declared = self.pipeline.extract.document_type
-            kind = await self._call(detect_format, fetched.path, document.name, declared)
-            document = replace(document, format=kind)
-            place, note = await self._call(self.bench.look, Stage.EXTRACT, document)
-            reused = note is not None
-            if note is None:
-                found = await self._extracted(fetched, kind)
-                note = {"pages": found.pages, "elements": len(found.elements), **asdict(found.dates)}
-                await self._call(self.bench.keep_elements, place, found.elements, note)
+            try:
+                return await self._elements(replace(work, document=document), fetched)
+            except Exception as error:
+                raise _ReadAs(document, error) from error
+
+    async def _elements(self, work: Work, fetched: Fetched) -> Step:
+        declared = self.pipeline.extract.document_type
+        kind = await self._call(detect_format, fetched.path, work.document.name, declared)
+        document = replace(work.document, format=kind)
+        place, note = await self._call(self.bench.look, Stage.EXTRACT, document)
+        reused = note is not None
+        if note is None:
+            found = await self._extracted(fetched, kind)
+            note = {"pages": found.pages, "elements": len(found.elements), **asdict(found.dates)}
+            await self._call(self.bench.keep_elements, place, found.elements, note)
         created, modified = note.pop("created", ""), note.pop("modified", "")  # a note of formats without may be older
         document = replace(document, created=created, modified=modified or fetched.modified)
         work = replace(work, document=document, fingerprints=self.bench.fingerprints(document))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster import inventory
 from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.ledger import BUILD_MARK
 from nemo_retriever_dagster.shelf import place_of
 from nemo_retriever_dagster.stages import collections
 
@@ -109,16 +110,17 @@ def verify(
     """Hold the receipts of ``corpus`` against the rows in ``store``, the pictures in ``images``, results on ``shelf``.
 
     What is None is not looked at; ``only`` names the documents to look at, by default all. With ``contents`` all rows
-    and pictures are read, and what is in them is compared, too. Of rows without a receipt, those of the ledger's other
-    corpora are none of this one's business.
+    and pictures are read, and what is in them is compared, too. Rows are looked for where the pipeline and the receipts
+    say; those that another corpus has a receipt for are none of this one's business.
     """
     receipts = {receipt.document: receipt for receipt in ledger.receipts(corpus)}
-    names = list(collections(pipeline.upload)) if store is not None else []
-    found = inventory.rows(store, names, receipts, only)
-    read = inventory.contents(store, names) if contents and store is not None else None
+    names = set(collections(pipeline.upload)).union(*map(inventory.places, receipts.values()))
+    there = [name for name in sorted(names) if store.exists(name)] if store is not None else []
+    found = inventory.rows(store, there, receipts, foreign_documents(ledger, corpus), only) if store is not None else {}
+    read = inventory.contents(store, there) if contents and store is not None else None
     begun = {intent.document for intent in ledger.open_intents(corpus)}
     writing = {key for key in begun if ledger.holder(corpus, key) is not None}
-    known = (set(found) - set(foreign_documents(ledger, corpus))) | set(receipts) | begun
+    known = {*found, *receipts, *begun}
     wanted = (known if only is None else known & set(only)) - writing
     chosen = [receipts[key] for key in sorted(wanted & set(receipts))]
     pictures = {digest for receipt in chosen for digest in receipt.images} if images is not None else set()
@@ -138,11 +140,14 @@ def verify(
 
 
 def foreign_documents(ledger: Ledger, corpus: str) -> dict[str, set[str]]:
-    """Return the documents that the ledger's other corpora have in collections, and in which."""
+    """Return the documents that the ledger's other corpora have in collections, and in which.
+
+    Builds are left out: theirs are in collections beside those that their receipts name.
+    """
     found: dict[str, set[str]] = {}
     for name in ledger.corpora():
-        for receipt in ledger.receipts(name) if name != corpus else ():
-            found.setdefault(receipt.document, set()).update(receipt.collection.split(","))
+        for receipt in ledger.receipts(name) if name != corpus and BUILD_MARK not in name else ():
+            found.setdefault(receipt.document, set()).update(inventory.places(receipt))
     return found
 
 

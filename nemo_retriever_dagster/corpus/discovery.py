@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 _HOUR = 3600
-_SAID = {"MATERIALIZED", "IN_PROGRESS"}
+_GREEN, _RED = {"MATERIALIZED", "IN_PROGRESS"}, {"FAILED", "IN_PROGRESS"}
 
 
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
@@ -99,8 +99,8 @@ def _lost(plan: Plan, partitions: Sequence[str]) -> dict[str, str]:
 def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
     """Return the schedule: it runs every document that is not in the collection as source and pipeline want it now.
 
-    And those that are, but whose partition is not green: a run that was killed before its last step has not said so.
-    What unfinished runs take on is left to them.
+    And those whose partition tells another thing than the ledger: a run that was killed before its last step, or ran on
+    another instance, has not said what became of them. What unfinished runs take on is left to them.
     """
 
     @dg.schedule(
@@ -117,7 +117,7 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
             plan = look(corpus, ledger, engines)
             order = keys_in(context.instance, corpus.partitions_def)
             busy = under_way(context.instance, corpus.name, corpus.key, order)
-            wanted = [*plan.due, *_not_green(corpus, context.instance, plan)]
+            wanted = [*plan.due, *_untold(corpus, context.instance, plan)]
             requests = run_requests(
                 corpus,
                 context.instance,
@@ -130,12 +130,15 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
     return reconcile
 
 
-def _not_green(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
-    """Return the unchanged documents whose partition is not materialized, or failed since."""
-    keys = [document.key for document in plan.unchanged]
+def _untold(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
+    """Return the unchanged documents whose partition is not green, and the failed ones whose partition is not red."""
+    keys = [document.key for document in (*plan.unchanged, *plan.failed)]
     found = instance.get_status_by_partition(corpus.key, keys, corpus.partitions_def) or {}
-    green = {key for key, status in found.items() if status is not None and status.value in _SAID}
-    return [document for document in plan.unchanged if document.key not in green]
+    said = {key: status.value for key, status in found.items() if status is not None}
+    return [
+        *(document for document in plan.unchanged if said.get(document.key) not in _GREEN),
+        *(document for document in plan.failed if said.get(document.key) not in _RED),
+    ]
 
 
 def run_requests(

@@ -20,7 +20,7 @@ from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
 from nemo_retriever_dagster.errors import RetrieverError, Stage
 from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger, UsageRow
-from nemo_retriever_dagster.model import Failure, Receipt
+from nemo_retriever_dagster.model import Document, Failure, Receipt
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.work import Result, Work, result_from_json
@@ -166,9 +166,10 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
     """Write into the ledger what the upload has not: failures, usage, and receipts where nothing is uploaded.
 
     The versions that were read are noted as seen, or discovery would take a document changed since its last look for
-    one that is still to do.
+    one that is still to do, and the ledger a failure for one of a run that was late.
     """
-    ledger.remember(plant.name, [work.document for work in verdict.good.values()])
+    read = [work.document for work in verdict.good.values()]
+    ledger.remember(plant.name, [*read, *_failed_now(plant, ledger, verdict.bad)])
     if plant.pipeline.upload is None:
         for work in verdict.good.values():
             ledger.commit(plant.name, _receipt(work, context.run_id), version=work.document.version)
@@ -178,6 +179,17 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
     engines = getattr(context.resources, ENGINES).engines(plant.pipeline, settings_of(context))
     fingerprint = plant.outcome_fingerprint(engines)
     return [ledger.fail(plant.name, replace(failure, fingerprint=fingerprint)) for failure in verdict.bad.values()]
+
+
+def _failed_now(plant: Plant, ledger: Ledger, bad: Mapping[str, Failure]) -> list[Document]:
+    """Return the documents that failed in a version that the source has now and that the ledger has not heard of."""
+    states, source = ledger.versions(plant.name) if bad else {}, plant.documents()
+    unheard = [
+        Document(uri=state.uri, key=key, version=failure.version)
+        for key, failure in bad.items()
+        if (state := states.get(key)) is not None and failure.version not in {"", state.version}
+    ]
+    return [document for document in unheard if source.version_now(document) == document.version]
 
 
 def _usage(work: Work, run_id: str) -> Iterator[UsageRow]:

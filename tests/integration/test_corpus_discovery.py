@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from corpus_place import Place, asked, reconcile, remove, tick
 
-from nemo_retriever_dagster import DocumentCorpus, EnginesResource, Ingestor, NimResource
+from nemo_retriever_dagster import DocumentCorpus, EnginesResource, Ingestor, NimResource, materialize_documents
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.resources import ENGINES
 from nemo_retriever_dagster.engines.ports import Engines
@@ -245,6 +245,51 @@ def test_a_document_that_failed_for_good_is_tried_again_when_an_option_or_a_limi
     engines = Engines()
     first, second, third = (corpus.plant.outcome_fingerprint(engines) for corpus in corpora)
     assert first != second == third  # it is kept where others may read it
+
+
+def test_a_mended_document_whose_run_was_lost_is_asked_for_by_the_schedule(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="", b="B")
+    place.run()
+    assert reconcile(place).skip_message == "1 failed, 1 unchanged"
+    place.write(a="Mended.")
+    assert asked(place, tick(place).run_requests) == [place.keys("a")]  # and then the machine went down
+    assert asked(place, reconcile(place, day=1).run_requests) == [place.keys("a")]
+
+
+def test_a_version_that_was_never_listed_is_not_blamed_on_the_one_that_was(tmp_path: Path) -> None:
+    place, kept = Place(tmp_path, rows=False), tmp_path / "kept.txt"
+    place.write(a="A", b="B")
+    place.run()
+    (key,) = place.keys("a")
+    (place.source / "a.txt").rename(kept)
+    place.write(a="")
+    (broken,) = (document for document in place.corpus.plant.documents().list() if document.key == key)
+    place.job([key])  # from the UI, before the sensor looks
+    assert [(f.document, f.kind, f.version) for f in place.failures().values()] == [
+        (key, "EmptyFileError", broken.version)
+    ]
+    assert tick(place).run_requests == []
+    kept.rename(place.source / "a.txt")  # with the time it had
+    assert asked(place, tick(place).run_requests) == [[key]]
+    place.job([key])
+    assert place.failures() == {}
+    assert place.statuses() == {"MATERIALIZED": 2}
+
+
+def test_the_schedule_runs_what_failed_on_another_instance_so_that_its_partition_is_red(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(a="A", b="B")
+    place.run()
+    place.write(a="")
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        materialize_documents(place.corpus, instance=elsewhere, resources=place.resources, log_level="CRITICAL")
+    assert place.statuses() == {"MATERIALIZED": 2}
+    assert tick(place).run_requests == []
+    assert asked(place, reconcile(place).run_requests) == [place.keys("a")]
+    place.run("a")
+    assert place.statuses() == {"MATERIALIZED": 1, "FAILED": 1}
+    assert reconcile(place, day=1).skip_message == "1 failed, 1 unchanged"
 
 
 def test_the_schedule_asks_for_the_documents_whose_own_fields_changed_and_for_no_other(tmp_path: Path) -> None:

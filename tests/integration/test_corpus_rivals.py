@@ -16,6 +16,7 @@ from nemo_retriever_dagster.corpus.ops import stage_op
 from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, range_tags
 from nemo_retriever_dagster.corpus.session import through
 from nemo_retriever_dagster.errors import Stage
+from nemo_retriever_dagster.ledger import BUILD_MARK
 from nemo_retriever_dagster.model import Failure
 from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -233,3 +234,17 @@ def test_an_error_that_is_no_documents_is_tried_again(tmp_path: Path, monkeypatc
     monkeypatch.setattr("nemo_retriever_dagster.corpus.ops.through", broken_once)
     assert place.run()["a"].succeeded
     assert stage_op(place.corpus.plant, Stage.EMBED, pool=None, policy=dg.RetryPolicy()).retry_policy is None
+
+
+def test_a_removal_takes_the_rows_although_a_build_that_broke_off_has_the_document(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(a="A valve.", b="A pump.")
+    place.run()
+    (key,) = place.keys("a")
+    with place.ledger() as ledger:
+        ledger.commit(f"notes{BUILD_MARK}notes_v2", place.receipts()[key])
+    (place.source / "a.txt").unlink()
+    (request,) = tick(place).run_requests
+    remove(place, request)
+    with MilvusStore(str(place.root / "milvus.db")) as store:
+        assert set(store.census("notes")) == set(place.keys("b"))
