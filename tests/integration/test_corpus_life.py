@@ -102,7 +102,7 @@ class Life:
     def materialize(self, keys: Sequence[str]) -> None:
         corpus, resources = self.place.corpus, {**self.place.corpus.resources(), **self.place.resources}
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        instance, tags = self.place.instance, range_tags(keys)
+        instance, tags = self.place.instance, range_tags("notes", keys)
         dg.materialize(
             [corpus.asset], tags=tags, instance=instance, resources=resources, run_config=quiet, raise_on_error=False
         )
