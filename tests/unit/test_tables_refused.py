@@ -70,3 +70,16 @@ def test_a_heading_over_amounts_that_happen_to_rise_makes_a_table():
     words = rows([50, -500], [["", "Life in years"], *[[dotted(label), number] for label, number in years]])
     (table,) = find_tables(page(words))
     assert [row[-1] for row in table.table.rows()] == ["Life in years", "2", "6", "8"]
+
+
+@pytest.mark.parametrize(("bold", "tables"), [(True, 2), (False, 1)])
+def test_the_heading_of_a_section_parts_two_tables(tables: int, *, bold: bool):
+    one, other = [["Cash", "1,058", "815"], ["Debt", "2,400", "625"]], [["Rent", "117", "140"], ["Heat", "320", "410"]]
+    heading = [
+        word._replace(bold=bold, box=word.box._replace(y1=word.box.y0 + 12))
+        for word in rows([50, 90], [["3.1", "Of costs"]], top=130)
+    ]
+    words = [*rows([50, -350, -450], one), *heading, *rows([50, -350, -450], other, top=150)]
+    found = [table.table.rows() for table in find_tables(page(words))]
+    assert len(found) == tables
+    assert (found == [one, other]) is bold
