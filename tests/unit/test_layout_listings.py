@@ -32,7 +32,8 @@ def test_lines_in_typewriter_stay_lines():
 
 
 def test_lines_as_wide_as_each_other_are_a_listing_where_the_page_is_of_other_type():
-    assert texts(*PROSE, typed("00 1f 7c", 0), typed("00 2a 91", 1))[1:] == ["00 1f 7c\n00 2a 91"]
+    dump = [typed("00 1f 7c a0 " * 5 + end, row) for row, end in enumerate(["00", "ff"])]
+    assert texts(*PROSE, PROSE[0], *dump)[-1] == "\n".join(line.text for line in dump)
 
 
 def test_a_single_line_in_typewriter_is_no_listing():
