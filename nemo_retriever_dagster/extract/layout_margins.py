@@ -18,6 +18,7 @@ _EDGE = 1.5  # points: numbers of one column share an edge
 _COUNTING = 0.9  # of the numbers follow the one before by the usual step
 _ALONE = 0.85  # of the numbers have one piece of text beside them: rows of a table have more
 _WORDS = 4.0  # a line, on average
+_GOING_ON = 0.2  # of the lines start inside a sentence: those of numbered entries do not
 _WIDE, _FULL = 0.4, 0.75  # share of lines that are as wide as this share of the widest
 
 
@@ -53,4 +54,6 @@ def _is_beside_prose(column: Sequence[Line], lines: Sequence[Line]) -> bool:
     widths = [line.box.width for line in alone]
     wide = sum(width >= _FULL * max(widths) for width in widths)
     words = sum(line.text.count(" ") + 1 for line in alone)
+    if sum(line.text[0].islower() for line in alone) < _GOING_ON * len(alone):
+        return False
     return wide >= _WIDE * len(alone) and words >= _WORDS * len(alone)

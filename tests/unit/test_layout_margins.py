@@ -43,6 +43,11 @@ def test_numbers_of_short_entries_stay():
     assert margin_numbers([*numbers, *names]) == []
 
 
+def test_numbers_of_entries_of_a_line_each_stay():
+    numbers, entries = numbered([f"Ada Lovelace, {TEXT}"] * 9)
+    assert margin_numbers([*numbers, *entries]) == []
+
+
 def test_numbers_that_do_not_count_stay():
     numbers, body = numbered([TEXT] * 9)
     mixed = [number._replace(text=text) for number, text in zip(numbers, "314159265", strict=True)]
