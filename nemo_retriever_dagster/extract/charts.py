@@ -7,7 +7,7 @@ title, labels of the x axis, title and labels of the y axis, the rest; labels ar
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -130,7 +130,7 @@ def _sound(words: Sequence[Word | Glyphs]) -> list[Word | Glyphs]:
 def _narrow(boxes: np.ndarray) -> Looks:
     """Return looks that keep neighbouring axis labels apart: a gap of two thirds of the height ends a label."""
     looks = Looks.plain(boxes)
-    return Looks(size=looks.size * 0.5, bold=looks.bold, italic=looks.italic, hidden=looks.hidden)
+    return replace(looks, size=looks.size * 0.5)
 
 
 def value_of(text: str) -> float | None:

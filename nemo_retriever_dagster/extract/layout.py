@@ -14,6 +14,7 @@ import numpy as np
 
 from nemo_retriever_dagster.extract.geometry import boxes_of
 from nemo_retriever_dagster.extract.layout_justified import Rows
+from nemo_retriever_dagster.extract.typewriter import is_line_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,8 @@ class Line(NamedTuple):
     order: int = 0
     filled: bool = False
     """Set to the full width of its column, with blanks in it as wide as those between cells."""
+    typewriter: bool = False
+    """Set in a face all of whose characters are equally wide; the number before it may be in another."""
 
 
 _line = partial(tuple.__new__, Line)  # a third of the time of `Line(...)`
@@ -50,18 +53,19 @@ _line = partial(tuple.__new__, Line)  # a third of the time of `Line(...)`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """Per word: size, bold, italic, hidden; each an array as long as the words."""
+    """Per word: size, bold, italic, hidden, in a typewriter face; each an array as long as the words."""
 
     size: Floats
     bold: NDArray[np.bool_]
     italic: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
+    typewriter: NDArray[np.bool_]
 
     @classmethod
     def plain(cls, boxes: Floats, share: float = 1.0) -> Looks:
         """Return the looks of words of which only the boxes are known: a ``share`` of a word's height is its size."""
         off = np.zeros(len(boxes), dtype=np.bool_)
-        return cls(size=share * (boxes[:, 3] - boxes[:, 1]), bold=off, italic=off, hidden=off)
+        return cls(size=share * (boxes[:, 3] - boxes[:, 1]), bold=off, italic=off, hidden=off, typewriter=off)
 
 
 def lines_of(
@@ -96,9 +100,21 @@ def lines_of(
         looks.hidden[middle].tolist(),
         range(len(starts)),
         [start in filled for start in starts],
+        _mostly(_with_numbers(looks.typewriter, words, starts), words, starts),
         strict=True,
     )
     return list(map(_line, rows))
+
+
+def _with_numbers(typewriter: NDArray[np.bool_], words: Sequence[str], starts: list[int]) -> NDArray[np.bool_]:
+    """Return which words are in a typewriter face or number a line of such words."""
+    if not typewriter.any():
+        return typewriter
+    found = typewriter.copy()
+    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+        if end - start > 1 and typewriter[start + 1] and is_line_number(words[start]):
+            found[start] = True
+    return found
 
 
 def _mostly(look: NDArray[np.bool_], words: Sequence[str], starts: list[int]) -> list[bool]:

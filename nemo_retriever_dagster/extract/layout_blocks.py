@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
+from nemo_retriever_dagster.extract.layout_listings import Part, is_typed, listing_text, parts_of
+from nemo_retriever_dagster.extract.layout_marks import BULLET, leads_on, starts_item
 from nemo_retriever_dagster.extract.layout_paragraphs import HYPHENS, paragraphs_of, usual_leading
 from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, joined, may_begin
 from nemo_retriever_dagster.model import Box
@@ -54,7 +55,11 @@ def blocks_of(runs: Sequence[Run], body: float, *, vocabulary: str = "", exact: 
     hyphen if the page has it so elsewhere; ``exact`` False tells that the lines' heights are not those of the type.
     """
     leading = usual_leading(run.lines for run in runs) if exact else inf
-    found = [[_block(group, vocabulary) for group in paragraphs_of(run.lines, leading)] for run in runs]
+    typed = is_typed([line for run in runs for line in run.lines])
+    found = [
+        [block for part in parts_of(run.lines, typed=typed) for block in _blocks(part, leading, vocabulary)]
+        for run in runs
+    ]
     free = [block for run, blocks in zip(runs, found, strict=True) if not run.furniture for block in blocks]
     headings = iter(_headings(free, body))
     return [
@@ -107,20 +112,35 @@ def _joined(before: str, after: str, vocabulary: str) -> str:
     return head + tail
 
 
+def _blocks(part: Part, leading: float, vocabulary: str) -> list[Block]:
+    if part.listing:
+        return [_listing(part.lines)]
+    return [_block(group, vocabulary) for group in paragraphs_of(part.lines, leading)]
+
+
+def _listing(lines: Sequence[Line]) -> Block:
+    text = listing_text(lines).replace(SOFT_HYPHEN, "-")
+    return Block(text, around(lines), max(line.size for line in lines), hidden=lines[0].hidden, lines=len(lines))
+
+
 def _block(group: Sequence[Line], vocabulary: str) -> Block:
     first = group[0]
     if len(group) == 1:
         text = first.text.replace(SOFT_HYPHEN, "-")
-        return Block(text, first.box, first.size, bold=first.bold, hidden=first.hidden, listed=starts_item(first.text))
+        return Block(text, first.box, first.size, bold=first.bold, hidden=first.hidden, listed=_is_listed(first, first))
     return Block(
         join_lines([line.text for line in group], vocabulary),
         around(group),
         max([line.size for line in group]),
         bold=first.bold,
         hidden=first.hidden,
-        listed=starts_item(first.text),
+        listed=_is_listed(first, group[-1]),
         lines=len(group),
     )
+
+
+def _is_listed(first: Line, last: Line) -> bool:
+    return starts_item(first.text) or leads_on(last.text)
 
 
 def _headings(blocks: list[Block], body: float) -> list[Block]:
@@ -143,7 +163,7 @@ def _is_heading(blocks: Sequence[Block], index: int, body: float) -> bool:
         return False
     if sum(map(str.isalpha, text)) < _LETTERS:
         return False
-    if BULLET.match(text) or (not large and text.endswith((".", ",", ";"))):
+    if BULLET.match(text) or leads_on(text) or (not large and text.endswith((".", ",", ";"))):
         return False
     if block.bold:
         return block.size >= _BOLD_LEAST * body and (not block.listed or bool(_SECTION.match(text)))

@@ -16,6 +16,7 @@ BULLET = re.compile(
 )
 _NUMBERED = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|\d+(?:\.\d+)+\.?)(?:\s+|$)")
 _ITEM = re.compile(f"{BULLET.pattern}|{_NUMBERED.pattern}")
+_LED = re.compile(r"(?:\.\s?){4}\s*(?:\d{1,4}|[ivxlc]+)(?:(?:,\s|\s?[\u2013-]\s?)\d{1,4})*,?$")
 _DRAWN = "\u2022"
 _LEAST, _MOST = 0.12, 0.7  # of the type's size: how high a drawn bullet is
 _ROUND = 0.7  # of the longer side: a bullet is as wide as high
@@ -29,6 +30,11 @@ _CORE = 0.15  # of the line's height: where, from above and below, no bullet has
 def starts_item(text: str) -> bool:
     """Tell whether a line starts an item of a list."""
     return _ITEM.match(text) is not None
+
+
+def leads_on(text: str) -> bool:
+    """Tell whether a line ends an entry of contents or an index: with dots that lead to pages."""
+    return (".." in text or ". ." in text) and _LED.search(text) is not None
 
 
 def with_markers(lines: Sequence[Line]) -> list[Line]:

@@ -59,13 +59,20 @@ class _Owned:
     lines: list[Line] = field(default_factory=list)
 
 
-def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text: bool = True) -> tuple[Element, ...]:
-    """Return the page's elements in reading order; ``text`` False leaves the text blocks out."""
+def arrange(
+    lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text: bool = True, margin: Sequence[Line] = ()
+) -> tuple[Element, ...]:
+    """Return the page's elements in reading order; ``text`` False leaves the text blocks out.
+
+    ``margin`` are lines that stand beside the text and come behind it, as one block.
+    """
     owned = [_Owned(area) for area in areas]
     owners = [item for item in owned if item.area.owns_text]
     free = with_markers([line for line in lines if not _claimed(line, owners)] if owners else lines)
     usual = body_size(free)
     runs, placed = _runs(free, owned, paper, usual)
+    if margin:
+        runs.insert(-1, Run([_in_one(margin)], furniture=True))
     blocks = blocks_of(runs, usual, vocabulary="\n".join([line.text for line in lines]), exact=paper.written)
     elements: list[Element] = []
     for run, area in zip(blocks, [None, *placed, *([None] * (len(runs) - len(placed) - 1))], strict=True):
@@ -76,6 +83,10 @@ def arrange(lines: Sequence[Line], areas: Sequence[Area], paper: Paper, *, text:
                 elements.append(_inner_element(area, paper))
             elements.append(area.area.element)
     return tuple(elements)
+
+
+def _in_one(lines: Sequence[Line]) -> Line:
+    return lines[0]._replace(text=" ".join(line.text for line in lines), box=around(lines))
 
 
 def _claimed(line: Line, owners: Sequence[_Owned]) -> bool:

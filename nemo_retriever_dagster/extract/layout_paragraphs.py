@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.layout_marks import BULLET, starts_item
+from nemo_retriever_dagster.extract.layout_marks import BULLET, leads_on, starts_item
 from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN, has_no_blanks, may_begin
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def _starts_anew(group: list[Line], lines: Sequence[Line], at: int) -> bool:
     left, top, _, _ = line.box
     if top < (last.box.y0 + last.box.y1) / 2:  # beside it
         return False
+    if leads_on(last.text):
+        return True
     size = max(last.size, line.size) or 1.0
     if starts_item(line.text) and not last.text.endswith(HYPHENS):
         return last.text.endswith(_SENTENCE_END) or BULLET.match(line.text) is not None or starts_item(first.text)

@@ -14,6 +14,7 @@ from nemo_retriever_dagster.extract.contract import Page
 from nemo_retriever_dagster.extract.layout import Looks, lines_of
 from nemo_retriever_dagster.extract.layout_gate import may_hold_cells, may_hold_table
 from nemo_retriever_dagster.extract.layout_justified import is_filled_column
+from nemo_retriever_dagster.extract.layout_margins import margin_numbers
 from nemo_retriever_dagster.extract.layout_marks import dots_among, with_drawn_bullets
 from nemo_retriever_dagster.extract.layout_order import written_in_columns
 from nemo_retriever_dagster.extract.layout_page import Area, Paper, arrange
@@ -43,6 +44,7 @@ from nemo_retriever_dagster.extract.pdf_words import has_invisible_line, page_fr
 from nemo_retriever_dagster.extract.scripts import SOFT_HYPHEN
 from nemo_retriever_dagster.extract.tables import find_tables
 from nemo_retriever_dagster.extract.tables.formats import render as render_table
+from nemo_retriever_dagster.extract.typewriter import is_typewriter, with_line_numbers
 from nemo_retriever_dagster.model import Box, Element, Kind, Word
 
 if TYPE_CHECKING:
@@ -155,14 +157,18 @@ class PageReader:
 
     def _elements(self) -> tuple[Element, ...]:
         options = self.document.options
-        lines = self._lines()
-        tables = self._tables(lines) if options.tables else []
+        found = self._lines()
+        margin = margin_numbers(found)
+        lines = with_line_numbers([line for line in found if line not in margin] if margin else found)
+        tables = self._tables(lines, margin) if options.tables else []
         areas = [*tables, *self._figures([area.box for area in tables])]
         paper = Paper(number=self.number, size=self.size)
         if not self.words.leftward:
-            return arrange(self._bulleted(lines, areas), areas, paper, text=options.text)
+            return arrange(self._bulleted(lines, areas), areas, paper, text=options.text, margin=margin)
         areas = [Area(element=self._mirrored(area.element), box=area.box.mirrored(self.size[0])) for area in areas]
-        return tuple(map(self._mirrored, arrange(self._bulleted(lines, areas), areas, paper, text=options.text)))
+        return tuple(
+            map(self._mirrored, arrange(self._bulleted(lines, areas), areas, paper, text=options.text, margin=margin))
+        )
 
     def _mirrored(self, element: Element) -> Element:
         return replace(element, box=element.box.mirrored(self.size[0])) if element.box else element
@@ -183,12 +189,13 @@ class PageReader:
             bold=np.array([style.bold for style in styles], dtype=np.bool_)[of_word],
             italic=np.array([style.italic for style in styles], dtype=np.bool_)[of_word],
             hidden=words.hidden(self._seen_drawings),
+            typewriter=np.array([is_typewriter(style.font) for style in styles], dtype=np.bool_)[of_word],
         )
         join = partial(in_reading_order, leftward=words.leftward) if words.runs_left else " ".join
         return lines_of(words.words, words.boxes, looks, exact=True, join=join)
 
-    def _tables(self, lines: list[Line]) -> list[Area]:
-        words = self._seen_words
+    def _tables(self, lines: list[Line], margin: list[Line]) -> list[Area]:
+        words = self._seen_words.without([line.box for line in margin]) if margin else self._seen_words
         if not may_hold_table(lines, self._seen_drawings.rulings) and not may_hold_cells(words.words, words.boxes):
             return []
         found = find_tables(geometry(words, self._seen_drawings))

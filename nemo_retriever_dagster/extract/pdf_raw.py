@@ -64,7 +64,6 @@ _segment = _bind("FPDFPath_GetPathSegment", c_void_p)
 _segment_point = _bind("FPDFPathSegment_GetPoint", c_int)
 _segment_type = _bind("FPDFPathSegment_GetType", c_int, c_void_p)
 _segment_close = _bind("FPDFPathSegment_GetClose", c_int, c_void_p)
-_font_weight = _bind("FPDFFont_GetWeight", c_int, c_void_p)
 _font_ascent = _bind("FPDFFont_GetAscent", c_int, c_void_p, c_float, c_void_p)
 _font_descent = _bind("FPDFFont_GetDescent", c_int, c_void_p, c_float, c_void_p)
 _font_flags = _bind("FPDFFont_GetFlags", c_int, c_void_p)
@@ -194,11 +193,6 @@ def glyph_outline(font: int, character: str) -> tuple[float, int]:
         return 0.0, 0
     path = pdfium.FPDFFont_GetGlyphPath(pointer, ord(character), 100.0)
     return width.value, max(int(pdfium.FPDFGlyphPath_CountGlyphSegments(path)), 0) if path else 0
-
-
-def font_weight(font: int) -> int:
-    """Return the font's weight, 400 = regular, -1 = unknown."""
-    return int(_font_weight(font))
 
 
 def font_height(font: int) -> float:

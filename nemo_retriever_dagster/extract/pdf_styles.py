@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     _Look = tuple[int, float, int, int]
     """The address of a font, the height of its line, the render mode, what matters of the colour."""
 
-_BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b", re.IGNORECASE)
+_BOLD = re.compile(r"bold|black|heavy|demi|\bbd\b|nimbus\w*-medi|bx(?:ti|sl)?\d|sfsx\d", re.IGNORECASE)
+"""TeX's are cmbx12, cmbxti10, cmssbx10, sfbx1000. The width of stems is no witness: programs write what they like."""
 _ITALIC = re.compile(r"italic|oblique", re.IGNORECASE)
 _FORCE_BOLD, _ITALIC_FLAG = 1 << 18, 1 << 6
 INVISIBLE_MODES = (3, 7)
 """Neither filled nor stroked: 3; only added to the clipping path: 7."""
 _STROKED_TOO = 2
 _LOW = 0.75  # of the type's size: fonts that say how high their letters reach say more
-_HEAVY = 700
 _PALE = 250  # every channel at least this: white
 _PALE_INK, _NO_INK = 1, 2
 _FIRST = np.zeros(1, dtype=np.intp)
@@ -117,12 +117,12 @@ def _drawn(face: Style, mode: int, size: float, ink: int) -> Style:
 def _read_face(font: int) -> Style:
     if not font:
         return Style()
-    name, flags, weight = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0), pdf_raw.font_weight(font)
-    return _face(name, flags, weight, shallow=pdf_raw.font_height(font) < _LOW)
+    name, flags = pdf_raw.font_name(font), max(pdf_raw.font_flags(font), 0)
+    return _face(name, flags, shallow=pdf_raw.font_height(font) < _LOW)
 
 
 @lru_cache(maxsize=1024)
-def _face(name: str, flags: int, weight: int, *, shallow: bool) -> Style:
-    bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD) or weight >= _HEAVY
+def _face(name: str, flags: int, *, shallow: bool) -> Style:
+    bold = bool(_BOLD.search(name)) or bool(flags & _FORCE_BOLD)
     italic = bool(_ITALIC.search(name)) or bool(flags & _ITALIC_FLAG)
     return Style(font=name, bold=bold, italic=italic, shallow=shallow)

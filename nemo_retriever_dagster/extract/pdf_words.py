@@ -156,6 +156,13 @@ class PageWords:
         boxes[:, 0], boxes[:, 2] = width - self.boxes[:, 2], width - self.boxes[:, 0]
         return replace(self, boxes=boxes)
 
+    def without(self, boxes: Sequence[Box]) -> PageWords:
+        """Return the words but those that have exactly one of the ``boxes``."""
+        left_out = set(boxes)
+        kept = np.array([box not in left_out for box in boxes_of(self.boxes)], dtype=np.bool_)
+        words = [word for word, stays in zip(self.words, kept.tolist(), strict=True) if stays]
+        return replace(self, words=words, boxes=self.boxes[kept], style=self.style[kept])
+
     def hidden(self, drawings: Covering) -> NDArray[np.bool_]:
         """Tell which words cannot be seen; pale text over one of the ``drawings`` can."""
         width, height = self.frame.size

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FIRST_LETTER = 0xC0
 LETTER_WIDTH = 780  # thousandths of the size: nearly all that is drawn is narrower
@@ -47,8 +51,12 @@ class _Writer:
         return bytes(out)
 
 
-def pdf_bytes(*pages: PdfPage, letters: str | list[str] = "") -> bytes:
-    """Write a PDF; the font F4, all of one width, has ``letters`` from code `FIRST_LETTER` on."""
+def pdf_bytes(*pages: PdfPage, letters: str | list[str] = "", faces: Sequence[str] = ()) -> bytes:
+    """Write a PDF; the font F4, all of one width, has ``letters`` from code `FIRST_LETTER` on.
+
+    The fonts F5 and on have ``faces`` as their names; their letters are 600 wide, their stems said to be 151, as wide
+    as those of bold type.
+    """
     writer = _Writer()
     fonts = {
         name: writer.add(f"<</Type /Font /Subtype /Type1 /BaseFont /{base} /Encoding /WinAnsiEncoding>>".encode())
@@ -61,6 +69,7 @@ def pdf_bytes(*pages: PdfPage, letters: str | list[str] = "") -> bytes:
             "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding "
             f"/FirstChar 32 /LastChar 255 /Widths [{widths}] /ToUnicode {unicode} 0 R>>".encode()
         )
+    fonts |= {f"F{number}": _face(writer, face) for number, face in enumerate(faces, start=5)}
     font = " ".join(f"/{name} {number} 0 R" for name, number in fonts.items())
     tree = len(writer.objects) + 1
     writer.add(b"")  # the page tree, filled in below
@@ -68,6 +77,18 @@ def pdf_bytes(*pages: PdfPage, letters: str | list[str] = "") -> bytes:
     listed = " ".join(f"{kid} 0 R" for kid in kids)
     writer.objects[tree - 1] = f"<</Type /Pages /Kids [{listed}] /Count {len(kids)}>>".encode()
     return writer.file(writer.add(f"<</Type /Catalog /Pages {tree} 0 R>>".encode()))
+
+
+def _face(writer: _Writer, name: str) -> int:
+    descriptor = writer.add(
+        f"<</Type /FontDescriptor /FontName /{name} /Flags 4 /StemV 151 /ItalicAngle 0 /Ascent 750 /Descent -250 "
+        "/CapHeight 700 /FontBBox [0 -250 600 750]>>".encode()
+    )
+    widths = " ".join(["600"] * 224)
+    return writer.add(
+        f"<</Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding /FirstChar 32 /LastChar 255 "
+        f"/Widths [{widths}] /FontDescriptor {descriptor} 0 R>>".encode()
+    )
 
 
 def _to_unicode(letters: str | list[str]) -> str:

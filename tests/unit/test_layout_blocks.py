@@ -130,3 +130,16 @@ def test_hyphens_at_line_ends(texts, vocabulary, expected):
 def test_the_body_size_is_that_of_most_characters():
     assert body_size([line("Heading", 0, size=30), line("a much longer line of text", 40, size=9)]) == 9
     assert body_size([]) == 0
+
+
+def test_entries_whose_dots_lead_to_pages_are_lines_of_one_block_and_no_headings():
+    found = blocks(
+        line("1 Of settings " + ". " * 20 + "3", 100, bold=True),
+        line("How the program is", 130),
+        line("started " + ". " * 20 + "5", 143),
+        line("Index " + "." * 40 + " 12, 14", 156),
+    )
+    entries = ["1 Of settings " + ". " * 20 + "3", "How the program is started " + ". " * 20 + "5"]
+    assert [(block.text.split("\n"), block.heading) for block in found] == [
+        ([*entries, "Index " + "." * 40 + " 12, 14"], 0)
+    ]

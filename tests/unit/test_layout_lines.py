@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,7 @@ def row(*rows: list[str]) -> np.ndarray:
 def lines(rows: list[list[str]], bold: list[bool]) -> list[Line]:
     boxes, words = row(*rows), [word for words in rows for word in words]
     plain = Looks.plain(boxes)
-    looks = Looks(size=plain.size, bold=np.array(bold), italic=plain.italic, hidden=plain.hidden)
-    return lines_of(words, boxes, looks)
+    return lines_of(words, boxes, replace(plain, bold=np.array(bold)))
 
 
 def test_words_become_lines_with_the_box_around_them():
@@ -48,3 +49,20 @@ def test_a_line_is_bold_where_four_fifths_of_its_letters_are(words, bold, expect
 def test_no_words_are_no_lines():
     boxes = np.zeros((0, 4), dtype=np.float32)
     assert lines_of([], boxes, Looks.plain(boxes)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "typewriter", "expected"),
+    [
+        (["794", "\\else%"], [False, True], True),  # the number of the line may be in another face
+        (["if", "(0)", "}"], [True, True, True], True),
+        (["Call", "main()"], [False, True], False),
+        (["794"], [False], False),
+    ],
+)
+def test_a_line_is_typewriter_whatever_its_number_is_set_in(
+    words: list[str], typewriter: list[bool], *, expected: bool
+):
+    boxes = row(words)
+    (line,) = lines_of(words, boxes, replace(Looks.plain(boxes), typewriter=np.array(typewriter)))
+    assert line.typewriter is expected

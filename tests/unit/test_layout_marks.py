@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemo_retriever_dagster.extract.layout import Line
-from nemo_retriever_dagster.extract.layout_marks import dots_among, with_drawn_bullets, with_markers
+from nemo_retriever_dagster.extract.layout_marks import dots_among, leads_on, with_drawn_bullets, with_markers
 from nemo_retriever_dagster.model import Box
 
 SIZE = 10.0
@@ -67,3 +67,18 @@ def test_a_page_of_marks_or_dots_has_no_lists():
     assert dots_among([Box(i, 0, i + 3, 3) for i in range(5_000)]) == []
     dashes = [line("-", 50 + 20 * (i % 20), 10 * (i // 20), i) for i in range(5_000)]
     assert with_markers(dashes) == dashes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7.1 Photocopied subject . . . . . . . . . . 65", True),
+        ("arrays........... 12, 14", True),
+        ("Preface . . . . . . . . . . xii", True),
+        ("Cash and equivalents . . . . . . . . 1,234", False),
+        ("and so on ... 65", False),
+        ("Chapter 65", False),
+    ],
+)
+def test_dots_lead_to_pages(text: str, *, expected: bool):
+    assert leads_on(text) is expected

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nemo_retriever_dagster.extract.tables.lines import Line, Segment, line_of, segment_of
-from nemo_retriever_dagster.extract.tables.tokens import is_typewriter, is_value, same_number
+from nemo_retriever_dagster.extract.tables.tokens import is_value, same_number
+from nemo_retriever_dagster.extract.typewriter import is_typewriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

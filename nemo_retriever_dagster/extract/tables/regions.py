@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Box
 
 _CAPTION = re.compile(r"(?:table|figure|fig\.|exhibit|chart|tableau|tabelle|tabla|tabella)\s*\d", re.IGNORECASE)
+_SECTION = re.compile(r"\d{1,2}(?:\.\d{1,2})*\.?")
 PROSE_WORDS = 5  # a line of prose has as many words on average
 FEWEST_PROSE_WORDS, NARROW_PROSE = 2.5, 6.0  # words on a line, and heights of a line, that prose has more of
 LONE_PROSE_WORDS = 12
@@ -35,7 +36,7 @@ FEW_WORDS = 8
 FEW_CELL_WORDS = 3
 REMARKS = 0.35  # of the lines of a column of remarks begin a row
 MOST_HEADS = 6
-TITLE = 1.4  # heights of a line
+TITLE, SECTION_TITLE = 1.4, 1.15  # heights of a line
 MOST_PENDING = 3  # lines without a blank in common that may stand between two of a table
 
 
@@ -202,7 +203,7 @@ def runs(lines: Sequence[Line], barriers: Sequence[Box], scale: Scale) -> list[S
     found: list[list[Line]] = []
     i = free = 0
     while i < len(lines):
-        opens = len(lines[i].segments) > 1 and not _caption(lines[i])
+        opens = len(lines[i].segments) > 1 and not (_caption(lines[i]) or _is_title(lines[i], scale))
         run, end = _run(lines, i, barriers, scale) if opens else ([], i + 1)
         if len(run) > 1:
             tail = _tail(lines[end:], run, scale)
@@ -268,8 +269,20 @@ def _run(lines: Sequence[Line], start: int, barriers: Sequence[Box], scale: Scal
 
 
 def _is_title(line: Line, scale: Scale) -> bool:
-    """Tell whether a line is set in much larger type than the page: no row of a table."""
+    """Tell whether a line is in much larger type than the page, or the heading of a section in larger: no row."""
+    if _is_section(line):
+        return line.box.height > SECTION_TITLE * scale.height
     return len(line.segments) == 1 and line.box.height > TITLE * scale.height
+
+
+def _is_section(line: Line) -> bool:
+    """Tell whether a line is bold, the number of a section and its title, which a wide blank may part."""
+    number, *title = line.words()
+    if not title or len(line.segments) > 2 or len(line.segments[0].words) not in {1, len(title) + 1}:  # noqa: PLR2004
+        return False
+    return (
+        _SECTION.fullmatch(number.text) is not None and title[0].text[0].isalpha() and all(w.bold for w in line.words())
+    )
 
 
 def _barred(above: Box, below: Box, barriers: Sequence[Box]) -> bool:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.extract.tables.accept import acceptable, beside_each_other, in_pictures
 from nemo_retriever_dagster.extract.tables.beside import side_by_side, written_places
 from nemo_retriever_dagster.extract.tables.columns import Scale, aligned, at_common_blanks, column_spans
+from nemo_retriever_dagster.extract.tables.contents import is_contents, leaders_of
 from nemo_retriever_dagster.extract.tables.found import FEWEST, FoundTable
 from nemo_retriever_dagster.extract.tables.headers import spread
 from nemo_retriever_dagster.extract.tables.keyed import keyed_runs
 from nemo_retriever_dagster.extract.tables.lines import around, blank_width, mostly_in, text_lines
+from nemo_retriever_dagster.extract.tables.listings import is_listing, typed_share
 from nemo_retriever_dagster.extract.tables.regions import page_lines, prose, runs, without
 from nemo_retriever_dagster.extract.tables.rows import header_count, merged_rows, rows_of, to_table
 from nemo_retriever_dagster.extract.tables.ruled import strokes
@@ -42,13 +44,15 @@ def stream_tables(
         for segment in line.segments
         if any(mostly_in(segment.box, table.box) for table in found)
     ]
-    places = written_places(words)
+    places, share, leaders = written_places(words), typed_share(words), leaders_of(words)
     whole = runs(without(lines, [*paragraphs, *taken]), barriers, scale)
     for run in (part for lines_of_all in whole for part in side_by_side(lines_of_all, places, scale)):
         box = around(line.box for line in run)
         cuts = cuts_of(box, across, geometry.fills)
         table = _stream_table(run, across, cuts, scale)
         if table is None or not acceptable(table, run) or in_pictures(run, geometry):
+            continue
+        if is_listing(run, table, share, len(cuts)) or is_contents(table, run, leaders):
             continue
         if any(box.y0 - height < cut < box.y1 + height for cut in cuts) or not beside_each_other(table, run):
             found.append(FoundTable(box=box, table=table, ruled=False, confidence=0.7))

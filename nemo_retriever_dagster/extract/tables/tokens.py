@@ -30,7 +30,6 @@ _BEFORE_GROUP = re.compile(r"[-+(\u2212]?\d{1,3}")
 _CURRENCY = frozenset({"$", "€", "£", "¥", "US$", "C$", "A$", "HK$", "R$", "USD", "EUR"})
 _TAILS = frozenset({")", "%", ")%", "%)", "bps", "pp"})
 _JOINED = _CURRENCY | _TAILS | {""}
-_TYPEWRITER = re.compile(r"mono|courier|consol|typewriter|cmtt|menlo|monaco|code", re.IGNORECASE)
 LONGEST_PAGE = 3  # digits
 
 
@@ -38,12 +37,6 @@ LONGEST_PAGE = 3  # digits
 def is_value(text: str) -> bool:
     """Tell whether ``text`` is an amount or the sign for none (a dash, n/a)."""
     return bool(_NUMBER.fullmatch(text) or _NOTHING.fullmatch(text))
-
-
-@lru_cache(maxsize=1024)
-def is_typewriter(font: str) -> bool:
-    """Tell by its name whether all characters of a font are equally wide."""
-    return bool(_TYPEWRITER.search(font))
 
 
 def is_year(text: str) -> bool:
@@ -64,6 +57,11 @@ def is_page(text: str) -> bool:
 def same_number(left: str, right: str) -> bool:
     """Tell whether a blank between the two only groups a number's digits: ``35 000``."""
     return bool(_GROUP.match(right) and _BEFORE_GROUP.fullmatch(left))
+
+
+def is_leader(text: str) -> bool:
+    """Tell whether ``text`` is, or ends with, dots that lead from a label to what belongs to it."""
+    return text[-1:] in _DOTS and _LEADERS.search(text) is not None
 
 
 def _without_dots(word: Glyphs) -> Glyphs:
