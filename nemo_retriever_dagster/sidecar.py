@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, redact
+from nemo_retriever_dagster.jsonable import plain
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def read_sidecar(table: Any, source_field: str | None, names: Sequence[str]) -> 
         for name in (source_field, *names):
             if name not in row:
                 raise InvalidOptionError(f"meta_dataframe has no {name!r}.", hint=f"It has {', '.join(map(str, row))}.")
-        rows.setdefault(str(row[source_field]), {name: _plain(row[name]) for name in names})
+        rows.setdefault(str(row[source_field]), {name: plain(row[name]) for name in names})
     return Sidecar(rows)
 
 
@@ -96,16 +96,3 @@ def _read(path: str) -> Any:
     except Exception as error:
         hint = "Correct the path, or pass the table itself (a pandas data frame)."
         raise InvalidOptionError(redact(f"meta_dataframe {path!r} cannot be read: {error}."), hint=hint) from error
-
-
-def _plain(value: Any) -> Any:
-    """Return a JSON value: numbers of numpy become numbers, dates become text, what is no number is none."""
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.errors import InvalidOptionError
@@ -15,28 +16,56 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
-def reasons(retriever: Retriever, question: str, hits: Sequence[Hit]) -> list[list[str]]:
-    """Return lines that explain each hit. Both searches are asked for as many rows as a fusion would look at."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """Where a hit stands, from 1, by meaning (``dense``) and by words (``sparse``), None beyond ``candidates``.
+
+    ``fused`` is the score that a fusion gives it, None where the collection has no full-text index.
+    """
+
+    dense: int | None
+    sparse: int | None
+    fused: float | None
+    candidates: int
+
+
+def rank(retriever: Retriever, question: str, hits: Sequence[Hit]) -> list[Ranks]:
+    """Return the ranks of each hit. Both searches are asked for as many rows as a fusion would look at."""
     wide = candidates(len(hits))
     dense = _ranks(retriever, question, "dense", wide)
     try:
         sparse = _ranks(retriever, question, "sparse", wide)
     except InvalidOptionError:  # the collection has no full-text index
         sparse = None
-    return [[_ranked(hit, dense, sparse, wide), _placed(hit), _written(hit)] for hit in hits]
+    return [
+        Ranks(
+            dense=dense.get(hit.id),
+            sparse=sparse.get(hit.id) if sparse is not None else None,
+            fused=_fused(hit, dense, sparse) if sparse is not None else None,
+            candidates=wide,
+        )
+        for hit in hits
+    ]
+
+
+def reasons(hit: Hit, ranks: Ranks) -> list[str]:
+    """Return lines that explain a hit."""
+    return [_ranked(ranks), _placed(hit), _written(hit)]
 
 
 def _ranks(retriever: Retriever, question: str, mode: SearchMode, wide: int) -> Mapping[str, int]:
     return {hit.id: rank for rank, hit in enumerate(retriever.query(question, wide, mode=mode), start=1)}
 
 
-def _ranked(hit: Hit, dense: Mapping[str, int], sparse: Mapping[str, int] | None, wide: int) -> str:
-    said = [_rank("dense", dense.get(hit.id), wide)]
-    if sparse is None:
-        return f"{said[0]}; the collection has no full-text index"
-    said.append(_rank("sparse", sparse.get(hit.id), wide))
-    fused = sum(1.0 / (RRF_K + ranks[hit.id]) for ranks in (dense, sparse) if hit.id in ranks)
-    return ", ".join([*said, f"fused score {fused:.4f}"])
+def _fused(hit: Hit, *searches: Mapping[str, int]) -> float:
+    return sum(1.0 / (RRF_K + ranks[hit.id]) for ranks in searches if hit.id in ranks)
+
+
+def _ranked(ranks: Ranks) -> str:
+    dense = _rank("dense", ranks.dense, ranks.candidates)
+    if ranks.fused is None:
+        return f"{dense}; the collection has no full-text index"
+    return f"{dense}, {_rank('sparse', ranks.sparse, ranks.candidates)}, fused score {ranks.fused:.4f}"
 
 
 def _rank(search: str, rank: int | None, wide: int) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
+from nemo_retriever_dagster.cli.answering import Answer, answering, named
 from nemo_retriever_dagster.cli.corpora import (
     corpus_option,
     definitions_option,
@@ -22,12 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nemo_retriever_dagster.corpus import DocumentCorpus
+    from nemo_retriever_dagster.model import type_json
+    from nemo_retriever_dagster.planning import Plan
 
 
 @click.command()
 @definitions_option
 @corpus_option
-def plan(definitions: Path, corpus: str | None) -> None:
+@answering
+def plan(definitions: Path, corpus: str | None, *, answer: Answer) -> None:
     """Say what an ingest would do: new, changed, unchanged, vanished documents."""
     from nemo_retriever_dagster.corpus.discovery import look
     from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, initialized
@@ -36,6 +41,19 @@ def plan(definitions: Path, corpus: str | None) -> None:
     chosen = load_corpus(definitions, corpus)
     with initialized(chosen.resources(), STATE, ENGINES) as (state, engines), Ledger(state.settings().ledger) as ledger:
         found = look(chosen, ledger, engines.engines(chosen.pipeline, state.settings()))
+    answer.text(_show_plan, found)
+    answer.json({"corpus": chosen.name, **_plan_as_json(found)})
+
+
+def _plan_as_json(found: Plan) -> dict[str, type_json]:
+    """Return the documents under each word that is counted, and what was passed over."""
+    counts = found.counts()
+    words = {word: found.gone if word == "vanished" else getattr(found, word) for word in counts}
+    listed = {word: [named(document) for document in documents] for word, documents in words.items()}
+    return {"counts": counts, **listed, "passed_over": [asdict(skipped) for skipped in found.passed_over]}
+
+
+def _show_plan(found: Plan) -> None:
     table = documents_table("what", box=None)
     for word in ("new", "changed", "unfinished", "outdated", "failed"):
         for document in getattr(found, word):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +70,11 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
     console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
 
 
-def show_documents(states: Sequence[DocumentState], receipts: Sequence[Receipt]) -> None:
+def show_documents(documents: Sequence[tuple[DocumentState, Receipt | None]]) -> None:
     """Print where each document stands, and what its receipt says of its rows."""
-    written = {receipt.document: receipt for receipt in receipts}
     table = Table("document", "state", "pages", "rows", "collection", "written", "run", box=None)
-    for state in sorted(states, key=attrgetter("uri")):
-        cells, receipt = [Text(short(state.uri)), Text(state.status)], written.get(state.key)
+    for state, receipt in documents:
+        cells = [Text(short(state.uri)), Text(state.status)]
         if receipt is not None:
             pages, when = str(receipt.counts.get("pages", "")), receipt.finished_at[:19]
             cells += map(Text, (pages, str(receipt.rows), receipt.collection, when, receipt.run_id[:8]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
 
+from nemo_retriever_dagster.cli.answering import Answer, answering
 from nemo_retriever_dagster.cli.corpora import definitions_option, instance, load_corpora
 from nemo_retriever_dagster.cli.shown import console, documents_table, short, summary
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nemo_retriever_dagster.corpus import DocumentCorpus
+    from nemo_retriever_dagster.model import type_json
     from nemo_retriever_dagster.verification import Findings, Repair
 
 _SHOWN = 5
@@ -25,33 +28,50 @@ _SHOWN = 5
 @click.argument("corpora", metavar="[CORPUS]...", nargs=-1)
 @click.option("--contents", is_flag=True, help="Also read all rows and pictures, and compare what is in them.")
 @click.option("--repair", is_flag=True, help="Carry the repair plan out, then verify again.")
-def verify(definitions: Path, corpora: tuple[str, ...], *, contents: bool, repair: bool) -> None:
+@answering
+def verify(definitions: Path, corpora: tuple[str, ...], *, contents: bool, repair: bool, answer: Answer) -> None:
     """Hold receipts against what is in the store.
 
     Receipts, rows, stored pictures and artifacts are counted and compared, and what would set them right is said; the
     exit code is 1 if anything differs. Without a CORPUS, all corpora of the file are verified.
     """
     chosen = load_corpora(definitions, corpora)
-    differing = [corpus for corpus in chosen if not _sound(corpus, contents=contents, repair=repair)]
-    sys.exit(1 if differing else 0)
+    seen = [_verify(corpus, answer, contents=contents, repair=repair) for corpus in chosen]
+    answer.json({"corpora": [_as_json(verified) for verified in seen]})
+    sys.exit(0 if all(verified.sound for verified in seen) else 1)
 
 
-def _sound(corpus: DocumentCorpus, *, contents: bool, repair: bool) -> bool:
-    """Verify one corpus, repair it if that is asked for; return whether nothing differs in the end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verified:
+    """What was found of a corpus, the repair planned where something differs, what was found after it was done."""
+
+    corpus: str
+    found: Findings
+    repair: Repair | None = None
+    after: Findings | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing differs in the end."""
+        return not (self.after or self.found).problems
+
+
+def _verify(corpus: DocumentCorpus, answer: Answer, *, contents: bool, repair: bool) -> _Verified:
+    """Verify one corpus, repair it if that is asked for; each step is shown when it is done."""
     found = _look(corpus, contents=contents)
-    _show(corpus.name, found)
+    answer.text(_show, corpus.name, found)
     if not found.problems:
-        return True
+        return _Verified(corpus=corpus.name, found=found)
     planned = _plan(corpus, found)
-    _show_plan(planned)
+    answer.text(_show_plan, planned)
     if not repair:
         command = f"nrd verify {corpus.name}{' --contents' * contents} --repair"
-        console.print(f"`{command}` does this.", highlight=False)
-        return False
+        answer.text(_show_command, command)
+        return _Verified(corpus=corpus.name, found=found, repair=planned)
     _carry_out(corpus, planned)
     after = _look(corpus, contents=contents)
-    _show(corpus.name, after)
-    return not after.problems
+    answer.text(_show, corpus.name, after)
+    return _Verified(corpus=corpus.name, found=found, repair=planned, after=after)
 
 
 def _look(corpus: DocumentCorpus, *, contents: bool) -> Findings:
@@ -92,6 +112,32 @@ def _carry_out(corpus: DocumentCorpus, repair: Repair) -> None:
         summary(corpus.name, outcomes)
 
 
+def _as_json(verified: _Verified) -> dict[str, type_json]:
+    return {
+        "corpus": verified.corpus,
+        "sound": verified.sound,
+        "found": _findings_as_json(verified.found),
+        "repair": _repair_as_json(verified.repair) if verified.repair else None,
+        "after": _findings_as_json(verified.after) if verified.after else None,
+    }
+
+
+def _findings_as_json(found: Findings) -> dict[str, type_json]:
+    return {
+        **asdict(found),
+        "problems": [{**asdict(problem), "what": problem.what} for problem in found.problems],
+        "writing": [{"document": key} for key in found.writing],
+        "remade": [{"uri": uri} for uri in found.remade],
+        "unread": [{"uri": uri} for uri in found.unread],
+    }
+
+
+def _repair_as_json(repair: Repair) -> dict[str, type_json]:
+    """Return the documents of each step, none for a step that is not needed."""
+    steps = {name: getattr(repair, name) for name in ("emptied", "spoilt", "again", "removed")}
+    return {name: [{"document": key, "uri": repair.names[key]} for key in keys] for name, keys in steps.items()}
+
+
 def _show(name: str, found: Findings) -> None:
     verdict = f"[red]{len(found.problems)} differ[/]" if found.problems else "[green]all as the receipts say[/]"
     looked = f"{found.documents} documents, {found.rows} rows, {found.pictures} pictures"
@@ -109,6 +155,10 @@ def _show(name: str, found: Findings) -> None:
         for problem in found.problems:
             table.add_row(short(problem.uri), problem.what)
         console.print(table, markup=False)
+
+
+def _show_command(command: str) -> None:
+    console.print(f"`{command}` does this.", highlight=False)
 
 
 def _show_plan(repair: Repair) -> None:

@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from nemo_retriever_dagster import doctor
 from nemo_retriever_dagster.cli import explaining, main, shown
-from nemo_retriever_dagster.cli.shown import console
 from nemo_retriever_dagster.extract import parser_process
 from nemo_retriever_dagster.hits import Hit
 from nemo_retriever_dagster.ledger import Ledger
@@ -21,21 +20,10 @@ from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.settings import Settings
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
-ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
-DEFINITIONS = """
-import os
-import subprocess
-import sys
-from pathlib import Path
-from nemo_retriever_dagster import DocumentCorpus, Ingestor
+if TYPE_CHECKING:
+    import pytest
 
-notes = DocumentCorpus(
-    name="notes",
-    source=Path(__file__).parent / "docs",
-    pipeline=Ingestor().extract().split(chunk_size=60).embed().vdb_upload(collection_name="notes", milvus_uri="notes.db"),
-    workers=1,
-)
-"""
+ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
 ELSEWHERE_KEPT = """
 import dagster as dg
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, MilvusResource, StateResource
@@ -50,23 +38,6 @@ defs = notes.definitions(
     }
 )
 """
-
-
-@pytest.fixture
-def nrd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/bolts.txt").write_text("The bolt of the saddle is tightened to 14 newton metres.")
-    (tmp_path / "docs/paint.txt").write_text("The paint dries for two days at 20 degrees.")
-    (tmp_path / "docs/broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
-    (tmp_path / "definitions.py").write_text(DEFINITIONS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setattr(console, "width", 200)
-
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(main, words)
-
-    return run
 
 
 def test_the_life_of_a_corpus(nrd, tmp_path: Path) -> None:
@@ -115,7 +86,8 @@ def test_who_waits_at_a_terminal_sees_how_far_the_stages_are(nrd, tmp_path: Path
         "upload: 2/2 documents, 0 pages, 0 failed",
     ]
     (tmp_path / "docs/broken.pdf").unlink()
-    (tmp_path / "definitions.py").write_text(DEFINITIONS.replace("chunk_size=60", "chunk_size=8"))
+    definitions = tmp_path / "definitions.py"
+    definitions.write_text(definitions.read_text().replace("chunk_size=60", "chunk_size=8"))
     done = nrd("reindex")
     assert done.exit_code == 0, done.output
     assert done.stderr.startswith("2/2 documents, 0 pages, 0 failed")
