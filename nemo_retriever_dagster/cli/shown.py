@@ -72,7 +72,7 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
 
 def show_documents(documents: Sequence[tuple[DocumentState, Receipt | None]]) -> None:
     """Print where each document stands, and what its receipt says of its rows."""
-    table = Table("document", "state", "pages", "rows", "collection", "written", "run", box=None)
+    table = documents_table("state", "pages", "rows", "collection", "written", "run", box=None)
     for state, receipt in documents:
         cells = [Text(short(state.uri)), Text(state.status)]
         if receipt is not None:
