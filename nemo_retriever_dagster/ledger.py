@@ -6,7 +6,7 @@ counted. Lost, it is rebuilt by running the corpus again.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -184,7 +184,7 @@ class Ledger:
         """Return the work that was begun and not finished, sorted by document; with ``key`` that of one document."""
         with self._database.read() as connection:
             found = _bodies(connection, schema.intents, corpus, key)
-        return [Intent(document=key, **body) for key, body in sorted(found.items())]
+        return [Intent(document=key, **_known(Intent, body)) for key, body in sorted(found.items())]
 
     def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None, owner: str | None = None) -> None:
         """Write the receipt, clear the intent of its generation and any failure: together or not at all.
@@ -344,7 +344,7 @@ def _state(
     elif written:
         same = written["version"] == body["version"]
         status = DocumentStatus.CURRENT if same else DocumentStatus.CHANGED
-    state = DocumentState(key=key, status=status, **body)
+    state = DocumentState(key=key, status=status, **_known(DocumentState, body))
     if written is None:
         return state
     return replace(
@@ -357,14 +357,22 @@ def _state(
 
 
 def _receipt(body: Mapping[str, Any]) -> Receipt:
-    """Leave out what the ledger added; sequences of the model are tuples."""
-    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
-    del fields["version"]
-    return Receipt(**fields)
+    """Read a receipt; sequences of the model are tuples."""
+    known = _known(Receipt, body)
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Receipt(**{**known, **lists})
 
 
 def _failure(body: Mapping[str, Any]) -> Failure:
-    return Failure(**{name: value for name, value in body.items() if name != "failed_at"})
+    return Failure(**_known(Failure, body))
+
+
+def _known(kind: type[Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``kind`` has of ``body``: the ledger adds to it, and so may a newer version of this package."""
+    return {name: value for name, value in body.items() if name in _FIELDS[kind]}
+
+
+_FIELDS = {kind: {one.name for one in fields(kind)} for kind in (DocumentState, Intent, Receipt, Failure)}
 
 
 _LARGEST = 2**63 - 1  # that a column holds: a server may report any number

@@ -355,6 +355,20 @@ def test_another_schema_version_is_refused(ledger: Ledger, path: Path):
             ledger.receipts("c")
 
 
+def test_rows_of_a_newer_version_of_this_package_are_read(ledger: Ledger):
+    ledger.remember("c", [Document(uri="a.txt", key="a", version="1")])
+    ledger.commit("c", receipt(key="a"))
+    ledger.fail("c", failure(document="b"))
+    ledger.intent("c", "a", "g", {})
+    before = (ledger.versions("c"), ledger.receipts("c"), ledger.failures("c"), ledger.open_intents("c"))
+    with ledger._database.write("c") as connection:
+        for table in (ledger_schema.documents, ledger_schema.receipts, ledger_schema.failures, ledger_schema.intents):
+            for row in ledger_schema.rows_of(connection, table, "c").all():
+                body = ledger_schema.unpack(table, row) | {"not_yet_known": [1]}
+                ledger_schema.upsert(connection, table, [ledger_schema.pack(table, "c", row.key, body)])
+    assert (ledger.versions("c"), ledger.receipts("c"), ledger.failures("c"), ledger.open_intents("c")) == before
+
+
 def test_a_commit_lasts_through_a_loss_of_power(ledger: Ledger):
     with ledger._database.read() as connection:
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
