@@ -1,4 +1,4 @@
-"""Ends what a killed flush of Milvus Lite left half done.
+"""Ends what a kill left half done in Milvus Lite: a flush, an index, the making or the dropping of a collection.
 
 Milvus Lite 3.2 flushes in this order: data files, manifest, removal of the log whose rows they hold. Killed after the
 manifest, it reads the old log again at the next start: rows it holds already are hidden by their own replay, or, with
@@ -7,6 +7,9 @@ number is in data files already, so removing it is the step that was missing, an
 
 Index files are written in place, after the manifest and whenever a collection is loaded that has none. One that a kill
 cut short keeps the collection from being loaded for good; without it, Milvus Lite makes it anew from the rows.
+
+A collection's folder is made before its schema, and dropped file by file. A folder without a schema is no collection,
+and keeps one of its name from being made for good.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,23 +31,43 @@ _LOG_FILE = re.compile(r"wal_(?:data|delta)_(\d+)\.arrow")
 _KNOWN_FORMAT = 2
 _COLLECTIONS = ("collections/*", "databases/*/collections/*")
 _INDEX_FILES = {".idx", ".sidx"}
+_SCHEMA = "schema.json"
 
 
 def mend(store: Path, *, died: bool) -> None:
     """End what a kill left half done below the Milvus Lite folder ``store``, which nobody has open.
 
-    ``died``: the last to have it open is known not to have closed it, so that no index file can be believed; else those
-    are removed that are seen to be cut short.
+    ``died``: the last to have it open is known not to have closed it, so that no index file can be believed, and a
+    collection without a schema was being dropped; else those are removed that are seen to be cut short.
     """
+    drop_remains(store, every=died)
     finish_flushes(store)
     drop_indexes(store, every=died)
+
+
+def drop_remains(store: Path, *, every: bool) -> list[Path]:
+    """Remove folders of collections without a schema and return their paths: those with nothing in them, or ``every``.
+
+    The caller holds the store's lease and has not opened it.
+    """
+    folders = sorted(path for pattern in _COLLECTIONS for path in store.glob(pattern) if path.is_dir())
+    without = [folder for folder in folders if not (folder / _SCHEMA).exists()]
+    removed = [folder for folder in without if every or _is_empty(folder)]
+    for folder in removed:
+        shutil.rmtree(folder)
+        _log.warning("%s: a collection that was being made or dropped was removed: %s", store, folder.name)
+    return removed
+
+
+def _is_empty(folder: Path) -> bool:
+    return all(path.name == f"{_SCHEMA}.tmp" for path in folder.iterdir())
 
 
 def finish_flushes(store: Path) -> list[Path]:
     """Remove the logs of finished flushes below the Milvus Lite folder ``store``, and return their paths.
 
-    The caller holds the store's lease and has not opened it. A manifest that cannot be read, or is of a format this
-    module does not know, is left to Milvus Lite with all its logs.
+    The caller as above. A manifest that cannot be read, or is of a format this module does not know, is left to Milvus
+    Lite with all its logs.
     """
     removed = []
     for manifest in _in_collections(store, "manifest.json"):

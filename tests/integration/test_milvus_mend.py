@@ -108,6 +108,36 @@ def test_no_index_is_believed_of_a_process_that_died(tmp_path: Path, caplog) -> 
     assert "1 index files will be made anew" in caplog.text
 
 
+@pytest.mark.parametrize("left", [[], ["schema.json.tmp"]])
+def test_a_collection_whose_making_was_killed_is_made(tmp_path: Path, left: list[str], caplog) -> None:
+    path = tmp_path / "milvus.db"
+    folder = path / "collections/c"
+    folder.mkdir(parents=True)
+    for name in left:
+        (folder / name).write_text("{")
+    with caplog.at_level(logging.WARNING), MilvusStore(str(path)) as store:
+        store.ensure(CollectionSpec(name="c", dimension=2))
+        store.upsert("c", records("one", 5))
+        assert store.count("c") == 5
+    assert "a collection that was being made or dropped was removed: c" in caplog.text
+
+
+def test_a_drop_that_was_killed_is_ended_and_a_schema_that_is_lost_drops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "milvus.db"
+    with MilvusStore(str(path)) as store:
+        for name in ("c", "kept"):
+            store.ensure(CollectionSpec(name=name, dimension=2))
+            store.upsert(name, records("one", 5))
+    (path / "collections/c/schema.json").unlink()
+    with MilvusStore(str(path)) as store:
+        assert store.collections() == ["kept"]
+    assert (path / "collections/c/manifest.json").exists()  # the store was closed: no kill did this
+    path.with_name("milvus.db.lease").write_text('{"pid": 1}')
+    with MilvusStore(str(path)) as store:
+        store.ensure(CollectionSpec(name="c", dimension=2))
+        assert (store.count("c"), store.count("kept")) == (0, 5)
+
+
 def test_the_indexes_of_a_store_that_was_closed_are_kept(tmp_path: Path, caplog) -> None:
     path = tmp_path / "milvus.db"
     for _ in range(2):
