@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nemo_retriever_dagster.extract.geometry import level
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from nemo_retriever_dagster.extract.layout import Line
-    from nemo_retriever_dagster.model import Box
 
 _EVEN, _ROUNDED = 1.25, 0.1  # blanks of one line: this many times the narrowest, and this much of the type's size more
 _ENDS = (".", "!", "?")
@@ -24,7 +25,6 @@ _STRETCHED = 3.5  # TeX widens the blank behind a sentence more
 _MANY = 400  # rows with wide blanks: more than the lines of any page of text
 _MOST = 30  # words of a line of a narrow column
 _PAIR = 2  # words: a label and its value, as far as the line itself can tell
-_BESIDE = 0.5  # of the lower line's height
 _WORDY = 0.6  # of the words of a line
 _REACH = 4  # rows before and behind: lines of a single long word between are not set to the full width
 _SOLID, _LEADING = 0.5, 2.0  # of the type's size, for each row between
@@ -106,11 +106,7 @@ class Rows:
 def is_filled_column(lines: Sequence[Line]) -> bool:
     """Tell whether lines, filled ones among them, only stand below each other: cells also stand beside each other."""
     boxes = sorted([line.box for line in lines], key=lambda box: box.y0 + box.y1)
-    return any(line.filled for line in lines) and not any(starmap(_are_beside, pairwise(boxes)))
-
-
-def _are_beside(box: Box, other: Box) -> bool:
-    return min(box.y1, other.y1) - max(box.y0, other.y0) > _BESIDE * min(box.height, other.height)
+    return any(line.filled for line in lines) and not any(starmap(level, pairwise(boxes)))
 
 
 def _is_text(row: _Row) -> bool:

@@ -6,7 +6,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from nemo_retriever_dagster.extract.typewriter import is_line_number, level
+from nemo_retriever_dagster.extract.geometry import level
+from nemo_retriever_dagster.extract.typewriter import is_line_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def _counts(column: Sequence[Line]) -> bool:
 
 def _is_beside_prose(column: Sequence[Line], lines: Sequence[Line]) -> bool:
     left, right = min(line.box.x0 for line in column), max(line.box.x1 for line in column)
-    beside = [[line for line in lines if level(line, number) and line is not number] for number in column]
+    beside = [[line for line in lines if level(line.box, number.box) and line is not number] for number in column]
     alone = [row[0] for row in beside if len(row) == 1]
     if len(alone) < _ALONE * len(column) or 2 * sum(line.typewriter for line in alone) > len(alone):
         return False

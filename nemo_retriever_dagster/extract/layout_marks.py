@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.geometry import level
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -90,6 +92,4 @@ def _is_marker(text: str) -> bool:
 
 
 def _beside(marker: Line, line: Line) -> bool:
-    shared = min(marker.box.y1, line.box.y1) - max(marker.box.y0, line.box.y0)
-    gap = line.box.x0 - marker.box.x1
-    return shared > 0.5 * min(marker.box.height, line.box.height) and 0 < gap < _FAR * line.size
+    return level(marker.box, line.box) and 0 < line.box.x0 - marker.box.x1 < _FAR * line.size

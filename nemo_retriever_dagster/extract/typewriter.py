@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from nemo_retriever_dagster.extract.geometry import level
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,6 @@ _NAME = re.compile(
 )
 """TeX's are cmtt10, sftt1000, txtt, t1xbtt; "Arial Unicode" is none."""
 _DIGITS = 5  # of a line's number
-_ALIKE = 0.5  # of the lower line's height: less of it shared is another row
 _PITCH = 0.55  # of the type's size: how wide a character is where the line is too short to tell
 _FEW = 4  # characters
 
@@ -43,15 +44,9 @@ def blanks(before: Line, after: Line) -> str:
     return " " * max(1, round((after.box.x0 - before.box.x1) / (pitch(after) or 1.0)))
 
 
-def level(one: Line, other: Line) -> bool:
-    """Tell whether two lines are of one row."""
-    shared = min(one.box.y1, other.box.y1) - max(one.box.y0, other.box.y0)
-    return shared > _ALIKE * min(one.box.height, other.box.height)
-
-
 def beside(before: Line, after: Line) -> bool:
     """Tell whether a line stands right of another one, on its row."""
-    return after.box.x0 >= before.box.x1 and level(before, after)
+    return after.box.x0 >= before.box.x1 and level(before.box, after.box)
 
 
 def with_line_numbers(lines: Sequence[Line]) -> list[Line]:
