@@ -116,13 +116,13 @@ def retry(definitions: Path, corpus: str | None, stage: str | None, category: st
 @click.option("--drop-former", is_flag=True, help="Drop the collections that served before, after the switch.")
 def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None:
     """Build new collections beside those that serve, for a new embedder or options; switch when they are complete."""
+    from nemo_retriever_dagster.corpus.watching import watched
+
     chosen = load_corpus(definitions, corpus)
     config = {
         "ops": {"reindex": {"config": {"drop_former": drop_former}}},
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }
-    from nemo_retriever_dagster.corpus.watching import watched
-
     with watched(), instance() as place:
         chosen.reindex_job.execute_in_process(run_config=config, instance=place, resources=chosen.resources())
     console.print(f"{chosen.name}: the collections that serve are complete and up to date.")

@@ -67,7 +67,7 @@ def _show_standing(standing: _Standing, *, documents: bool) -> None:
 def _standing_as_json(standing: _Standing, *, documents: bool) -> dict[str, type_json]:
     from nemo_retriever_dagster.ledger import DocumentStatus
 
-    counts = {word: standing.counts.get(word, 0) for word in DocumentStatus}
+    counts = dict.fromkeys(DocumentStatus, 0) | standing.counts
     each = [
         {**state_as_json(state), "receipt": asdict(receipt) if receipt else None}
         for state, receipt in standing.documents
