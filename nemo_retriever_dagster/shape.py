@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
+from nemo_retriever_dagster.language import language_of
 from nemo_retriever_dagster.model import PICTURES, STRUCTURED, Kind, Record, stable_id
 from nemo_retriever_dagster.stages import CAPTION_CHARS, passage
 
@@ -195,7 +196,7 @@ def _text(made: Made, chunk: Chunk) -> dict[str, Any] | None:
         "text_type": made.text_depth,
         "summary": "",
         "keywords": "",
-        "language": "unknown",
+        "language": language_of(chunk.text),
         "text_location": location if one else [-1, -1, -1, -1],
         "text_location_max_dimensions": dimensions if one else [-1, -1],
         "custom_content": None,

@@ -296,3 +296,16 @@ def test_a_hit_leads_back_to_page_box_version_and_run(make, embedder, store) -> 
     assert hit.embedder == embedder.name
     assert "140 euros" in hit.text
     assert any(element["metadata"]["content"] == hit.text for element in document)
+
+
+def test_hits_are_chosen_by_the_language_of_their_text(embedder, tmp_path: Path) -> None:
+    paths = write(
+        tmp_path, de="Der Ofen ist vor dem Backen vorzuheizen.", en="Heat the oven before the bread is baked."
+    )
+    uri, settings = str(tmp_path / "c.db"), Settings(state_dir=tmp_path / "state")
+    ingestor = Ingestor(engines=Engines(embedder=embedder), settings=settings, workers=1).files(list(map(str, paths)))
+    ingestor.extract().embed().vdb_upload(collection_name="c", milvus_uri=uri).ingest()
+    retriever = Retriever("c", milvus_uri=uri, embedder=embedder)
+    told = 'content_metadata["text_metadata"]["language"] == {code}'
+    found = [retriever.query("oven", filter=told, filter_params={"code": code}) for code in ("de", "en", "fr")]
+    assert [[Path(hit.source).stem for hit in hits] for hits in found] == [["de"], ["en"], []]
