@@ -70,6 +70,13 @@ def of_pdf(text: str) -> str:
     return of_iso(f"{year}-{month or '01'}-{day or '01'}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}")
 
 
+def of_exif(text: str, offset: str = "") -> str:
+    """Write a date as pictures have it (``2026:03:01 10:00:00``); ``offset`` is its zone (``+01:00``), where told."""
+    day, _, time = text.strip("\0 ").partition(" ")
+    zone = offset.strip("\0 ")
+    return of_iso(f"{day.replace(':', '-')}T{time}{zone}") if time else ""
+
+
 def _parsed(parse: Callable[[str], datetime], text: str) -> str:
     if not text or len(text) > _LONGEST:
         return ""

@@ -10,6 +10,7 @@ from nemo_retriever_dagster.errors import CorruptFileError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.extract.encoding import Decoded, decode
 from nemo_retriever_dagster.extract.html_blocks import Blocks
+from nemo_retriever_dagster.extract.html_dates import html_dates
 from nemo_retriever_dagster.extract.html_picture import FindPicture, embedded_pictures
 from nemo_retriever_dagster.extract.html_scan import check_depth
 from nemo_retriever_dagster.extract.html_xml import as_html, is_xhtml
@@ -33,7 +34,7 @@ class HtmlExtractor:
 
     formats = ("html",)
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page without a number."""
@@ -41,10 +42,11 @@ class HtmlExtractor:
         budget.check("file_bytes", size)
         budget.check("text_chars", size // 4)
         decoded = decoded_page(path.read_bytes(), budget)
-        elements = html_elements(decoded.text, options, budget)
+        document = _parsed(decoded.text)
+        elements = _elements(document, options, budget)
         if decoded.warnings:
             elements = [*elements, Element(kind=Kind.TEXT, warnings=decoded.warnings)]
-        yield Page(elements=tuple(elements))
+        yield Page(elements=tuple(elements), dates=html_dates(document))
 
 
 def decoded_page(data: bytes, budget: Budget, *, xhtml: bool = False) -> Decoded:
@@ -62,7 +64,11 @@ def decoded_page(data: bytes, budget: Budget, *, xhtml: bool = False) -> Decoded
 
 def html_elements(text: str, options: ExtractOptions, budget: Budget) -> list[Element]:
     """Return the elements of an HTML text whose depth was checked; its title stands in for a missing heading."""
-    title, elements = read_page(text, options, embedded_pictures(options, budget))
+    return _elements(_parsed(text), options, budget)
+
+
+def _elements(document: LexborHTMLParser, options: ExtractOptions, budget: Budget) -> list[Element]:
+    title, elements = _read(document, options, embedded_pictures(options, budget))
     if title and options.text and not any(element.heading == 1 for element in elements):
         return [Element(kind=Kind.TEXT, text=title, heading=1), *elements]
     return elements
@@ -70,7 +76,10 @@ def html_elements(text: str, options: ExtractOptions, budget: Budget) -> list[El
 
 def read_page(text: str, options: ExtractOptions, find_picture: FindPicture) -> tuple[str, list[Element]]:
     """Return the title and the elements of an HTML text whose depth was checked."""
-    document = _parsed(text)
+    return _read(_parsed(text), options, find_picture)
+
+
+def _read(document: LexborHTMLParser, options: ExtractOptions, find_picture: FindPicture) -> tuple[str, list[Element]]:
     blocks = Blocks(options, find_picture)
     if document.body is not None:
         blocks.read(document.body)

@@ -10,11 +10,13 @@ import io
 import struct
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from nemo_retriever_dagster.dates import Dates, of_exif
 from nemo_retriever_dagster.errors import CorruptFileError, EmptyFileError, LimitExceededError
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.model import Box, Element, Kind, Picture
@@ -45,7 +47,7 @@ class ImageExtractor:
 
     formats: tuple[str, ...] = ("png", "jpeg", "bmp", "tiff", "webp")
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each frame of a TIFF that is one, one for any other picture; boxes are in pixels."""
@@ -54,6 +56,7 @@ class ImageExtractor:
         if not data:
             raise EmptyFileError
         image = _open(data)
+        said = _dates(image)
         frames = int(getattr(image, "n_frames", 1))
         budget.check("pages", frames if image.format == "TIFF" else 1)
         wanted = _pages(image, frames) if image.format == "TIFF" else [0]
@@ -61,7 +64,8 @@ class ImageExtractor:
         unread = (f"The picture has {frames} frames; the first was read.",) if moving else ()
         for number, frame in enumerate(wanted, 1):
             picture = _read(image, data, frame, budget)
-            yield picture_page(picture, options, number=number, total=len(wanted), warned=unread)
+            page = picture_page(picture, options, number=number, total=len(wanted), warned=unread)
+            yield replace(page, dates=said)
 
 
 def read_picture(data: bytes, budget: Budget) -> Picture:
@@ -118,6 +122,21 @@ def _read(image: Image.Image, data: bytes, frame: int, budget: Budget) -> Pictur
         if image.mode in modes and not turned and "transparency" not in image.info:
             return Picture(data=data, width=image.width, height=image.height, media_type=media_type)
         return _encode(_plain(ImageOps.exif_transpose(image)))
+
+
+def _dates(image: Image.Image) -> Dates:
+    """Return when a picture, not yet loaded, was taken and changed, as it says; damage there says nothing."""
+    base = ExifTags.Base
+    try:
+        with _decoding():
+            main = image.getexif()
+            shot = main.get_ifd(ExifTags.IFD.Exif)
+    except CorruptFileError:
+        return Dates()
+    return Dates(
+        created=of_exif(str(shot.get(base.DateTimeOriginal, "")), str(shot.get(base.OffsetTimeOriginal, ""))),
+        modified=of_exif(str(main.get(base.DateTime, "")), str(shot.get(base.OffsetTime, ""))),
+    )
 
 
 def _plain(image: Image.Image) -> Image.Image:

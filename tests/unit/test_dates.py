@@ -14,8 +14,9 @@ import openpyxl
 import pptx
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from PIL import ExifTags, Image
 
-from nemo_retriever_dagster.dates import Dates, of_iso, of_mail, of_moment, of_pdf, of_seconds
+from nemo_retriever_dagster.dates import Dates, of_exif, of_iso, of_mail, of_moment, of_pdf, of_seconds
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.registry import extractor_for
 from nemo_retriever_dagster.limits import Budget, Limits
@@ -166,6 +167,52 @@ def test_books_tell_their_dates(tmp_path: Path, metadata: str, dates: Dates) -> 
         archive.writestr("b.opf", package)
         archive.writestr("a.xhtml", '<html xmlns="http://www.w3.org/1999/xhtml"><body><p>Text.</p></body></html>')
     assert said(tmp_path / "x.epub")[0] == dates
+
+
+@pytest.mark.parametrize(
+    ("head", "dates"),
+    [
+        (
+            """<meta property="article:published_time" content="2024-03-01T12:00:00+02:00">
+            <meta property="article:modified_time" content="2025-04-02T11:30:00Z">""",
+            SAID,
+        ),
+        (
+            """<meta name="DC.Date" content="1851"><meta name="dcterms.created" content="2024-03-01T10:00:00Z">
+            <meta http-equiv="Last-Modified" content="Wed, 02 Apr 2025 11:30:00 GMT">""",
+            SAID,
+        ),
+        (
+            '<meta name="date" content="soon"><meta itemprop="datePublished" content="1851">',
+            Dates(created="1851-01-01T00:00:00"),
+        ),
+        ('<meta name="date"><meta content="2024-03-01"><meta name="generator" content="2024-03-01">', Dates()),
+    ],
+)
+def test_web_pages_tell_when_they_were_published_and_changed(tmp_path: Path, head: str, dates: Dates) -> None:
+    (tmp_path / "x.html").write_text(f"<html><head>{head}</head><body><p>Text.</p></body></html>")
+    assert said(tmp_path / "x.html") == [dates]
+
+
+@pytest.mark.parametrize("suffix", ["jpeg", "tiff", "webp", "png"])
+def test_pictures_tell_when_they_were_taken_and_changed(tmp_path: Path, suffix: str) -> None:
+    tags = Image.Exif()
+    tags[ExifTags.Base.DateTime] = "2025:04:02 11:30:00"
+    taken = tags.get_ifd(ExifTags.IFD.Exif)
+    taken[ExifTags.Base.DateTimeOriginal], taken[ExifTags.Base.OffsetTimeOriginal] = "2024:03:01 12:00:00", "+02:00"
+    path = tmp_path / f"x.{suffix}"
+    Image.new("RGB", (64, 64)).save(path, exif=tags.tobytes())
+    assert said(path) == [SAID]
+
+
+@pytest.mark.parametrize("told", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2024:03:01", "\0"])
+def test_a_camera_without_a_clock_tells_no_date(told: str) -> None:
+    assert of_exif(told) == ""
+
+
+def test_damaged_tags_of_a_picture_harm_nothing(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.jpeg", exif=b"Exif\0\0MM\0*" + b"\xff" * 40)
+    assert said(tmp_path / "x.jpeg") == [Dates()]
 
 
 def test_a_file_was_changed_when_its_file_system_says(tmp_path: Path) -> None:
