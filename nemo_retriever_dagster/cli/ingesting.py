@@ -33,16 +33,20 @@ if TYPE_CHECKING:
 @corpus_option
 @answering
 def plan(definitions: Path, corpus: str | None, *, answer: Answer) -> None:
-    """Say what an ingest would do: new, changed, unchanged, vanished documents."""
+    """Say what an ingest would do: new, changed, unchanged, vanished documents, and what they would ask of engines."""
+    from nemo_retriever_dagster.cli.foreseen import foresee, foreseen_as_json, show_foreseen
     from nemo_retriever_dagster.corpus.discovery import look
     from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, initialized
     from nemo_retriever_dagster.ledger import Ledger
 
     chosen = load_corpus(definitions, corpus)
     with initialized(chosen.resources(), STATE, ENGINES) as (state, engines), Ledger(state.settings().ledger) as ledger:
-        found = look(chosen, ledger, engines.engines(chosen.pipeline, state.settings()))
+        asked = engines.engines(chosen.pipeline, state.settings())
+        found = look(chosen, ledger, asked)
+        due, demands = foresee(chosen, found, ledger, asked)
     answer.text(_show_plan, found)
-    answer.json({"corpus": chosen.name, **_plan_as_json(found)})
+    answer.text(show_foreseen, due, demands)
+    answer.json({"corpus": chosen.name, **_plan_as_json(found), **foreseen_as_json(due, demands)})
 
 
 def _plan_as_json(found: Plan) -> dict[str, type_json]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BOLTS, BROKEN, PAINT = (
     {"document": partition_key(uri), "uri": uri} for uri in ("docs/bolts.txt", "docs/broken.pdf", "docs/paint.txt")
 )
+EMBEDDER, STAGES = "local/all-MiniLM-L6-v2", ("extract", "split", "embed", "upload")
 NOBODY = dict.fromkeys(("new", "changed", "unfinished", "outdated", "failed", "unchanged", "vanished"), 0)
 NOTHING = {"documents": 2, "rows": 2, "pictures": 0, "problems": [], "writing": [], "remade": [], "unread": []}
 
@@ -56,14 +57,30 @@ def test_a_plan_has_the_documents_of_each_word(nrd, tmp_path: Path) -> None:
     passed = [{"uri": "docs/.hidden", "reason": "hidden file", "lost": False}]
     lists = {word: [] for word in NOBODY}
     expected = {"corpus": "notes", "counts": {**NOBODY, "new": 3}, **lists, "passed_over": passed}
-    assert answer(done) == {**expected, "new": [BOLTS, BROKEN, PAINT]}
+    embedder = {"stage": "embed", "engine": EMBEDDER, "documents": 3, "seen": 0, "expected": None, "margin": None}
+    work = {"stages": dict.fromkeys(STAGES, 3), "forecast": [embedder]}
+    assert answer(done) == {**expected, "new": [BOLTS, BROKEN, PAINT], **work}
     assert done.stderr == "Loaded.\n", "what the file of the corpus prints is no part of the answer"
 
     nrd("ingest", "--allow-failures")
     (tmp_path / "docs/paint.txt").unlink()
     counts = {**NOBODY, "failed": 1, "unchanged": 1, "vanished": 1}
     found = {"counts": counts, "failed": [BROKEN], "unchanged": [BOLTS], "vanished": [PAINT]}
+    found |= {"stages": dict.fromkeys(STAGES, 0), "forecast": []}
     assert answer(nrd("plan", "--json")) == {**expected, **found}
+
+
+def test_a_plan_foresees_what_a_new_document_asks_of_the_embedder(ingested, tmp_path: Path) -> None:
+    (tmp_path / "docs/new.txt").write_text("A third note.")
+    spent = [row.usage for row in Ledger(Settings().ledger).usage("notes")]
+    work = answer(ingested("plan", "--json"))
+    (embed,) = work["forecast"]
+    assert work["stages"] == dict.fromkeys(STAGES, 1)
+    assert (embed["engine"], embed["documents"], embed["seen"]) == (EMBEDDER, 1, 2)
+    assert embed["expected"]["tokens"] == round(sum(usage.tokens for usage in spent) / 2)
+    shown = ingested("plan").output.splitlines()
+    assert "To do, where no results are kept: extract 1, split 1, embed 1, upload 1" in shown
+    assert shown[-1].split()[:5] == ["embed", EMBEDDER, "1", "1", "1"]
 
 
 def test_the_status_counts_every_word_and_has_each_document_with_its_receipt(ingested) -> None:
