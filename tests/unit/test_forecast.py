@@ -95,8 +95,17 @@ def test_documents_that_asked_nothing_of_an_engine_are_counted() -> None:
     rows = [spent(one, 8) for one in seen] + [spent(seen[0], 40, stage="caption", engine="vlm")]
     prints = [receipt(one, caption="now") for one in seen]
     new = document("new.pdf")
-    (found,) = forecast({Stage.CAPTION: [new]}, [*seen, new], prints, rows, ENGINES)
-    assert tokens(found)[0] == 10
+    again, first = (forecast({Stage.CAPTION: [one]}, [*seen, new], prints, rows, ENGINES)[0] for one in (seen[1], new))
+    assert tokens(again) == (0, 0)
+    assert tokens(first)[0] == 10
+
+
+def test_documents_of_which_nothing_was_noted_tell_nothing() -> None:
+    noted, silent, new = [document(f"{n}.txt") for n in range(2)], document("silent.txt"), document("new.txt")
+    rows = [spent(one, 30) for one in noted]
+    due = {Stage.EMBED: [new]}
+    (found,) = forecast(due, [*noted, silent, new], map(receipt, (*noted, silent)), rows, ENGINES)
+    assert (found.seen, tokens(found)) == (2, (30, 0))
 
 
 def test_documents_that_were_never_at_a_stage_tell_nothing_of_it() -> None:
