@@ -16,6 +16,7 @@ from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
 from nemo_retriever_dagster.cli.previewing import markdown, preview
 from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
 from nemo_retriever_dagster.cli.shown import harmless
+from nemo_retriever_dagster.cli.starting import init
 from nemo_retriever_dagster.cli.verifying import verify
 from nemo_retriever_dagster.errors import RetrieverError
 
@@ -49,5 +50,5 @@ def main(*, verbose: bool) -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
+for _command in (init, preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
     main.add_command(_command)

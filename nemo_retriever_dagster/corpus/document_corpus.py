@@ -77,7 +77,7 @@ class DocumentCorpus:
         ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the documents' text out of the
         event log.
         """
-        _check_name(name)
+        check_name(name)
         _check_count(1, batch_size=batch_size, concurrency=concurrency)
         _check_count(1, runs_per_tick=runs_per_tick, sensor_interval=sensor_interval)
         _check_count(0, workers=workers, max_deletions=max_deletions)
@@ -223,7 +223,8 @@ class DocumentCorpus:
         )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise `InvalidOptionError` for what cannot name a corpus, its asset, jobs and partitions."""
     if not _NAME.fullmatch(name):
         hint = "Use lower-case letters, digits and underscores, a letter first."
         raise InvalidOptionError(f"{name!r} is no name for a corpus.", hint=hint)
