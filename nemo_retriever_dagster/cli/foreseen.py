@@ -57,7 +57,8 @@ def _show_demands(demands: Sequence[Demand]) -> None:
 
 def _title(demands: Sequence[Demand]) -> str:
     seen = max(demand.seen for demand in demands)
-    return f"What they would ask of engines, by what {seen:,} documents took before"
+    past = f"by what {seen:,} documents took before" if seen else "of which the first runs will tell more"
+    return f"What they would ask of engines, {past}"
 
 
 def _cells(demand: Demand) -> list[str]:

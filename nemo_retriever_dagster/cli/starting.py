@@ -76,11 +76,12 @@ def _named_after(source: str) -> str:
 
 def _show_next(name: str, documents: int, file: str) -> None:
     option = "" if file == "definitions.py" else f" -f {file}"
-    lines = (
-        f"{file} makes the corpus {name}; its source has {documents} documents now. Next:",
-        f"  nrd plan{option}                       what a run would do",
-        f'  nrd ingest{option} --query "..."       do it, and ask something',
-        f"  dagster dev -f {file}      the same in the UI, with sensor and schedule",
-    )
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
+    steps = {
+        f"nrd plan{option}": "what a run would do",
+        f'nrd ingest{option} --query "..."': "do it, and ask something",
+        f"dagster dev -f {file}": "the same in the UI, with sensor and schedule",
+    }
+    width = max(map(len, steps))
+    console.print(f"{file} makes the corpus {name}, of {documents} documents now. Next:", markup=False, highlight=False)
+    for command, what in steps.items():
+        console.print(f"  {command:{width}}  {what}", markup=False, highlight=False)

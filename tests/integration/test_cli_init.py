@@ -15,7 +15,7 @@ def test_a_new_file_makes_a_corpus_that_can_be_ingested_and_asked(nrd, tmp_path:
     (tmp_path / "docs/broken.pdf").unlink()
     begun = nrd("init", "docs")
     assert begun.exit_code == 0, begun.output
-    assert begun.output.startswith("definitions.py makes the corpus docs; its source has 2 documents now.")
+    assert begun.output.startswith("definitions.py makes the corpus docs, of 2 documents now. Next:")
     assert "2 new" in nrd("plan").output
     asked = nrd("ingest", "--query", "How tight is the saddle's bolt?", "--top-k", "1")
     assert asked.exit_code == 0, asked.output
