@@ -189,9 +189,12 @@ class Caller:
         return None
 
     async def _turn(self, effort: _Effort) -> None:
-        """Wait while no target takes calls: all asked for a pause, or were set aside and are being probed."""
+        """Wait while no target takes calls: all asked for a pause, or were set aside and are being probed.
+
+        A server that starts anew is waited for, as long as one request may take.
+        """
         while (wait := self._held_for()) > 0:
-            dead = all(target.breaker.openings > 1 for target in self.targets)
+            dead = all(target.breaker.down_for() >= self.endpoint.deadline for target in self.targets)
             late = effort.started and effort.elapsed() + wait >= self.endpoint.deadline
             if dead or late:
                 raise _given_up(effort.last.error, effort) if effort.last else self._set_aside(wait)
