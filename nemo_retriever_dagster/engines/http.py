@@ -21,6 +21,7 @@ from nemo_retriever_dagster.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     MisuseError,
+    RefusedSettingError,
     RetrieverError,
     redact,
 )
@@ -191,7 +192,10 @@ class HttpClient:
         if probe.is_success:
             return None
         error = refusal(probe, self.name, self.endpoint.key_for(url)).error
-        return None if probe.is_client_error and not isinstance(error, MisuseError) else error
+        fatal = isinstance(error, MisuseError) and not isinstance(
+            error, RefusedSettingError
+        )  # it lacks them: it is empty
+        return None if probe.is_client_error and not fatal else error
 
 
 def _no_url(url: str, cause: Exception) -> MisuseError:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nemo_retriever_dagster.engines.addresses import completed
 from nemo_retriever_dagster.engines.caller import gather_bounded
-from nemo_retriever_dagster.engines.nim.base import NimClient, batches
+from nemo_retriever_dagster.engines.nim.base import NimClient, batches, halved
 from nemo_retriever_dagster.engines.nim.wire import field, rows
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.engines.sharing import SharedRequests
@@ -111,12 +111,12 @@ class NimEmbedder(NimClient):
         return np.concatenate(await gather_bounded(self._queries, batches(inputs, self.batch), limit=self.window))
 
     async def _passages(self, batch: Sequence[EmbedInput], *, attempts: int = 0) -> Sequence[np.ndarray]:
-        return list(await self._request(batch, "passage", attempts))
+        return await halved(lambda part: self._request(part, "passage", attempts), batch)
 
     async def _queries(self, batch: Sequence[EmbedInput]) -> np.ndarray:
-        return await self._request(batch, "query")
+        return np.stack(await halved(lambda part: self._request(part, "query"), batch))
 
-    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose, attempts: int = 0) -> np.ndarray:
+    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose, attempts: int = 0) -> list[np.ndarray]:
         body: dict[str, Any] = {"model": self.model, "encoding_format": self._encoding}
         body["input"] = [await self._wire(item) for item in batch]
         if self.dialect == "nim":
@@ -129,7 +129,7 @@ class NimEmbedder(NimClient):
         def read(reply: Any) -> np.ndarray:
             return self._vectors(reply, len(batch))
 
-        return await self.http.post_json(body, read, items=len(batch), attempts=attempts)
+        return list(await self.http.post_json(body, read, items=len(batch), attempts=attempts))
 
     async def _wire(self, item: EmbedInput) -> str:
         if item.picture is None:
