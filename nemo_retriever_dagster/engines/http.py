@@ -192,10 +192,9 @@ class HttpClient:
         if probe.is_success:
             return None
         error = refusal(probe, self.name, self.endpoint.key_for(url)).error
-        fatal = isinstance(error, MisuseError) and not isinstance(
-            error, RefusedSettingError
-        )  # it lacks them: it is empty
-        return None if probe.is_client_error and not fatal else error
+        lacks = isinstance(error, RefusedSettingError)  # of an empty body, some name the settings first
+        there = probe.is_client_error and (lacks or not isinstance(error, MisuseError))
+        return None if there else error
 
 
 def _no_url(url: str, cause: Exception) -> MisuseError:
