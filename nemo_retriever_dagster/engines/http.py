@@ -70,7 +70,7 @@ class HttpClient:
         self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1, attempts: int = 0
     ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
-        content = encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
+        content = await asyncio.to_thread(_encoded, body)
         del body  # pictures are in memory once while the request waits
         headers = {"content-type": "application/json"}
 
@@ -195,6 +195,10 @@ class HttpClient:
         lacks = isinstance(error, RefusedSettingError)  # of an empty body, some name the settings first
         there = probe.is_client_error and (lacks or not isinstance(error, MisuseError))
         return None if there else error
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def _no_url(url: str, cause: Exception) -> MisuseError:

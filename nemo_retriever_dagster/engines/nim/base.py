@@ -77,9 +77,7 @@ class NimClient:
 
     async def image(self, picture: Picture) -> str:
         """Return the picture as a data URL, small enough for the endpoint."""
-        if self.endpoint.hosted:
-            picture = await asyncio.to_thread(fitted, picture)
-        return data_url(picture)
+        return await asyncio.to_thread(_sent, picture, hosted=self.endpoint.hosted)
 
     async def check(self) -> None:
         """Raise unless the NIM is ready."""
@@ -88,6 +86,10 @@ class NimClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self.http.aclose()
+
+
+def _sent(picture: Picture, *, hosted: bool) -> str:
+    return data_url(fitted(picture) if hosted else picture)
 
 
 def batches(inputs: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class NimEmbedder(NimClient):
         self._encoding = encoding
         dimension, self._max_tokens = next((v for k, v in _KNOWN.items() if k in self.model), (0, 0))
         self._dimension = endpoint.dimensions or dimension
+        self._learning = Lock()
         self._shared: SharedRequests[EmbedInput, np.ndarray] = SharedRequests(
             self._passages, size=self.batch, width=endpoint.concurrency, weigh=_weight
         )
@@ -139,14 +141,15 @@ class NimEmbedder(NimClient):
 
     def _vectors(self, reply: Any, count: int) -> np.ndarray:
         vectors = [_vector(item) for item in rows(reply, count)]
-        expected = self._dimension or len(vectors[0])
-        lengths = {len(vector) for vector in vectors}
-        if lengths != {expected}:
-            raise EngineReplyError(f"its vectors have {sorted(lengths)} dimensions, {expected} were expected")
-        matrix = np.stack(vectors).astype(np.float32, copy=False)
-        if not np.isfinite(matrix).all():
-            raise EngineReplyError("a vector holds a value that is not a finite number")
-        self._dimension = expected
+        with self._learning:  # replies are read in threads
+            expected = self._dimension or len(vectors[0])
+            lengths = {len(vector) for vector in vectors}
+            if lengths != {expected}:
+                raise EngineReplyError(f"its vectors have {sorted(lengths)} dimensions, {expected} were expected")
+            matrix = np.stack(vectors).astype(np.float32, copy=False)
+            if not np.isfinite(matrix).all():
+                raise EngineReplyError("a vector holds a value that is not a finite number")
+            self._dimension = expected
         return matrix
 
 
