@@ -62,6 +62,7 @@ class NimEmbedder(NimClient):
         self._encoding = encoding
         dimension, self._max_tokens = next((v for k, v in _KNOWN.items() if k in self.model), (0, 0))
         self._dimension = endpoint.dimensions or dimension
+        self._served = ""
         self._learning = Lock()
         self._shared: SharedRequests[EmbedInput, np.ndarray] = SharedRequests(
             self._passages, size=self.batch, width=endpoint.concurrency, weigh=_weight
@@ -149,8 +150,20 @@ class NimEmbedder(NimClient):
             matrix = np.stack(vectors).astype(np.float32, copy=False)
             if not np.isfinite(matrix).all():
                 raise EngineReplyError("a vector holds a value that is not a finite number")
+            if not matrix.any(axis=1).all():
+                raise EngineReplyError("a vector is all zeros")
+            self._of_one_model(reply)
             self._dimension = expected
         return matrix
+
+    def _of_one_model(self, reply: Any) -> None:
+        """Raise if another model answers than before: its vectors would stand among others that mean something else."""
+        served = reply.get("model") if isinstance(reply, dict) else None
+        if not isinstance(served, str):
+            return
+        self._served = self._served or served
+        if served != self._served:
+            raise EngineReplyError(f"it is of the model {served!r}, and earlier ones were of {self._served!r}")
 
 
 def _vector(item: Any) -> np.ndarray:
