@@ -7,6 +7,7 @@
     |   +-- UnsupportedFormatError, EmptyFileError, CorruptFileError, EncryptedFileError
     |   +-- LimitExceededError, ParserTimeoutError, ParserCrashError
     |   +-- RejectedInputError (an engine refused this input: a 4xx reply)
+    |       +-- RequestTooLargeError (413: what is in it may pass in several requests)
     +-- TransientError         may work if tried again: retried by the HTTP client
     |   +-- EngineBusyError, EngineTimeoutError
     +-- InfrastructureError    a server or store is not usable: retried by the op, then by a person
@@ -18,6 +19,7 @@
     |       +-- StorageFullError, ArtifactDamagedError, LedgerDamagedError
     +-- MisuseError            the caller: an option, a path, a missing dependency
         +-- UnknownOptionError, InvalidOptionError, SourceNotFoundError, MissingDependencyError
+        +-- RefusedSettingError (an engine refused a setting of its endpoint: the model, or an option)
 """
 
 from __future__ import annotations
@@ -155,6 +157,12 @@ class RejectedInputError(DataError):
     default_hint = "Mend what its words name; if no document passes, check the endpoint's model and dialect."
 
 
+class RequestTooLargeError(RejectedInputError):
+    """A request is larger than an engine, or a gateway before it, takes."""
+
+    default_hint = "It holds one input alone: raise what the server, or a gateway before it, takes in one request."
+
+
 class TransientError(RetrieverError):
     """The attempt failed, another may not."""
 
@@ -258,6 +266,12 @@ class UnknownOptionError(MisuseError, TypeError):
 
 class InvalidOptionError(MisuseError):
     """An option has a value that is not allowed."""
+
+
+class RefusedSettingError(MisuseError):
+    """An engine refuses a setting of its endpoint."""
+
+    default_hint = "Check the endpoint's model, its dialect and its options: no document can mend it."
 
 
 class SourceNotFoundError(MisuseError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nemo_retriever_dagster.batch import BatchOutcome, run_batch
 from nemo_retriever_dagster.equip import equipped, prepare, recreating
 from nemo_retriever_dagster.errors import VerificationError
+from nemo_retriever_dagster.portal import entered
 from nemo_retriever_dagster.progress import progress
 from nemo_retriever_dagster.reindex import rebuilding
 from nemo_retriever_dagster.runner import Runner
@@ -67,7 +68,7 @@ class Ingest:
         if self._reindexes and self.engines.embedder is not None:
             await self.engines.embedder.check()
         documents = [result.document for result in begun if isinstance(result, Work)]
-        with self._with(documents, run_id) as (rebuild, equipment):
+        async with entered(self._with(documents, run_id)) as (rebuild, equipment):
             runner = Runner(self.pipeline, equipment, run_id=run_id, concurrency=self.concurrency)
             try:
                 written_to = equipment.committer.store if equipment.committer else None

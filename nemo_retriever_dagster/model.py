@@ -78,13 +78,21 @@ class Box(NamedTuple):
 
     def covered_by(self, other: Box) -> float:
         """Return the share of this box's area that lies in ``other``, 0 to 1."""
+        if self._is_apart(other):
+            return 0.0
         return self.intersect(other).area / self.area if self.area else 0.0
 
     def iou(self, other: Box) -> float:
         """Return intersection over union, 0 to 1."""
+        if self._is_apart(other):
+            return 0.0
         common = self.intersect(other).area
         total = self.area + other.area - common
         return common / total if total else 0.0
+
+    def _is_apart(self, other: Box) -> bool:
+        """Tell what most pairs of boxes are, at a tenth of what it takes to measure."""
+        return self.x1 <= other.x0 or other.x1 <= self.x0 or self.y1 <= other.y0 or other.y1 <= self.y0
 
     def scale(self, x: float, y: float) -> Box:
         """Return the box with its coordinates multiplied."""

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,10 +18,11 @@ from nemo_retriever_dagster.engines.usage import metered
 from nemo_retriever_dagster.errors import SourceUnavailableError, Stage
 from nemo_retriever_dagster.extract.sniff import detect_format
 from nemo_retriever_dagster.model import Failure
+from nemo_retriever_dagster.portal import entered
 from nemo_retriever_dagster.workbench import Step, Workbench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import numpy as np
 
@@ -132,7 +132,7 @@ class Runner:
     # --- the stages that ask parsers or engines ---
 
     async def _extract(self, work: Work) -> Step:
-        async with self._fetched(work.document) as fetched:
+        async with entered(self.equipment.source.fetch(work.document), self._call) as fetched:
             document = replace(
                 work.document,
                 sha256=fetched.sha256,
@@ -203,15 +203,3 @@ class Runner:
     async def _call(self, function: Callable[..., _Value], *arguments: Any) -> _Value:
         """Run a blocking function in a thread of the runner."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
-
-    @asynccontextmanager
-    async def _fetched(self, document: Document) -> AsyncIterator[Fetched]:
-        entered = self.equipment.source.fetch(document)
-        fetched = await self._call(entered.__enter__)
-        try:
-            yield fetched
-        except BaseException as error:
-            if not await self._call(entered.__exit__, type(error), error, error.__traceback__):
-                raise
-        else:
-            await self._call(entered.__exit__, None, None, None)

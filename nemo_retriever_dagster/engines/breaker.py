@@ -28,6 +28,8 @@ class Breaker:
     openings: int = 0
     """How often it opened since the last success; 2 or more means that a probe failed too."""
     _open_until: float = 0.0
+    _since: float = 0.0
+    """When it opened first since the last success."""
     _tickets: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _probe: int = 0
     """The ticket of the probe that is under way, 0 for none."""
@@ -44,6 +46,10 @@ class Breaker:
         left = max(self._open_until - self.clock(), 0.0)
         # A probe on its way decides for everybody: look again soon.
         return left or (min(self.pause, 0.05) if self._probe else 0.0)
+
+    def down_for(self) -> float:
+        """Return the seconds since it opened first, once a probe has failed too; 0 before."""
+        return self.clock() - self._since if self.openings > 1 else 0.0
 
     def admit(self) -> int:
         """Return the ticket of a call that may be made now, or 0; the first one after a pause is the probe."""
@@ -62,7 +68,9 @@ class Breaker:
         self.failures += 1
         if ticket == self._probe or (not self.is_open and self.failures >= self.after):
             self.openings += 1
-            self._open_until = self.clock() + min(self.pause * 2 ** (self.openings - 1), self.longest)
+            now = self.clock()
+            self._since = self._since if self.openings > 1 else now
+            self._open_until = now + min(self.pause * 2 ** (self.openings - 1), self.longest)
         self.withdrawn(ticket)
 
     def withdrawn(self, ticket: int) -> None:

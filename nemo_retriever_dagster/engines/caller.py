@@ -80,9 +80,9 @@ class Caller:
     async def call(self, send: Send[R], read: Read[R, T], *, items: int = 1, attempts: int = 0) -> T:
         """Return what ``read`` makes of the first good answer of ``send(url)``, or raise the error to give up with.
 
-        ``read`` returns the value and the tokens used. It runs when the slot is free for the next request already.
-        Both raise `AttemptFailedError`; any other exception is a bug and passes through. ``attempts`` 0 is the
-        endpoint's own number.
+        ``read`` returns the value and the tokens used. It runs in a thread, as thousands of words or boxes take their
+        time, and when the slot is free for the next request already. Both raise `AttemptFailedError`; any other
+        exception is a bug and passes through. ``attempts`` 0 is the endpoint's own number.
         """
         effort = _Effort(most=attempts or self.endpoint.attempts)
         try:
@@ -102,7 +102,7 @@ class Caller:
     async def _attempts(self, send: Send[R], read: Read[R, T], effort: _Effort) -> T:
         while True:
             try:
-                value, effort.tokens = read(await self._answer(send, effort))
+                value, effort.tokens = await asyncio.to_thread(read, await self._answer(send, effort))
             except AttemptFailedError as failed:
                 effort.last = failed
                 again = failed.again and effort.requests < effort.most
@@ -123,9 +123,7 @@ class Caller:
                 picked = self._pick()
                 if picked is None:  # another call took the probe meanwhile
                     continue
-                answer = await self._attempt(send, *picked, effort)
-            await asyncio.sleep(0)  # the next request goes out before this answer is read
-            return answer
+                return await self._attempt(send, *picked, effort)
 
     async def _attempt(self, send: Send[R], target: Target, ticket: int, effort: _Effort) -> R:
         begun = time.monotonic()
@@ -189,9 +187,12 @@ class Caller:
         return None
 
     async def _turn(self, effort: _Effort) -> None:
-        """Wait while no target takes calls: all asked for a pause, or were set aside and are being probed."""
+        """Wait while no target takes calls: all asked for a pause, or were set aside and are being probed.
+
+        A server that starts anew is waited for, as long as one request may take.
+        """
         while (wait := self._held_for()) > 0:
-            dead = all(target.breaker.openings > 1 for target in self.targets)
+            dead = all(target.breaker.down_for() >= self.endpoint.deadline for target in self.targets)
             late = effort.started and effort.elapsed() + wait >= self.endpoint.deadline
             if dead or late:
                 raise _given_up(effort.last.error, effort) if effort.last else self._set_aside(wait)

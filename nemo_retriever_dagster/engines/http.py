@@ -21,6 +21,7 @@ from nemo_retriever_dagster.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     MisuseError,
+    RefusedSettingError,
     RetrieverError,
     redact,
 )
@@ -69,7 +70,7 @@ class HttpClient:
         self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1, attempts: int = 0
     ) -> T:
         """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
-        content = encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
+        content = await asyncio.to_thread(_encoded, body)
         del body  # pictures are in memory once while the request waits
         headers = {"content-type": "application/json"}
 
@@ -191,7 +192,13 @@ class HttpClient:
         if probe.is_success:
             return None
         error = refusal(probe, self.name, self.endpoint.key_for(url)).error
-        return None if probe.is_client_error and not isinstance(error, MisuseError) else error
+        lacks = isinstance(error, RefusedSettingError)  # of an empty body, some name the settings first
+        there = probe.is_client_error and (lacks or not isinstance(error, MisuseError))
+        return None if there else error
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return encodable(json.dumps(body, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def _no_url(url: str, cause: Exception) -> MisuseError:

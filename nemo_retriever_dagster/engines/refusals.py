@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -13,7 +14,9 @@ from nemo_retriever_dagster.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     MisuseError,
+    RefusedSettingError,
     RejectedInputError,
+    RequestTooLargeError,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +39,18 @@ _REFUSED = {
 }
 """Statuses that blame the caller and no document: what the server does, and what to do about it."""
 _WANTS_TLS = ("plain HTTP request", "HTTP request to an HTTPS server")  # nginx and Go say so with a 400
-_TOO_LARGE = "Lower the endpoint's batch, or raise what the server, or a gateway before it, takes in one request."
+_CHECKED = {400, 422}  # the body was looked at, field by field
+_OWN_NAMES = ("dimensions", "input_type", "encoding_format", "merge_levels", "response_format", "chat_template_kwargs")
+_SETTINGS = frozenset({*_OWN_NAMES, "model", "truncate", "modality", "language", "temperature", "top_p", "stream"})
+"""Fields of a request that say how an endpoint is used; the others hold what is a document's."""
+_SETTING_REFUSED = re.compile(
+    r"\W*(?:error:\s*)?(?:"
+    r"(?:unknown|no such|invalid|unsupported|unavailable) model\b"
+    r"|(?:the |requested )*model\W+\S{1,200}\s+(?:(?:is |was )?not (?:found|available|loaded|served|supported)"
+    rf"|does not (?:exist|support))\b|(?:{'|'.join(_OWN_NAMES)})\b)",
+    re.IGNORECASE,
+)
+"""How servers begin to say that they lack a model, or it an ability; further on they may quote a document."""
 
 
 def refusal(response: httpx.Response, name: str, key: SecretStr | None) -> AttemptFailedError:
@@ -57,8 +71,10 @@ def refusal(response: httpx.Response, name: str, key: SecretStr | None) -> Attem
     if (blamed := _blamed(response, words)) is not None:
         does, hint = blamed
         return AttemptFailedError(MisuseError(f"{name} at {url} {does} ({said}).", hint=hint), again=False)
-    hint = _TOO_LARGE if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE else ""
-    return AttemptFailedError(RejectedInputError(f"{name} refuses the input ({said}).", hint=hint), again=False)
+    if status in _CHECKED and _names_settings(response):
+        return AttemptFailedError(RefusedSettingError(f"{name} at {url} refuses how it is used ({said})."), again=False)
+    refused = RequestTooLargeError if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE else RejectedInputError
+    return AttemptFailedError(refused(f"{name} refuses the input ({said})."), again=False)
 
 
 def _blamed(response: httpx.Response, words: str) -> tuple[str, str] | None:
@@ -70,6 +86,29 @@ def _blamed(response: httpx.Response, words: str) -> tuple[str, str] | None:
     if any(one in words for one in _WANTS_TLS):
         return "is called without TLS", "Write https:// before its address."
     return _REFUSED.get(response.status_code)
+
+
+def _names_settings(response: httpx.Response) -> bool:
+    """Whether all that the server names is settings: in FastAPI's ``loc``, in OpenAI's ``param``, or in words."""
+    body = _body(response)
+    if not isinstance(body, dict):
+        return False
+    detail, error = body.get("detail"), body.get("error")
+    if isinstance(detail, list):
+        return bool(detail) and all(_SETTINGS.intersection(_place(item)) for item in detail)
+    params = [one.get("param") for one in (body, error) if isinstance(one, dict)]
+    return any(isinstance(one, str) and one in _SETTINGS for one in params) or blames_a_setting(_message(response))
+
+
+def blames_a_setting(words: str) -> bool:
+    """Whether a server's words begin with a setting: it lacks the model, or that cannot do what is asked for."""
+    return _SETTING_REFUSED.match(words) is not None
+
+
+def _place(item: Any) -> list[str]:
+    """Return the names on the way to the field that an item of FastAPI's ``detail`` is about."""
+    loc = item.get("loc") if isinstance(item, dict) else None
+    return [one for one in loc if isinstance(one, str)] if isinstance(loc, list) else []
 
 
 def said_in(response: httpx.Response, key: SecretStr | None) -> str:
@@ -85,11 +124,15 @@ def without(text: str, key: SecretStr | None) -> str:
 
 def _message(response: httpx.Response) -> str:
     """Find the sentence in an error body: ``detail``, ``error.message``, ``message`` or ``title``, else the text."""
+    return in_body(_body(response), ("detail", "error", "message", "title")) or response.text
+
+
+def _body(response: httpx.Response) -> object:
+    """Return the JSON of a reply, None where it is none."""
     try:
-        body = response.json()
+        return response.json()
     except (ValueError, RecursionError):
-        return response.text
-    return in_body(body, ("detail", "error", "message", "title")) or response.text
+        return None
 
 
 def in_body(body: object, names: Iterable[str]) -> str:

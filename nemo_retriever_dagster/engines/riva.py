@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from nemo_retriever_dagster.engines.caller import Caller
 from nemo_retriever_dagster.engines.endpoints import is_hosted
 from nemo_retriever_dagster.engines.ports import Segment
-from nemo_retriever_dagster.engines.refusals import without
+from nemo_retriever_dagster.engines.refusals import blames_a_setting, without
 from nemo_retriever_dagster.engines.retries import AttemptFailedError
 from nemo_retriever_dagster.errors import (
     EngineBusyError,
@@ -20,7 +20,9 @@ from nemo_retriever_dagster.errors import (
     EngineUnavailableError,
     MissingDependencyError,
     MisuseError,
+    RefusedSettingError,
     RejectedInputError,
+    RequestTooLargeError,
     RetrieverError,
 )
 
@@ -156,6 +158,8 @@ class RivaTranscriber:
         """Say what a gRPC status means; ``Exceeds maximum queue size`` is how Triton says 429."""
         code, words = cause.code(), without(str(cause.details() or ""), self.endpoint.key_for(url))[:_WORDS]
         codes, said = self._grpc.StatusCode, f"{code.name}: {words}"
+        if (refused := self._refused(code, words, url)) is not None:
+            return AttemptFailedError(refused, again=False)
         if code is codes.RESOURCE_EXHAUSTED or "maximum queue size" in words:
             return AttemptFailedError(EngineBusyError(f"{self.name} is busy ({said})."), again=True)
         if code is codes.DEADLINE_EXCEEDED:
@@ -165,12 +169,21 @@ class RivaTranscriber:
             hint = f"Is the server at {url} up?"
             down = EngineUnavailableError(f"{self.name} failed ({said}).", hint=hint)
             return AttemptFailedError(down, again=True, down=True)
-        if code in {codes.INVALID_ARGUMENT, codes.OUT_OF_RANGE, codes.FAILED_PRECONDITION}:
-            return AttemptFailedError(RejectedInputError(f"{self.name} refuses the input ({said})."), again=False)
-        error: RetrieverError = MisuseError(
+        error = MisuseError(
             f"{self.name} refuses the call ({said}).", hint="Check key and function id, or the endpoint's address."
         )
         return AttemptFailedError(error, again=False)
+
+    def _refused(self, code: Any, words: str, url: str) -> RetrieverError | None:
+        """Return the error for a recording, or a setting, that is refused; ``larger than max`` is gRPC's 413."""
+        codes, said = self._grpc.StatusCode, f"{code.name}: {words}"
+        if "message larger than max" in words:
+            return RequestTooLargeError(f"{self.name} refuses the input ({said}).")
+        if code not in {codes.INVALID_ARGUMENT, codes.OUT_OF_RANGE, codes.FAILED_PRECONDITION}:
+            return None
+        if blames_a_setting(words):
+            return RefusedSettingError(f"{self.name} at {url} refuses how it is used ({said}).")
+        return RejectedInputError(f"{self.name} refuses the input ({said}).")
 
 
 def _sentences(words: list[Any]) -> list[Segment]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from nemo_retriever_dagster.engines.usage import metered, record
-from nemo_retriever_dagster.errors import DataError, EngineReplyError, RetrieverError
+from nemo_retriever_dagster.errors import DataError, EngineReplyError, RefusedSettingError, RetrieverError
 from nemo_retriever_dagster.model import Usage
 
 if TYPE_CHECKING:
@@ -214,7 +214,8 @@ def _by_order(items: Iterable[_Item[T, R]]) -> list[tuple[_Order[R], list[_Item[
 def _may_be_one_inputs(error: BaseException | None) -> bool:
     """Whether one input may be to blame for ``error``, not the server: also for one that is nobody's plan."""
     if isinstance(error, RetrieverError):
-        return isinstance(error, DataError | EngineReplyError)
+        # A picture among texts may ask for what the model cannot do.
+        return isinstance(error, DataError | EngineReplyError | RefusedSettingError)
     return error is not None
 
 

@@ -15,6 +15,8 @@ from nemo_retriever_dagster.recognise.needed import needed
 from nemo_retriever_dagster.recognise.scan import read_scan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nemo_retriever_dagster.engines.ports import Engines, PageParser, ParsedBlock
     from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
     from nemo_retriever_dagster.recognise.frame import Frame
@@ -28,8 +30,8 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
     """Return the parser's blocks as elements; where there are none the native text, else OCR's, with a warning."""
     parser = needed(engines.page_parser, "page_parser")
     blocks = await parser.parse(frame.picture)
-    made = [element for block in blocks if (element := _element(block, frame, options, parser)) is not None]
     if blocks:
+        made = await asyncio.to_thread(_elements, blocks, frame, options, parser)
         return (*made, *(element for element in page.elements if element.kind is Kind.PAGE_IMAGE))
     native = any(element.text for element in page.elements)
     page = replace(page, elements=await look_inside(page.elements, options, engines.ocr))
@@ -41,6 +43,12 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
 
 def _warned(element: Element, whose: str) -> Element:
     return replace(element, warnings=(*element.warnings, _RAN_DRY.format(whose)))
+
+
+def _elements(
+    blocks: Sequence[ParsedBlock], frame: Frame, options: ExtractOptions, parser: PageParser
+) -> list[Element]:
+    return [element for block in blocks if (element := _element(block, frame, options, parser)) is not None]
 
 
 def _element(block: ParsedBlock, frame: Frame, options: ExtractOptions, parser: PageParser) -> Element | None:

@@ -73,8 +73,7 @@ class _Area:
 
     async def element(self, words: Sequence[Word], options: ExtractOptions, engines: Engines) -> Element:
         """Return the region as an element."""
-        picture = await asyncio.to_thread(self.frame.cut, self.box)
-        inside = [word for word in words if word.box.covered_by(self.box) > _INSIDE]
+        picture, inside = await asyncio.to_thread(self._cut, words)
         base = Element(
             kind=self.kind,
             page=self.frame.number,
@@ -90,26 +89,35 @@ class _Area:
             base = replace(base, origin=Origin.OCR, engine=ocr.name)
         if not inside:
             return replace(base, warnings=(_NO_TEXT,))
-        if self.kind is Kind.TABLE:
-            return await self._table(base, inside, picture, options, engines.table_structure)
-        if self.kind is Kind.CHART:
-            return await self._chart(base, inside, picture, engines.graphic_elements)
-        return replace(base, text=" ".join(word.text for word in postprocess.phrases(inside)))
+        detector = self._detector(options, engines)
+        parts: list[Region] = []
+        if detector is not None:
+            parts = await self._parts(detector, picture)
+            base = replace(base, engine=f"{detector.name}+{base.engine}".strip("+"))
+        # Of a table of hundreds of cells that takes seconds.
+        return await asyncio.to_thread(self._put_together, base, inside, parts, options)
 
-    async def _table(
-        self,
-        base: Element,
-        words: Sequence[Word],
-        picture: Picture,
-        options: ExtractOptions,
-        structure: RegionDetector | None,
+    def _cut(self, words: Sequence[Word]) -> tuple[Picture, list[Word]]:
+        """Return what the page shows and says in the region."""
+        return self.frame.cut(self.box), [word for word in words if word.box.covered_by(self.box) > _INSIDE]
+
+    def _detector(self, options: ExtractOptions, engines: Engines) -> RegionDetector | None:
+        """Return what looks at the region's parts."""
+        if self.kind is Kind.TABLE:
+            return engines.table_structure if options.table_format in {"markdown", "html"} else None
+        return engines.graphic_elements if self.kind is Kind.CHART else None
+
+    def _put_together(
+        self, base: Element, words: Sequence[Word], parts: Sequence[Region], options: ExtractOptions
     ) -> Element:
-        table: Table | None = None
-        if structure is not None and options.table_format in {"markdown", "html"}:
-            table = postprocess.table_from(await self._parts(structure, picture), words)
-            base = replace(base, engine=f"{structure.name}+{base.engine}".strip("+"))
-        if table is None:
-            table = await asyncio.to_thread(self._found_table, words, options)
+        if self.kind is Kind.TABLE:
+            return self._table(base, words, parts, options)
+        if self.kind is Kind.CHART:
+            return replace(base, text=self._chart(words, parts))
+        return replace(base, text=" ".join(word.text for word in postprocess.phrases(words)))
+
+    def _table(self, base: Element, words: Sequence[Word], parts: Sequence[Region], options: ExtractOptions) -> Element:
+        table = postprocess.table_from(parts, words) or self._found_table(words, options)
         if table is None:
             text = "\n".join(word.text for word in postprocess.phrases(words))
             return replace(base, text=text, table_format="simple", warnings=(_NO_STRUCTURE,))
@@ -125,19 +133,13 @@ class _Area:
         whole = largest is not None and sum(len(one.text) for one in words) <= 2 * len(largest.text)
         return largest.table if largest is not None and whole else None
 
-    async def _chart(
-        self, base: Element, words: Sequence[Word], picture: Picture, graphic: RegionDetector | None
-    ) -> Element:
+    def _chart(self, words: Sequence[Word], parts: Sequence[Region]) -> str:
         size = (self.box.width, self.box.height)
         local = [replace(word, box=self._inward(word.box)) for word in words]
         phrases = postprocess.phrases(local)
-        text = None
-        if graphic is not None:
-            regions = [replace(one, box=self._inward(one.box)) for one in await self._parts(graphic, picture)]
-            base = replace(base, engine=f"{graphic.name}+{base.engine}".strip("+"))
-            text = postprocess.chart_text(regions, phrases, size) if regions else None
-        text = text or chart_from_words(local, size) or " - ".join(word.text for word in phrases)
-        return replace(base, text=text)
+        regions = [replace(one, box=self._inward(one.box)) for one in parts]
+        text = postprocess.chart_text(regions, phrases, size) if regions else None
+        return text or chart_from_words(local, size) or " - ".join(word.text for word in phrases)
 
     async def _parts(self, detector: RegionDetector, picture: Picture) -> list[Region]:
         """Return what a detector sees in the cutting, in the page's unit."""

@@ -30,11 +30,18 @@ class RivaServer:
     """Serves speech recognition on the loopback interface while it is entered as a context.
 
     ``faults`` are names of gRPC status codes (``UNAVAILABLE``, ``RESOURCE_EXHAUSTED`` ...), one a request from the
-    first on; "" is a good answer, and so are all after the last. ``api_key`` makes it refuse other keys.
+    first on; "" is a good answer, and so are all after the last. ``api_key`` makes it refuse other keys. ``largest``
+    bounds the bytes of a request (-1 does not).
     """
 
     def __init__(
-        self, transcriber: Transcriber, *, latency: float = 0.0, faults: Sequence[str] = (), api_key: str = ""
+        self,
+        transcriber: Transcriber,
+        *,
+        latency: float = 0.0,
+        faults: Sequence[str] = (),
+        api_key: str = "",
+        largest: int = -1,
     ) -> None:
         """Prepare; it listens once the context is entered."""
         try:
@@ -48,14 +55,15 @@ class RivaServer:
         self._latency = latency
         self._faults = list(faults)
         self._api_key = api_key
+        self._largest = largest
         self._server: Any = None
         self.address = ""
         self.requests = 0
 
     def __enter__(self) -> Self:
         """Start listening; ``address`` is host and port."""
-        unbounded = [("grpc.max_receive_message_length", -1)]
-        self._server = self._grpc.server(ThreadPoolExecutor(max_workers=8), options=unbounded)
+        bounds = [("grpc.max_receive_message_length", self._largest)]
+        self._server = self._grpc.server(ThreadPoolExecutor(max_workers=8), options=bounds)
         self._service.add_RivaSpeechRecognitionServicer_to_server(self, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()

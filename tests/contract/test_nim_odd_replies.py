@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
+from nemo_retriever_dagster.engines.nim import NimEmbedder, NimEndpoint, nim_engines
 from nemo_retriever_dagster.engines.ports import CaptionRequest, EmbedInput
 from nemo_retriever_dagster.errors import EngineReplyError
 from nemo_retriever_dagster.model import Picture
@@ -86,3 +86,45 @@ def test_an_odd_value_is_no_bug_of_ours(port: str) -> None:
         return refused
 
     assert asyncio.run(work()) > len(ODD)
+
+
+def vector(*values: float, **more: Any) -> dict[str, Any]:
+    return {"data": [{"index": 0, "embedding": list(values)}], **more}
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (vector(0.5, 1.0, model="a"), ""),
+        (vector(0.0, 1.0), ""),
+        (vector(0.0, 1.0, model=7), ""),
+        (vector(0.0, -0.0, model="a"), "a vector is all zeros"),
+        (vector(0.5, 1.0, model="b"), "it is of the model 'b', and earlier ones were of 'a'"),
+    ],
+)
+def test_vectors_that_would_be_found_by_nothing_or_by_chance_are_not_kept(second: Any, words: str) -> None:
+    replies = [vector(1.0, 0.5, model="a"), second]
+
+    async def answer(request: Request) -> Reply:
+        return Reply(body=json.dumps(replies.pop(0)).encode())
+
+    async def work() -> Any:
+        async with await serve(answer) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+            embedder = NimEmbedder(NimEndpoint(urls=url, model="m", attempts=1))
+            try:
+                await embedder.embed([EmbedInput(text="a")])
+                return (await embedder.embed([EmbedInput(text="b")])).tolist()
+            except EngineReplyError as error:
+                return error.message
+            finally:
+                await embedder.aclose()
+
+    found = asyncio.run(work())
+    assert (words in found) if words else found == [second["data"][0]["embedding"]]
+
+
+def test_vectors_without_numbers_are_refused() -> None:
+    embedder = NimEmbedder(NimEndpoint(urls="http://a", model="m"))
+    with pytest.raises(EngineReplyError, match="all zeros"):
+        embedder._vectors(vector(), 1)

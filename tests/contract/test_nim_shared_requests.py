@@ -14,7 +14,7 @@ from nemo_retriever_dagster.engines.nim import NimEmbedder, NimEndpoint
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.engines.sharing import SharedRequests, divided
 from nemo_retriever_dagster.engines.usage import metered
-from nemo_retriever_dagster.errors import EngineBusyError, EngineReplyError, RejectedInputError
+from nemo_retriever_dagster.errors import EngineBusyError, EngineReplyError, RefusedSettingError, RejectedInputError
 from nemo_retriever_dagster.model import Usage
 from nemo_retriever_dagster.testing import Fault, FaultKind, HashEmbedder, NimServer
 from nemo_retriever_dagster.testing.http_server import Reply, Request, json_reply, serve
@@ -87,6 +87,10 @@ def refused(_: dict[str, Any]) -> Reply:
     return json_reply({"detail": "This text is not to my taste."}, 422)
 
 
+def beyond_the_model(_: dict[str, Any]) -> Reply:
+    return json_reply({"message": "Model `nvidia/m` does not support image input."}, 400)
+
+
 def not_a_number(reply: dict[str, Any]) -> Reply:
     reply["data"][0]["embedding"][0] = float("nan")
     return json_reply(reply)
@@ -136,7 +140,11 @@ def test_usage_is_each_documents_own_and_adds_up(server: NimServer) -> None:
 
 @pytest.mark.parametrize(
     ("spoilt", "error", "whole", "alone"),
-    [(refused, RejectedInputError, 1, 1), (not_a_number, EngineReplyError, ATTEMPTS, 1)],
+    [
+        (refused, RejectedInputError, 1, 1),
+        (beyond_the_model, RefusedSettingError, 1, 1),
+        (not_a_number, EngineReplyError, ATTEMPTS, 1),
+    ],
 )
 def test_a_bad_passage_fails_its_own_document_only(
     spoilt: Callable[[dict[str, Any]], Reply], error: type[Exception], whole: int, alone: int

@@ -20,7 +20,9 @@ from nemo_retriever_dagster.errors import (
     EngineTimeoutError,
     EngineUnavailableError,
     MisuseError,
+    RefusedSettingError,
     RejectedInputError,
+    RequestTooLargeError,
     RetrieverError,
 )
 from nemo_retriever_dagster.testing import RivaServer
@@ -91,6 +93,32 @@ def test_recordings_may_be_long() -> None:
     with RivaServer(speaker) as server:
         transcribe(endpoint(server), pcm=b"\1\0" * 4_000_000)
     assert speaker.heard == [(8_000_000, 16000)]
+
+
+def test_a_recording_that_is_too_long_for_the_server_is_sent_once() -> None:
+    with RivaServer(Speaker(), largest=20_000) as server, metered() as meter:
+        with pytest.raises(RequestTooLargeError, match="larger than max"):
+            transcribe(endpoint(server))
+        assert transcribe(endpoint(server), pcm=PCM[:8000]) == SAID
+    assert sum(usage.requests for usage in meter.totals.values()) == 2
+
+
+class Elsewhere(RivaServer):
+    """Has no model for what is asked."""
+
+    def Recognize(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        self.requests += 1
+        words = (
+            f"Error: Unavailable model requested given these parameters: language_code={request.config.language_code}"
+        )
+        context.abort(self._grpc.StatusCode.INVALID_ARGUMENT, words)
+
+
+def test_a_language_that_the_server_lacks_blames_no_recording() -> None:
+    with Elsewhere(Speaker()) as server:
+        with pytest.raises(RefusedSettingError, match="language_code=xx-XX"):
+            transcribe(endpoint(server, language="xx-XX"))
+        assert server.requests == 1
 
 
 @pytest.mark.parametrize("fault", ["UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "NOT_FOUND"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from nemo_retriever_dagster import Ingestor, IngestWarning, Settings
+from nemo_retriever_dagster import Ingestor, IngestWarning, Settings, portal
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
@@ -315,3 +315,26 @@ def test_dying_anywhere_leaves_a_whole_collection_and_the_next_run_ends_it(tmp_p
         if not died:
             break
     assert at > 10, "the sweep saw the points"
+
+
+class Attended(InMemoryStore):
+    """Notes the threads in which it is asked."""
+
+    threads: set[int]
+
+    def alias_target(self, alias: str) -> str | None:
+        self.threads.add(threading.get_ident())
+        return super().alias_target(alias)
+
+
+def test_no_other_work_waits_for_a_store_that_a_reindex_waits_for(tmp_path: Path) -> None:
+    store = Attended()
+    store.threads = set()
+    site = Site(tmp_path, store)
+    site.chain(site.embedder(OLD), reindex=True).ingest()
+
+    async def loop() -> int:
+        return threading.get_ident()
+
+    assert store.threads
+    assert portal.run(loop()) not in store.threads

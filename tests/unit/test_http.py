@@ -101,6 +101,22 @@ def test_breaker_opens_probes_and_closes() -> None:
     assert breaker.admit()
 
 
+def test_breaker_tells_how_long_the_server_is_down_once_a_probe_has_failed() -> None:
+    clock = Clock()
+    breaker = Breaker(after=1, pause=10, clock=clock)
+    breaker.failed(breaker.admit())
+    clock.now = 10
+    assert breaker.down_for() == 0
+    breaker.failed(breaker.admit())
+    clock.now = 30
+    assert breaker.down_for() == 30
+    breaker.failed(breaker.admit())
+    assert breaker.down_for() == 30
+    breaker.succeeded()
+    breaker.failed(breaker.admit())
+    assert breaker.down_for() == 0
+
+
 def test_a_call_of_before_is_not_taken_for_the_probe() -> None:
     clock = Clock()
     breaker = Breaker(after=1, pause=1, clock=clock)
@@ -246,7 +262,8 @@ def test_dead_server_is_left_alone() -> None:
     site = Site(json_reply({}, 500))
 
     async def work(url: str) -> list[Any]:
-        client = HttpClient(endpoint(url, attempts=2, breaker_after=4, breaker_pause=0.05, concurrency=2), name="nim/t")
+        changes = {"attempts": 2, "breaker_after": 4, "breaker_pause": 0.05, "concurrency": 2, "deadline": 0.2}
+        client = HttpClient(endpoint(url, **changes), name="nim/t")
         calls = [client.post_json({}, lambda reply: reply) for _ in range(60)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         await client.aclose()
@@ -255,6 +272,19 @@ def test_dead_server_is_left_alone() -> None:
     results = talk(site, work)
     assert {type(one) for one in results} == {EngineUnavailableError}
     assert len(site.requests) < 20
+
+
+def test_a_server_that_starts_anew_costs_no_call() -> None:
+    site = Site(*[json_reply({}, 503)] * 12, GOOD)
+
+    async def work(url: str) -> list[Any]:
+        client = HttpClient(endpoint(url, attempts=20), name="nim/test")
+        results = await asyncio.gather(*(client.post_json({}, lambda reply: reply) for _ in range(30)))
+        await client.aclose()
+        return list(results)
+
+    assert talk(site, work) == [{"data": [1]}] * 30
+    assert len(site.requests) == 12 + 30
 
 
 def test_a_straggler_does_not_end_the_wait_for_the_probe() -> None:

@@ -27,6 +27,8 @@ def test_boxes(a: Box, b: Box):
     assert 0 <= a.covered_by(b) <= 1
     assert a.covered_by(whole) == (1 if a.area else 0)
     assert a.iou(a) == (1 if a.area else 0)
+    assert a.covered_by(b) == (common.area / a.area if a.area else 0)
+    assert a.iou(b) == (common.area / (a.area + b.area - common.area) if common.area else 0)
 
 
 def test_box_figures():

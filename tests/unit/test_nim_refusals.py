@@ -14,10 +14,13 @@ from pydantic import SecretStr
 from nemo_retriever_dagster.engines.endpoints import NimEndpoint
 from nemo_retriever_dagster.engines.http import HttpClient
 from nemo_retriever_dagster.errors import (
+    Category,
     EngineReplyError,
     EngineUnavailableError,
     MisuseError,
+    RefusedSettingError,
     RejectedInputError,
+    RequestTooLargeError,
     RetrieverError,
 )
 from nemo_retriever_dagster.testing.http_server import Reply, Request, json_reply, serve
@@ -95,7 +98,66 @@ def test_a_refused_document_has_a_next_step() -> None:
     error = talk(json_reply({"detail": "odd"}, 422), post)
     assert type(error) is RejectedInputError
     assert "model and dialect" in error.hint
-    assert "batch" in talk(json_reply({}, 413), post).hint
+
+
+def test_what_is_too_large_says_so() -> None:
+    error = talk(json_reply({}, 413), post)
+    assert type(error) is RequestTooLargeError
+    assert "gateway" in error.hint
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": "The model `a/b` does not exist.", "param": None, "code": 400},
+        {"error": {"message": "Unknown model: a/b", "type": "invalid_request_error"}},
+        {"error": {"message": "no", "param": "model", "code": "model_not_found"}},
+        {"message": "no", "param": "dimensions"},
+        {"message": 'Model "a/b" does not support matryoshka representation.'},
+        {"error": "input_type parameter is required for asymmetric models"},
+        {"detail": [{"type": "literal_error", "loc": ["body", "model"], "msg": "Input should be 'c'"}]},
+        {"detail": [{"type": "extra_forbidden", "loc": ["body", "dimensions"], "input": 4}]},
+    ],
+)
+def test_a_setting_that_is_refused_blames_no_document(status: int, body: Any) -> None:
+    error = talk(json_reply(body, status), post)
+    assert type(error) is RefusedSettingError
+    assert error.category is Category.MISUSE
+    assert f"HTTP {status}: " in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "input: the model `a/b` does not exist."},  # a server may quote a document
+        {"message": "The model read: token not found", "param": "input"},
+        {"message": "This model's maximum context length is 4096 tokens.", "param": "max_tokens"},
+        {"detail": [{"loc": ["body", "input", 3], "msg": "too short", "input": "Unknown model"}]},
+        {"detail": [{"loc": ["body", "input"]}, {"loc": ["body", "model"]}]},
+        {"detail": [{"loc": "model"}, "model", None]},
+        {"detail": []},
+        {"error": {"param": ["model"]}},
+        ["model"],
+    ],
+)
+def test_what_may_be_the_documents_stays_so(body: Any) -> None:
+    assert type(talk(json_reply(body, 400), post)) is RejectedInputError
+
+
+def test_an_empty_probe_may_lack_settings() -> None:
+    async def answer(request: Request) -> Reply:
+        missing = {"detail": [{"type": "missing", "loc": ["body", "model"]}]}
+        return json_reply(missing, 422) if request.method == "POST" else json_reply({}, 404)
+
+    async def work() -> None:
+        async with await serve(answer) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/infer"
+            client = HttpClient(NimEndpoint(urls=url), name="nim/test")
+            await client.check()
+            await client.aclose()
+
+    asyncio.run(work())
 
 
 def test_a_key_is_not_shown_where_the_quoted_words_are_cut() -> None:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from nemo_retriever_dagster.engines.http import HttpClient
 from nemo_retriever_dagster.engines.nim.wire import data_url, fitted
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, RequestTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.model import Picture
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class NimClient:
@@ -76,9 +77,7 @@ class NimClient:
 
     async def image(self, picture: Picture) -> str:
         """Return the picture as a data URL, small enough for the endpoint."""
-        if self.endpoint.hosted:
-            picture = await asyncio.to_thread(fitted, picture)
-        return data_url(picture)
+        return await asyncio.to_thread(_sent, picture, hosted=self.endpoint.hosted)
 
     async def check(self) -> None:
         """Raise unless the NIM is ready."""
@@ -89,6 +88,21 @@ class NimClient:
         await self.http.aclose()
 
 
+def _sent(picture: Picture, *, hosted: bool) -> str:
+    return data_url(fitted(picture) if hosted else picture)
+
+
 def batches(inputs: Sequence[T], size: int) -> list[Sequence[T]]:
     """Cut ``inputs`` into runs of ``size``, the last one shorter."""
     return [inputs[start : start + size] for start in range(0, len(inputs), size)]
+
+
+async def halved(request: Callable[[Sequence[T]], Awaitable[Sequence[R]]], batch: Sequence[T]) -> list[R]:
+    """Return a row for each input of ``batch``, from as many requests as it takes where one would be too large."""
+    try:
+        return list(await request(batch))
+    except RequestTooLargeError:
+        if len(batch) == 1:
+            raise
+    middle = len(batch) // 2
+    return [*await halved(request, batch[:middle]), *await halved(request, batch[middle:])]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nemo_retriever_dagster.engines import postprocess
 from nemo_retriever_dagster.engines.caller import gather_bounded
-from nemo_retriever_dagster.engines.nim.base import NimClient, batches
+from nemo_retriever_dagster.engines.nim.base import NimClient, batches, halved
 from nemo_retriever_dagster.engines.nim.wire import field, listed, number, rows
 from nemo_retriever_dagster.engines.ports import Region
 from nemo_retriever_dagster.errors import EngineReplyError
@@ -28,7 +28,11 @@ class NimDetector(NimClient):
 
     async def detect(self, pictures: Sequence[Picture]) -> list[list[Region]]:
         """Return the regions of each picture, in pixels, thresholds and overlap removal applied."""
-        parts = await gather_bounded(self._request, batches(pictures, min(self.batch, 8)), limit=self.window)
+
+        async def work(batch: Sequence[Picture]) -> list[list[Region]]:
+            return await halved(self._request, batch)
+
+        parts = await gather_bounded(work, batches(pictures, min(self.batch, 8)), limit=self.window)
         return [regions for part in parts for regions in part]
 
     async def _request(self, batch: Sequence[Picture]) -> list[list[Region]]:

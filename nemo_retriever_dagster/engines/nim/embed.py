@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import binascii
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nemo_retriever_dagster.engines.addresses import completed
 from nemo_retriever_dagster.engines.caller import gather_bounded
-from nemo_retriever_dagster.engines.nim.base import NimClient, batches
+from nemo_retriever_dagster.engines.nim.base import NimClient, batches, halved
 from nemo_retriever_dagster.engines.nim.wire import field, rows
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.engines.sharing import SharedRequests
@@ -61,6 +62,8 @@ class NimEmbedder(NimClient):
         self._encoding = encoding
         dimension, self._max_tokens = next((v for k, v in _KNOWN.items() if k in self.model), (0, 0))
         self._dimension = endpoint.dimensions or dimension
+        self._served = ""
+        self._learning = Lock()
         self._shared: SharedRequests[EmbedInput, np.ndarray] = SharedRequests(
             self._passages, size=self.batch, width=endpoint.concurrency, weigh=_weight
         )
@@ -111,12 +114,12 @@ class NimEmbedder(NimClient):
         return np.concatenate(await gather_bounded(self._queries, batches(inputs, self.batch), limit=self.window))
 
     async def _passages(self, batch: Sequence[EmbedInput], *, attempts: int = 0) -> Sequence[np.ndarray]:
-        return list(await self._request(batch, "passage", attempts))
+        return await halved(lambda part: self._request(part, "passage", attempts), batch)
 
     async def _queries(self, batch: Sequence[EmbedInput]) -> np.ndarray:
-        return await self._request(batch, "query")
+        return np.stack(await halved(lambda part: self._request(part, "query"), batch))
 
-    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose, attempts: int = 0) -> np.ndarray:
+    async def _request(self, batch: Sequence[EmbedInput], purpose: Purpose, attempts: int = 0) -> list[np.ndarray]:
         body: dict[str, Any] = {"model": self.model, "encoding_format": self._encoding}
         body["input"] = [await self._wire(item) for item in batch]
         if self.dialect == "nim":
@@ -129,7 +132,7 @@ class NimEmbedder(NimClient):
         def read(reply: Any) -> np.ndarray:
             return self._vectors(reply, len(batch))
 
-        return await self.http.post_json(body, read, items=len(batch), attempts=attempts)
+        return list(await self.http.post_json(body, read, items=len(batch), attempts=attempts))
 
     async def _wire(self, item: EmbedInput) -> str:
         if item.picture is None:
@@ -139,15 +142,28 @@ class NimEmbedder(NimClient):
 
     def _vectors(self, reply: Any, count: int) -> np.ndarray:
         vectors = [_vector(item) for item in rows(reply, count)]
-        expected = self._dimension or len(vectors[0])
-        lengths = {len(vector) for vector in vectors}
-        if lengths != {expected}:
-            raise EngineReplyError(f"its vectors have {sorted(lengths)} dimensions, {expected} were expected")
-        matrix = np.stack(vectors).astype(np.float32, copy=False)
-        if not np.isfinite(matrix).all():
-            raise EngineReplyError("a vector holds a value that is not a finite number")
-        self._dimension = expected
+        with self._learning:  # replies are read in threads
+            expected = self._dimension or len(vectors[0])
+            lengths = {len(vector) for vector in vectors}
+            if lengths != {expected}:
+                raise EngineReplyError(f"its vectors have {sorted(lengths)} dimensions, {expected} were expected")
+            matrix = np.stack(vectors).astype(np.float32, copy=False)
+            if not np.isfinite(matrix).all():
+                raise EngineReplyError("a vector holds a value that is not a finite number")
+            if not matrix.any(axis=1).all():
+                raise EngineReplyError("a vector is all zeros")
+            self._of_one_model(reply)
+            self._dimension = expected
         return matrix
+
+    def _of_one_model(self, reply: Any) -> None:
+        """Raise if another model answers than before: its vectors would stand among others that mean something else."""
+        served = reply.get("model") if isinstance(reply, dict) else None
+        if not isinstance(served, str):
+            return
+        self._served = self._served or served
+        if served != self._served:
+            raise EngineReplyError(f"it is of the model {served!r}, and earlier ones were of {self._served!r}")
 
 
 def _vector(item: Any) -> np.ndarray:

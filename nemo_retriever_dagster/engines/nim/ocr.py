@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.engines.caller import gather_bounded
-from nemo_retriever_dagster.engines.nim.base import NimClient, batches
+from nemo_retriever_dagster.engines.nim.base import NimClient, batches, halved
 from nemo_retriever_dagster.engines.nim.detect import unit
 from nemo_retriever_dagster.engines.nim.wire import field, number, rows
 from nemo_retriever_dagster.errors import EngineReplyError
@@ -35,7 +35,7 @@ class NimOcr(NimClient):
         """Return what each picture says, in pixels, from top to bottom; boxes are upright around turned text."""
 
         async def work(batch: Sequence[Picture]) -> list[list[Word]]:
-            return await self._request(batch, merge)
+            return await halved(lambda part: self._request(part, merge), batch)
 
         parts = await gather_bounded(work, batches(pictures, self.batch), limit=self.window)
         return [words for part in parts for words in part]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from nemo_retriever_dagster.engines.addresses import completed
 from nemo_retriever_dagster.engines.caller import gather_bounded
-from nemo_retriever_dagster.engines.nim.base import NimClient, batches
+from nemo_retriever_dagster.engines.nim.base import NimClient, batches, halved
 from nemo_retriever_dagster.engines.nim.wire import field, number, rows
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class NimReranker(NimClient):
         """Return one score a passage, in the order of the passages; higher is better."""
 
         async def work(batch: Sequence[str]) -> list[float]:
-            return await self._request(query, batch)
+            return await halved(lambda part: self._request(query, part), batch)
 
         parts = await gather_bounded(work, batches(passages, min(self.batch, _MOST)), limit=self.window)
         return [score for part in parts for score in part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import wave
@@ -42,7 +43,7 @@ class NimTranscriber(NimClient):
         fields = {"language": self.endpoint.language, "model": self.model, "response_format": self._format}
         if self.dialect == "openai":  # it names languages by two letters
             fields["language"] = self.endpoint.language.partition("-")[0]
-        file = ("speech.wav", wav(pcm, sample_rate), "audio/wav")
+        file = ("speech.wav", await asyncio.to_thread(wav, pcm, sample_rate), "audio/wav")
         found = await self.http.post_form(fields, file, _read)
         return found if segments else joined(found)
 
