@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from nemo_retriever_dagster.corpus.grid import refreshed, untold
 from nemo_retriever_dagster.corpus.partitions import add_keys, keys_in, range_tags, ranges, under_way
 from nemo_retriever_dagster.corpus.removal import remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 _HOUR = 3600
-_GREEN, _RED = {"MATERIALIZED", "IN_PROGRESS"}, {"FAILED", "IN_PROGRESS"}
 
 
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
@@ -62,6 +62,7 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
             plan = look(corpus, ledger)
             partitions = keys_in(context.instance, corpus.partitions_def)
             requests = run_requests(corpus, context.instance, ledger, _without_run(plan, partitions))
+        context.update_cursor(refreshed(corpus, context.instance, plan, context.cursor or ""))
         for skipped in plan.passed_over:
             if skipped.lost:
                 context.log.warning("%s %s", skipped.uri, skipped.reason)
@@ -117,7 +118,7 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
             plan = look(corpus, ledger, engines)
             order = keys_in(context.instance, corpus.partitions_def)
             busy = under_way(context.instance, corpus.name, corpus.key, order)
-            wanted = [*plan.due, *_untold(corpus, context.instance, plan)]
+            wanted = [*plan.due, *untold(corpus, context.instance, plan)]
             requests = run_requests(
                 corpus,
                 context.instance,
@@ -128,17 +129,6 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         return requests or dg.SkipReason(_words(plan))
 
     return reconcile
-
-
-def _untold(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
-    """Return the unchanged documents whose partition is not green, and the failed ones whose partition is not red."""
-    keys = [document.key for document in (*plan.unchanged, *plan.failed)]
-    found = instance.get_status_by_partition(corpus.key, keys, corpus.partitions_def) or {}
-    said = {key: status.value for key, status in found.items() if status is not None}
-    return [
-        *(document for document in plan.unchanged if said.get(document.key) not in _GREEN),
-        *(document for document in plan.failed if said.get(document.key) not in _RED),
-    ]
 
 
 def run_requests(
