@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemo_retriever_dagster.corpus.partitions import add_keys, keys_in, range_tags, ranges, under_way
-from nemo_retriever_dagster.corpus.removal import remove_documents
+from nemo_retriever_dagster.corpus.grid import refreshed, untold
+from nemo_retriever_dagster.corpus.partitions import WAITING, add_keys, keys_in, range_tags, ranges, runs_of, taken_on
+from nemo_retriever_dagster.corpus.removal import REMOVE, removal_config, remove_documents
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STATE
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.ledger import Ledger
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 _HOUR = 3600
-_GREEN, _RED = {"MATERIALIZED", "IN_PROGRESS"}, {"FAILED", "IN_PROGRESS"}
+_FIRST = {"dagster/priority": "1"}
+"""The tag of a removal: what is gone from the source is not searched any longer than it takes."""
 
 
 def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = None) -> Plan:
@@ -47,7 +49,9 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
 
     It asks for a version of a document once; whatever then goes wrong is the schedule's to set right, and anyone's who
     launches 'failed and missing'. Documents that got in elsewhere (from Python, by a re-index, before the event log was
-    lost) are run too, so that each has its partition: they are found done.
+    lost) are run too, so that each has its partition: they are found done. Where runs wait, documents that one of them
+    takes on are left to it, and others are not asked for beyond ``runs_per_tick`` waiting runs: they would be behind
+    those all the same, and come together in fewer runs later.
     """
 
     @dg.sensor(
@@ -61,7 +65,11 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
             plan = look(corpus, ledger)
             partitions = keys_in(context.instance, corpus.partitions_def)
-            requests = run_requests(corpus, context.instance, ledger, _without_run(plan, partitions))
+            waiting = runs_of(context.instance, corpus.name, corpus.key, WAITING)
+            coming = taken_on(waiting, partitions)
+            wanted = [document for document in _without_run(plan, partitions) if document.key not in coming]
+            requests = run_requests(corpus, context.instance, ledger, wanted, waiting=len(waiting))
+        context.update_cursor(refreshed(corpus, context.instance, plan, context.cursor or ""))
         for skipped in plan.passed_over:
             if skipped.lost:
                 context.log.warning("%s %s", skipped.uri, skipped.reason)
@@ -69,7 +77,7 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
         known = len(lost) + len(plan.present()) - len(plan.new)
         try:
             check_deletion(len(lost), known, max_deletions=corpus.max_deletions)
-            requests += _removal_requests(corpus, lost)
+            requests += _removal_requests(corpus, context.instance, lost)
         except MassDeletionError as error:
             context.log.warning(str(error))
             if not requests:
@@ -116,8 +124,8 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         with Ledger(settings.ledger) as ledger:
             plan = look(corpus, ledger, engines)
             order = keys_in(context.instance, corpus.partitions_def)
-            busy = under_way(context.instance, corpus.name, corpus.key, order)
-            wanted = [*plan.due, *_untold(corpus, context.instance, plan)]
+            busy = taken_on(runs_of(context.instance, corpus.name, corpus.key), order)
+            wanted = [*plan.due, *untold(corpus, context.instance, plan)]
             requests = run_requests(
                 corpus,
                 context.instance,
@@ -130,17 +138,6 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
     return reconcile
 
 
-def _untold(corpus: "DocumentCorpus", instance: dg.DagsterInstance, plan: Plan) -> list[Document]:
-    """Return the unchanged documents whose partition is not green, and the failed ones whose partition is not red."""
-    keys = [document.key for document in (*plan.unchanged, *plan.failed)]
-    found = instance.get_status_by_partition(corpus.key, keys, corpus.partitions_def) or {}
-    said = {key: status.value for key, status in found.items() if status is not None}
-    return [
-        *(document for document in plan.unchanged if said.get(document.key) not in _GREEN),
-        *(document for document in plan.failed if said.get(document.key) not in _RED),
-    ]
-
-
 def run_requests(
     corpus: "DocumentCorpus",
     instance: dg.DagsterInstance,
@@ -148,8 +145,9 @@ def run_requests(
     documents: Sequence[Document],
     *,
     again: str = "",
+    waiting: int = 0,
 ) -> list[dg.RunRequest]:
-    """Add the documents' partitions and return ranged run requests for them, at most ``runs_per_tick``.
+    """Add the documents' partitions and return ranged run requests for them: ``runs_per_tick``, less those ``waiting``.
 
     Only the documents that are asked for are remembered, so that the next tick finds the rest as new as this one did,
     and one version is asked for once. Dagster drops a run key that it has seen, for ever: a document that was taken out
@@ -159,7 +157,7 @@ def run_requests(
     known = {document.key: document for document in documents}
     order = keys_in(instance, corpus.partitions_def) if known else ()
     tick = again or uuid.uuid4().hex
-    groups = ranges(known, order, corpus.batch_size)[: corpus.runs_per_tick]
+    groups = ranges(known, order, corpus.batch_size)[: max(0, corpus.runs_per_tick - waiting)]
     ledger.remember(corpus.name, [known[key] for keys in groups for key in keys])
     return [
         dg.RunRequest(
@@ -171,16 +169,20 @@ def run_requests(
     ]
 
 
-def _removal_requests(corpus: "DocumentCorpus", lost: Mapping[str, str]) -> list[dg.RunRequest]:
+def _removal_requests(
+    corpus: "DocumentCorpus", instance: dg.DagsterInstance, lost: Mapping[str, str]
+) -> list[dg.RunRequest]:
     """Return the request to delete the documents ``lost``, which are keys and since when the ledger has them.
 
-    A removal that failed is asked for again in the next hour; a document put back and deleted again, at once.
+    A removal that failed is asked for again in the next hour; a document put back and deleted again, at once. Where a
+    removal waits in the queue, a later tick asks for all that is lost then: each run is a process.
     """
-    if not lost:
+    job = f"{corpus.name}_remove"
+    if not lost or instance.get_runs(dg.RunsFilter(job_name=job, statuses=WAITING), limit=1):
         return []
-    config = {"ops": {"remove": {"config": {"keys": list(lost)}}}}
     run_key = stable_id("remove", int(time.time() // _HOUR), *(f"{key}={since}" for key, since in lost.items()))
-    return [dg.RunRequest(run_key=run_key, job_name=f"{corpus.name}_remove", run_config=config)]
+    config = removal_config(list(lost))
+    return [dg.RunRequest(run_key=run_key, job_name=job, run_config=config, tags=_FIRST)]
 
 
 def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
@@ -198,7 +200,7 @@ def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
 
     @dg.job(name=f"{corpus.name}_remove", executor_def=dg.in_process_executor)
     def removal() -> Any:
-        remove.alias("remove")()
+        remove.alias(REMOVE)()
 
     return removal
 

@@ -72,10 +72,10 @@ class DocumentCorpus:
         takes at most ``batch_size`` documents, ``concurrency`` of them at once, in ``workers`` parser processes (0: one
         a core). ``pools`` names the Dagster pool of a stage. The sensor looks for new and changed documents every
         ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. Either asks for
-        at most ``runs_per_tick`` runs at a time and leaves the rest to its next tick. More than
-        ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not deleted but reported.
-        ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the documents' text out of the
-        event log.
+        at most ``runs_per_tick`` runs at a time, the sensor less those that still wait, and leaves the rest to its next
+        tick. More than ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not
+        deleted but reported. ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the
+        documents' text out of the event log.
         """
         check_name(name)
         _check_count(1, batch_size=batch_size, concurrency=concurrency)

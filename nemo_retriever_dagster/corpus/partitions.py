@@ -14,12 +14,13 @@ RANGE_END = "dagster/asset_partition_range_end"
 CORPUS = "nemo_retriever/corpus"
 """The tag of a run that says whose documents it takes on: corpora of one source have the same partition keys."""
 _CHUNK = 10_000
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
+WAITING = (dg.DagsterRunStatus.QUEUED,)
+UNFINISHED = (
+    *WAITING,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
-]
+)
 
 
 def keys_in(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> Sequence[str]:
@@ -53,16 +54,23 @@ def ends_in_use(instance: dg.DagsterInstance) -> set[str]:
     return {key for run in _ranged(instance) for key in _ends(run)}
 
 
-def under_way(instance: dg.DagsterInstance, corpus: str, asset: dg.AssetKey, order: Sequence[str]) -> set[str]:
-    """Return the keys of a corpus, whose keys are in this ``order``, that unfinished runs take on."""
+def runs_of(
+    instance: dg.DagsterInstance, corpus: str, asset: dg.AssetKey, statuses: Sequence[dg.DagsterRunStatus] = UNFINISHED
+) -> list[dg.DagsterRun]:
+    """Return the runs of a corpus's ranges that are in one of ``statuses``."""
+    return [run for run in _ranged(instance, statuses) if not _of_others(run, corpus, asset)]
+
+
+def taken_on(runs: Iterable[dg.DagsterRun], order: Sequence[str]) -> set[str]:
+    """Return the keys of a corpus, whose keys are in this ``order``, that ``runs`` take on."""
     place = {key: i for i, key in enumerate(order)}
-    ends = [_ends(run) for run in _ranged(instance) if not _of_others(run, corpus, asset)]
+    ends = [_ends(run) for run in runs]
     spans = [(place[first], place[last]) for first, last in ends if {first, last} <= place.keys()]
     return {key for first, last in spans for key in order[first : last + 1]}
 
 
-def _ranged(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+def _ranged(instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = UNFINISHED) -> list[dg.DagsterRun]:
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
     return [run for run in runs if {RANGE_START, RANGE_END} <= run.tags.keys()]
 
 

@@ -7,7 +7,7 @@ entry is gone the document still counts as vanished, and a partition without one
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.partitions import ends_in_use
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Receipt
 
+REMOVE = "remove"
+"""The removal job's op."""
 _AT_ONCE = 200  # documents: the ledger is read through twice for the pictures of so many
 
 
@@ -53,6 +55,11 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
                 if key not in needed:
                     context.instance.delete_dynamic_partition(str(corpus.partitions_def.name), key)
     return gone
+
+
+def removal_config(keys: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration of a removal job's run that takes ``keys`` out."""
+    return {"ops": {REMOVE: {"config": {"keys": list(keys)}}}}
 
 
 @contextmanager

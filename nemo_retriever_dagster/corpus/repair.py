@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.corpus.materialize import materialize_documents
+from nemo_retriever_dagster.corpus.removal import removal_config
 from nemo_retriever_dagster.corpus.resources import STATE, STORE, initialized
 from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.ledger import Ledger
@@ -82,8 +83,5 @@ def _remove(
     resources: Mapping[str, Any],
     log_level: str,
 ) -> None:
-    config = {
-        "ops": {"remove": {"config": {"keys": list(keys)}}},
-        "loggers": {"console": {"config": {"log_level": log_level}}},
-    }
+    config = {**removal_config(keys), "loggers": {"console": {"config": {"log_level": log_level}}}}
     corpus.removal_job.execute_in_process(run_config=config, instance=instance, resources=dict(resources))
