@@ -58,9 +58,10 @@ class _DocumentLease:
     held: bool = False
 
     def claim(self) -> bool:
-        """Take or prolong the lease; return False while another run has it."""
+        """Take the lease, or prolong it; return False while another run has it, and once another has had it."""
         now = time.time()
-        if not self.ledger.claim(self.corpus, self.document, self.run_id, _LEASE_SECONDS):
+        ask = self.ledger.prolong if self.held else self.ledger.claim
+        if not ask(self.corpus, self.document, self.run_id, _LEASE_SECONDS):
             return False
         self.claimed_at, self.held = now, True
         return True
@@ -89,7 +90,7 @@ class _DocumentLease:
         """See to it that half of the lease is left; a run that was too slow to keep it must not sweep."""
         fresh = 0 <= time.time() - self.claimed_at <= _LEASE_SECONDS / 2
         if not fresh and not self.claim():
-            raise DocumentHeldError("Another run took this document over.", hint="Run it again.")
+            raise _taken_over()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,20 +141,21 @@ class Committer:
         rows that are there are of a newer version.
         """
         with self._claimed(document.key) as lease:
-            with lease.kept():
-                self._check_version(document)
-                former = self._collections(document.key)
-                self._intend(document, former | set(rows), draft)
-                keep_pictures()
-                try:
+            try:
+                with lease.kept():
+                    self._check_version(document)
+                    former = self._collections(document.key)
+                    self._intend(document, former | set(rows), draft)
+                    keep_pictures()
                     self._empty(document.key, former - set(rows))
                     self._write(document, rows, draft.generation, lease)
-                except DocumentHeldError:
-                    # rows of ours may stand among the other run's, which has proven its own: somebody must do it again
-                    self._intend(document, self._collections(document.key) | set(rows), draft)
-                    raise
-            receipt = _signed(draft, rows, self.run_id)
-            self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id)
+                receipt = _signed(draft, rows, self.run_id)
+                if not self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id):
+                    raise _taken_over()
+            except (DocumentHeldError, VerificationError):
+                # rows of ours may stand among another run's, which has proven its own: somebody must do it again
+                self._intend(document, self._collections(document.key) | set(rows), draft)
+                raise
             lease.held = False
         return receipt
 
@@ -249,6 +251,10 @@ class Committer:
     def forget(self, key: str) -> None:
         """Remove what the ledger knows of the document: the last step of its deletion."""
         self.ledger.forget(self.corpus, key)
+
+
+def _taken_over() -> DocumentHeldError:
+    return DocumentHeldError("Another run took this document over.", hint="Run it again.")
 
 
 def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -> Receipt:

@@ -186,14 +186,16 @@ class Ledger:
             found = _bodies(connection, schema.intents, corpus, key)
         return [Intent(document=key, **_known(Intent, body)) for key, body in sorted(found.items())]
 
-    def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None, owner: str | None = None) -> None:
+    def commit(self, corpus: str, receipt: Receipt, *, version: str | None = None, owner: str | None = None) -> bool:
         """Write the receipt, clear the intent of its generation and any failure: together or not at all.
 
         ``version`` is the one the bytes were read in; without it, the one last remembered. The lease that ``owner``
-        has on the document is given back with it.
+        has on the document is given back with it; where another has taken it since, nothing is written: False.
         """
         key = receipt.document
         with self._database.write(corpus, key) as connection:
+            if owner is not None and not ledger_leases.release(connection, corpus, key, owner):
+                return False
             known = _bodies(connection, schema.documents, corpus, key).get(key) or _unseen(receipt.uri)
             body = {**asdict(receipt), "version": known["version"] if version is None else clean(version)}
             upsert(connection, schema.documents, [pack(schema.documents, corpus, key, {**known, "updated_at": _now()})])
@@ -202,8 +204,7 @@ class Ledger:
             begun = _bodies(connection, schema.intents, corpus, key).get(key)
             if begun and begun["generation"] == receipt.generation:
                 delete(connection, schema.intents, corpus, key)
-            if owner is not None:
-                ledger_leases.release(connection, corpus, key, owner)
+        return True
 
     def receipt(self, corpus: str, key: str) -> Receipt | None:
         """Return the document's receipt, or None."""
@@ -302,6 +303,11 @@ class Ledger:
         """
         with self._database.write(corpus, key) as connection:
             return ledger_leases.claim(connection, corpus, key, owner, ttl)
+
+    def prolong(self, corpus: str, key: str, owner: str, ttl: float) -> bool:
+        """Prolong the lease that ``owner`` has; False if another took it since, even if that one has given it back."""
+        with self._database.write(corpus, key) as connection:
+            return ledger_leases.prolong(connection, corpus, key, owner, ttl)
 
     def release(self, corpus: str, key: str, owner: str) -> None:
         """Give the lease back; nothing happens if ``owner`` does not hold it."""

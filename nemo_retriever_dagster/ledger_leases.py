@@ -15,20 +15,33 @@ _FREE = sa.or_(
     leases.c.clock != sa.bindparam("on_clock"),
 )
 
-_MINE = leases.delete().where(*of_document(leases), leases.c.owner == sa.bindparam("of_owner"))
+_IS_MINE = (*of_document(leases), leases.c.owner == sa.bindparam("of_owner"))
+_RELEASE = leases.delete().where(*_IS_MINE)
+_PROLONG = leases.update().where(*_IS_MINE).values(clock=sa.bindparam("on_clock"), expires=sa.bindparam("until"))
 
 
 def claim(connection: sa.Connection, corpus: str, key: str, owner: str, ttl: float) -> bool:
-    """Take or prolong the lease for ``ttl`` seconds; return False if somebody else holds it."""
+    """Take the lease for ``ttl`` seconds, or prolong it; return False if somebody else holds it."""
     clock, now = _now(connection)
     row = {"corpus": corpus, "key": key, "owner": owner, "clock": clock, "expires": now + ttl}
     asked = {"by_owner": owner, "at_now": now, "on_clock": clock}
     return upsert(connection, leases, [{**row, **asked}], where=_FREE) == 1
 
 
-def release(connection: sa.Connection, corpus: str, key: str, owner: str) -> None:
-    """Give the lease back; somebody else's stays."""
-    connection.execute(_MINE, {"of_corpus": corpus, "of_key": key, "of_owner": owner})
+def prolong(connection: sa.Connection, corpus: str, key: str, owner: str, ttl: float) -> bool:
+    """Prolong the lease; return False if somebody else took it since, even if it is free again."""
+    clock, now = _now(connection)
+    times = {"on_clock": clock, "until": now + ttl}
+    return connection.execute(_PROLONG, {**_of(corpus, key, owner), **times}).rowcount == 1
+
+
+def release(connection: sa.Connection, corpus: str, key: str, owner: str) -> bool:
+    """Give the lease back; somebody else's stays. Return whether it was ``owner``'s all the time."""
+    return connection.execute(_RELEASE, _of(corpus, key, owner)).rowcount == 1
+
+
+def _of(corpus: str, key: str, owner: str) -> dict[str, str]:
+    return {"of_corpus": corpus, "of_key": key, "of_owner": owner}
 
 
 def holder(connection: sa.Connection, corpus: str, key: str) -> str | None:

@@ -116,9 +116,12 @@ class LedgerMachine(RuleBasedStateMachine):
             finished_at="t",
             counts={"pages": rows},
         )
-        self.ledger.commit(corpus, receipt, version=version, owner=owner)
         place = (corpus, key)
-        if owner is not None and self.model.leases.get(place) == owner:
+        mine = owner is None or self.model.leases.get(place) == owner
+        assert self.ledger.commit(corpus, receipt, version=version, owner=owner) is mine
+        if not mine:
+            return
+        if owner is not None:
             del self.model.leases[place]
         assert self.ledger.holder(corpus, key) == self.model.leases.get(place)
         self.model.seen.setdefault(place, "")
@@ -173,6 +176,10 @@ class LedgerMachine(RuleBasedStateMachine):
         holder = self.model.leases.setdefault((corpus, key), owner)
         assert self.ledger.claim(corpus, key, owner, 600) is (holder == owner)
         assert self.ledger.holder(corpus, key) == holder
+
+    @rule(corpus=corpora, key=keys, owner=owners)
+    def prolong(self, corpus: str, key: str, owner: str) -> None:
+        assert self.ledger.prolong(corpus, key, owner, 600) is (self.model.leases.get((corpus, key)) == owner)
 
     @rule(corpus=corpora, key=keys, owner=owners)
     def release(self, corpus: str, key: str, owner: str) -> None:

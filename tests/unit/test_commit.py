@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from commit_rows import Interrupted, MortalStore, commit, document, make_committer, rows, texts
+from commit_rows import Interrupted, MortalStore, commit, document, draft, make_committer, rows, texts
 
+from nemo_retriever_dagster import commit as protocol
 from nemo_retriever_dagster.commit import Committer, SupersededError, generation_of
 from nemo_retriever_dagster.errors import InfrastructureError, Stage, VerificationError
 from nemo_retriever_dagster.model import Failure
@@ -197,3 +198,94 @@ def test_many_rows_of_a_document_that_has_none_are_loaded_in_bulk(committer: Com
     commit(bulk, document(3), 3)
     assert loaded == [3]
     assert texts(store) == ["3/0", "3/1", "3/2"]
+
+
+def test_a_document_without_rows_is_held_in_its_own_generation_only(committer: Committer) -> None:
+    commit(committer, document(1), 0)
+    assert committer.holds(document(1), ("one",), generation_of(document(1), "f")) is not None
+    assert committer.holds(document(2), ("one",), generation_of(document(2), "f")) is None
+
+
+def test_just_as_many_rows_of_another_generation_are_not_what_the_receipt_says(
+    committer: Committer, store: MortalStore
+) -> None:
+    made = document(1)
+    commit(committer, made, 2)
+    store.upsert("one", rows(document(2), 2)["one"])
+    assert committer.holds(made, ("one",), generation_of(made, "f")) is None
+
+
+def test_a_version_that_was_never_listed_is_confirmed_as_the_one_that_was_read(committer: Committer) -> None:
+    commit(committer, document(1), 2)
+    touched = replace(document(1), version="touched")
+    assert committer.holds(touched, ("one",), generation_of(touched, "f")) is not None
+    assert committer.ledger.committed_version("c", touched.key) == "touched"
+
+
+def test_the_rows_of_several_collections_are_one_receipt_s(committer: Committer) -> None:
+    made = document(1)
+    receipt = committer.commit(made, rows(made, 2) | rows(made, 3, "two"), draft(made))
+    assert (receipt.rows, receipt.collection, receipt.run_id) == (5, "one,two", "run")
+    assert committer.holds(made, ("one", "two"), receipt.generation) == receipt
+    less = document(2)
+    receipt = committer.commit(less, rows(less, 1) | {"two": []}, draft(less))
+    assert (receipt.rows, receipt.collection) == (1, "one,two")
+    assert committer.holds(less, ("one", "two"), receipt.generation) == receipt
+
+
+def test_a_run_that_waited_asks_for_the_version_once_it_may_write(
+    committer: Committer, store: MortalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run puts the newer version in while this one waits for its lease."""
+    other, key = replace(committer, run_id="another"), document(1).key
+    late = replace(committer, version_now=lambda _: "2")
+    assert committer.ledger.claim("c", key, "another", 60)
+    monkeypatch.setattr(protocol.time, "sleep", lambda _: commit(other, document(2), 2))
+    with pytest.raises(SupersededError):
+        commit(late, document(1), 1)
+    assert texts(store) == ["2/0", "2/1"]
+
+
+def test_a_collection_is_looked_through_until_a_commit_ends(committer: Committer, store: MortalStore) -> None:
+    """Two runs die one after the other: of the first, rows stay in a collection that the second does not write to."""
+    store.left = 1
+    with pytest.raises(Interrupted):
+        commit(committer, document(1), 2, "two")
+    store.left = 0
+    with pytest.raises(Interrupted):
+        commit(committer, document(2), 2)
+    store.left = 10**9
+    assert texts(store, "two") == ["1/0", "1/1"]
+    commit(committer, document(2), 2)
+    assert texts(store, "two") == []
+    assert texts(store) == ["2/0", "2/1"]
+
+
+def test_pictures_are_stored_once_the_intent_names_them(committer: Committer) -> None:
+    made, named = document(1), []
+
+    def store_them() -> None:
+        named.extend(intent.details["images"] for intent in committer.ledger.open_intents("c"))
+
+    committer.commit(made, rows(made, 1), replace(draft(made), images=("a", "b")), keep_pictures=store_them)
+    assert named == [["a", "b"]]
+
+
+def test_a_row_that_stayed_as_it_was_gets_no_receipt(committer: Committer, store: MortalStore) -> None:
+    """There are as many rows as were written, but one of them is the former version's."""
+    commit(committer, document(1), 3)
+    upsert = store.upsert
+    store.upsert = lambda name, records: upsert(name, list(records)[1:])
+    with pytest.raises(VerificationError, match="holds 2 rows"):
+        commit(committer, document(2), 3)
+    assert committer.ledger.committed_version("c", document(2).key) == "1"
+
+
+def test_rows_that_a_store_does_not_delete_are_told(committer: Committer, store: MortalStore) -> None:
+    commit(committer, document(1), 3)
+    store.delete = lambda *_, **__: None
+    with pytest.raises(VerificationError, match=r"holds 3 rows of a\.txt where 1 were written"):
+        commit(committer, document(2), 1)
+    assert committer.ledger.committed_version("c", document(2).key) == "1"
+    with pytest.raises(VerificationError, match="still holds 3 rows"):
+        committer.clear(document(1).key)

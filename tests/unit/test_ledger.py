@@ -255,6 +255,21 @@ def test_one_lease_one_owner(ledger: Ledger):
     assert ledger.claim("c", KEY, "two", 60)
 
 
+def test_a_lease_that_another_has_had_is_not_prolonged(ledger: Ledger):
+    assert ledger.claim("c", KEY, "one", -1)
+    assert ledger.prolong("c", KEY, "one", 60), "it ran out, but nobody took it"
+    assert not ledger.claim("c", KEY, "two", 60)
+    assert not ledger.prolong("c", KEY, "two", 60)
+    ledger.claim("c", KEY, "one", -1)
+    assert ledger.claim("c", KEY, "two", 60)
+    assert not ledger.prolong("c", KEY, "one", 60)
+    ledger.release("c", KEY, "two")
+    assert not ledger.prolong("c", KEY, "one", 60)
+    assert ledger.holder("c", KEY) is None
+    assert not ledger.commit("c", receipt(), owner="one")
+    assert ledger.receipts("c") == []
+
+
 def test_lease_of_a_dead_owner_runs_out(ledger: Ledger):
     assert ledger.claim("c", KEY, "dead", 0.05)
     while ledger.holder("c", KEY):
