@@ -54,7 +54,7 @@ class EmlExtractor:
 
     formats: tuple[str, ...] = ("eml",)
     methods: tuple[str, ...] = ()
-    version = "3"
+    version = "4"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the message as one page with number 0."""
@@ -64,6 +64,10 @@ class EmlExtractor:
             raise EmptyFileError
         try:
             message = message_from_bytes(data, policy=_RawHeaders())
+            if not _has_header(message):
+                raise CorruptFileError("The file has no header of a mail (From, To, Subject, Date ...).")
+            if _is_empty(message):
+                raise CorruptFileError("The message is cut off: a part that should hold others is empty.")
             elements = list(_Reader(options, budget).message(message, level=1))
         except RecursionError as error:
             raise LimitExceededError("The message's parts are nested too deeply.") from error
@@ -80,30 +84,49 @@ class _Reader:
 
     def message(self, message: Message, *, level: int) -> Iterator[Element]:
         """Yield subject, correspondents and content."""
-        if not any(message[name] for name in _SIGNS):
-            raise CorruptFileError("The file has no header of a mail (From, To, Subject, Date ...).")
+        yield from self._head(message, level)
+        yield from self._part(message, level)
+
+    def _head(self, message: Message, level: int) -> Iterator[Element]:
         if self._options.text:
             subject = _header(message, "Subject")
             if subject:
                 yield Element(kind=Kind.TEXT, text=subject, heading=level)
             lines = [f"{name}: {text}" for name in _SHOWN if (text := _header(message, name))]
             yield Element(kind=Kind.TEXT, text="\n".join(lines), attributes={"part": "header"})
-        yield from self._part(message, level)
 
     def _part(self, part: Message, level: int) -> Iterator[Element]:
         self._budget.spend("archive_members")
         self._budget.check("depth", level)
         kind = part.get_content_type()
-        if part.get_content_type() == "message/rfc822":
-            for inner in _parts(part):
-                yield from self.message(inner, level=level + 1)
-        elif kind == "multipart/alternative":
-            yield from self._alternative(_parts(part), level + 1)
-        elif part.is_multipart():
-            for inner in _parts(part):
+        inside = _parts(part)
+        if kind == "message/rfc822" and inside:
+            yield from self._forwarded(inside[0], level + 1)
+        elif kind == "message/rfc822-headers" and inside:
+            yield from self._head(inside[0], level + 1)
+        elif kind == "message/delivery-status":
+            yield from self._status(inside)
+        elif kind == "multipart/alternative" and inside:
+            yield from self._alternative(inside, level + 1)
+        elif inside:
+            for inner in inside:
                 yield from self._part(inner, level + 1)
+        elif _is_empty(part):
+            yield _warned("A part that should hold others is empty: the message is cut off, or they stand beside it.")
         else:
             yield from self._leaf(part, kind)
+
+    def _forwarded(self, message: Message, level: int) -> Iterator[Element]:
+        if _has_header(message):
+            yield from self.message(message, level=level)
+        else:
+            yield _warned("A forwarded message without a header was not read.")
+
+    def _status(self, groups: list[Message]) -> Iterator[Element]:
+        """Yield what a bounce tells of itself and of each recipient: groups of fields."""
+        for group in groups if self._options.text else []:
+            if lines := [f"{name}: {_header(group, name)}" for name in dict.fromkeys(group.keys())]:
+                yield Element(kind=Kind.TEXT, text="\n".join(lines))
 
     def _alternative(self, parts: list[Message], level: int) -> Iterator[Element]:
         """Yield the richest form that says something, poorer ones only beside those that say nothing.
@@ -156,12 +179,24 @@ class _Reader:
         return Element(kind=Kind.IMAGE, picture=picture, attributes={**marks, **looks})
 
 
+def _has_header(message: Message) -> bool:
+    return any(message[name] for name in _SIGNS)
+
+
 def _parts(part: Message) -> list[Message]:
-    """Return the parts inside; a part that says it has some and has none is damaged."""
+    """Return the parts inside; none where there is text instead, whatever the part says of itself."""
     payload = part.get_payload()
-    if not isinstance(payload, list) or not payload:
-        raise CorruptFileError("The message is cut off: a part that should hold others is empty.")
-    return [inner for inner in payload if not isinstance(inner, str)]
+    return [inner for inner in payload if not isinstance(inner, str)] if isinstance(payload, list) else []
+
+
+def _is_empty(part: Message) -> bool:
+    """Whether a part says that it has others inside, and there is nothing."""
+    payload = part.get_payload()
+    return part.get_content_maintype() == "multipart" and not (payload.strip() if isinstance(payload, str) else payload)
+
+
+def _warned(warning: str) -> Element:
+    return Element(kind=Kind.TEXT, warnings=(warning,))
 
 
 def _poverty(part: Message) -> int:

@@ -194,11 +194,49 @@ def test_unfit_files_are_one_typed_error(read):
         read(b"\r\n")
     with pytest.raises(CorruptFileError, match="no header"):
         read(b"just words\n")
+    with pytest.raises(CorruptFileError, match="cut off"):
+        read(b"Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n\n")
 
 
 def test_parts_without_their_border_are_text(read):
     assert texts(read(b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\nstill here"))[-1] == "still here"
     assert "cannot be" not in str(read(b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"))
+
+
+def test_an_empty_part_costs_only_itself(read):
+    """Outlook Express for Macintosh gave inner parts the border of the outer one, so that they stand beside it."""
+    opened = b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+    found = read(opened + b"Content-Type: multipart/alternative; boundary=b\n\n--b\n\nIt arrived.\n--b--\n")
+    assert [text for text in texts(found) if text] == ["x", "It arrived."]
+    assert [warning[:38] for element in found for warning in element.warnings] == [
+        "A part that should hold others is empt"
+    ]
+    found = read(opened + b"\nSee below.\n--b\nContent-Type: message/rfc822\n\n--b--\n")
+    assert [text for text in texts(found) if text] == ["x", "See below."]
+    assert found[-1].warnings == ("A forwarded message without a header was not read.",)
+    found = read(b"Subject: x\nContent-Type: multipart/alternative;\n\nNo border is named.\n")
+    assert [text for text in texts(found) if text] == ["x", "No border is named."]
+
+
+def test_a_bounce_tells_what_was_not_delivered_and_why(read):
+    bounce = (
+        b"Subject: failed\nContent-Type: multipart/report; boundary=b\n\n--b\n\nNobody of that name.\n"
+        b"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; a.example\n\n"
+        b"Final-Recipient: rfc822; bob@b.example\nStatus: 5.1.1\n\n"
+        b"--b\nContent-Type: message/rfc822-headers\n\nFrom: ann@a.example\nSubject: offer\n"
+        b"Content-Type: multipart/alternative; boundary=c\n\n--b--\n"
+    )
+    found = read(bounce)
+    assert [text for text in texts(found) if text] == [
+        "failed",
+        "Nobody of that name.",
+        "Reporting-MTA: dns; a.example",
+        "Final-Recipient: rfc822; bob@b.example\nStatus: 5.1.1",
+        "offer",
+        "From: ann@a.example",
+    ]
+    assert [element.heading for element in found if element.heading] == [1, 3]
+    assert not any(element.warnings for element in found)
 
 
 def test_nesting_and_parts_are_bounded(read):
