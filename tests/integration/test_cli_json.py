@@ -53,7 +53,7 @@ def test_a_plan_has_the_documents_of_each_word(nrd, tmp_path: Path) -> None:
     with (tmp_path / "definitions.py").open("a") as file:
         file.write("print('Loaded.')\n")
     done = nrd("plan", "--json")
-    passed = [{"uri": "docs/.hidden", "reason": "hidden file", "lost": False}]
+    passed = [{"uri": "docs/.hidden", "reason": "hidden file", "lost": False, "unseen": False}]
     lists = {word: [] for word in NOBODY}
     expected = {"corpus": "notes", "counts": {**NOBODY, "new": 3}, **lists, "passed_over": passed}
     assert answer(done) == {**expected, "new": [BOLTS, BROKEN, PAINT]}
