@@ -258,5 +258,5 @@ def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -
         rows=sum(len(records) for records in rows.values()),
         contents=digest_rows(digest_row(record) for records in rows.values() for record in records),
         run_id=run_id,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )

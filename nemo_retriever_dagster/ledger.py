@@ -251,12 +251,12 @@ class Ledger:
                 cause=redact(failure.cause),
                 hint=redact(failure.hint),
                 version=clean(failure.version) or known["version"],
+                failed_at=_now(),
             )
             written = _bodies(connection, schema.receipts, corpus, key).get(key)
             if written and written["version"] == known["version"] != total.version:
                 return total
-            body = {**asdict(total), "failed_at": _now()}
-            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, body)])
+            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, asdict(total))])
         return total
 
     def failures(self, corpus: str) -> list[Failure]:

@@ -93,9 +93,9 @@ def test_failures_are_whole_and_without_secrets(nrd, tmp_path: Path) -> None:
     )  # fmt: skip
     with Ledger(Settings().ledger) as ledger:
         ledger.remember("notes", [Document(uri=failure.uri, key=failure.document)])
-        ledger.fail("notes", failure)
+        noted = ledger.fail("notes", failure)
     done = CliRunner(charset="ascii").invoke(main, ["failures", "--json"])
-    expected = {"corpus": "notes", **asdict(failure), "cause": "Bearer *** was refused."}
+    expected = {"corpus": "notes", **asdict(noted), "cause": "Bearer *** was refused."}
     assert answer(done) == {"failures": [expected]}
     assert done.stderr == ""
     with Ledger(Settings().ledger) as ledger:
