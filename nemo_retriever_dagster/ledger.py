@@ -155,6 +155,16 @@ class Ledger:
         with self._database.read() as connection:
             return sorted(connection.execute(sa.select(column).distinct()).scalars())
 
+    def others(self, corpus: str, key: str) -> list[str]:
+        """Return the names of the other corpora that know a document, sorted; builds are left out."""
+        found, name, column = [], "", schema.documents.c.corpus
+        with self._database.read() as connection:
+            # One step an index a corpus: a list of all names would read the whole table for every document.
+            while name := connection.execute(sa.select(sa.func.min(column)).where(column > name)).scalar() or "":
+                if name != corpus and BUILD_MARK not in name and _bodies(connection, schema.documents, name, key):
+                    found.append(name)
+        return found
+
     def versions(self, corpus: str) -> dict[str, DocumentState]:
         """Return the state of every document, by key."""
         with self._database.read() as connection:
