@@ -10,12 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.codec import digest_row, digest_rows
-from nemo_retriever_dagster.errors import DataError, InfrastructureError, RetrieverError, VerificationError
+from nemo_retriever_dagster.errors import (
+    DataError,
+    InfrastructureError,
+    InvalidOptionError,
+    RetrieverError,
+    Stage,
+    VerificationError,
+)
+from nemo_retriever_dagster.ledger import BUILD_MARK
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
@@ -41,6 +49,14 @@ class SupersededError(DataError):
     default_hint = "Nothing is to be done: what the source has now is in the collection."
 
 
+class OwnedElsewhereError(InvalidOptionError):
+    """Another corpus has this document in the same collection, made with other options."""
+
+    default_hint = (
+        "Give one of the two a collection of its own, or both the same options; a re-index takes a collection over."
+    )
+
+
 def generation_of(document: Document, fingerprint: str) -> str:
     """Return the generation of a document's rows: it changes with the bytes and with every option that reaches rows."""
     return stable_id(document.sha256, fingerprint)
@@ -48,23 +64,33 @@ def generation_of(document: Document, fingerprint: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _DocumentLease:
-    """The right of one run to write one document, for a while."""
+    """The right of one run to write one document, for a while, in all of ``corpora``, which are sorted.
+
+    Several corpora may have the document in one collection; in one order, no two runs wait for each other.
+    """
 
     ledger: Ledger
-    corpus: str
+    corpora: Sequence[str]
     document: str
     run_id: str
     claimed_at: float = 0.0
-    held: bool = False
+    held: set[str] = field(default_factory=set)
 
     def claim(self) -> bool:
         """Take the lease, or prolong it; return False while another run has it, and once another has had it."""
         now = time.time()
-        ask = self.ledger.prolong if self.held else self.ledger.claim
-        if not ask(self.corpus, self.document, self.run_id, _LEASE_SECONDS):
-            return False
-        self.claimed_at, self.held = now, True
+        for corpus in self.corpora:
+            ask = self.ledger.prolong if corpus in self.held else self.ledger.claim
+            if not ask(corpus, self.document, self.run_id, _LEASE_SECONDS):
+                return False
+            self.held.add(corpus)
+        self.claimed_at = now
         return True
+
+    def release(self) -> None:
+        """Give it back."""
+        while self.held:
+            self.ledger.release(self.held.pop(), self.document, self.run_id)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -137,17 +163,19 @@ class Committer:
         """Write ``rows`` (by collection) as the document's only rows, prove it, and return the receipt.
 
         ``keep_pictures`` stores what of ``draft.images`` is not there. It is called once the intent names them: from
-        then on a removal leaves them, or puts them back. Raises `SupersededError`, having written nothing, where the
-        rows that are there are of a newer version.
+        then on a removal leaves them, or puts them back. Having written nothing, raises `SupersededError` where the
+        rows that are there are of a newer version, `OwnedElsewhereError` where they are another corpus's.
         """
         with self._claimed(document.key) as lease:
+            others = [corpus for corpus in lease.corpora if corpus != self.corpus]
             try:
                 with lease.kept():
                     self._check_version(document)
+                    theirs = self._check_owners(document, rows, draft, others)
                     former = self._collections(document.key)
                     self._intend(document, former | set(rows), draft)
                     keep_pictures()
-                    self._empty(document.key, former - set(rows))
+                    self._empty(document.key, former - set(rows) - theirs)
                     self._write(document, rows, draft.generation, lease)
                 receipt = _signed(draft, rows, self.run_id)
                 if not self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id):
@@ -156,7 +184,7 @@ class Committer:
                 # rows of ours may stand among another run's, which has proven its own: somebody must do it again
                 self._intend(document, self._collections(document.key) | set(rows), draft)
                 raise
-            lease.held = False
+            lease.held.discard(self.corpus)  # given back with the receipt
         return receipt
 
     def _check_version(self, document: Document) -> None:
@@ -167,6 +195,33 @@ class Committer:
         there = self.ledger.committed_version(self.corpus, document.key)
         if there not in {"", document.version} and self.version_now(document) == there:
             raise SupersededError(f"{document.uri} was changed since it was read, and the new version is in.")
+
+    def _check_owners(
+        self, document: Document, names: Iterable[str], draft: Receipt, others: Sequence[str]
+    ) -> set[str]:
+        """Return the collections in which ``others``, which are corpora, have the document.
+
+        Refuse to sweep rows there that one of them has proven, unless made with the options that this corpus has or
+        had: then both follow the source alike. Rows that are gone are nobody's.
+        """
+        there: set[str] = set()
+        before = self.ledger.receipt(self.corpus, document.key)
+        ours = {receipt.fingerprints.get(Stage.UPLOAD) for receipt in (draft, before) if receipt is not None}
+        for name in others:
+            receipt = self.ledger.receipt(name, document.key)
+            places = set(receipt.collection.split(",")) - {""} if receipt is not None else set()
+            there |= places
+            if receipt is None or receipt.fingerprints.get(Stage.UPLOAD) in ours:
+                continue
+            for place in sorted(places & set(names)):
+                if self.store.count(place, document.key, generation=receipt.generation):
+                    message = f"{document.uri} is in the collection {place} by the corpus {name!r}, with other options."
+                    raise OwnedElsewhereError(message)
+        return there
+
+    def _others(self, key: str) -> list[str]:
+        """Return the other corpora that know a document; a build writes where no other corpus does."""
+        return [] if BUILD_MARK in self.corpus else self.ledger.others(self.corpus, key)
 
     def _intend(self, document: Document, collections: set[str], draft: Receipt) -> None:
         details = {"collections": sorted(collections), "images": list(draft.images)}
@@ -203,18 +258,19 @@ class Committer:
     def _claimed(self, key: str) -> Iterator[_DocumentLease]:
         """Hold the lease on the document, so that two runs never sweep each other's rows."""
         until = time.monotonic() + _WAIT_SECONDS
-        lease = _DocumentLease(ledger=self.ledger, corpus=self.corpus, document=key, run_id=self.run_id)
-        while not lease.claim():
-            if time.monotonic() > until:
-                holder = self.ledger.holder(self.corpus, key)
-                message = f"Another run ({holder}) is writing this document."
-                raise DocumentHeldError(message, hint="Run it again when the other run has ended.")
-            time.sleep(_POLL_SECONDS)
+        corpora = sorted([self.corpus, *self._others(key)])
+        lease = _DocumentLease(ledger=self.ledger, corpora=corpora, document=key, run_id=self.run_id)
         try:
+            while not lease.claim():
+                lease.release()
+                if time.monotonic() > until:
+                    holders = {self.ledger.holder(corpus, key) for corpus in corpora} - {None, self.run_id}
+                    message = f"Another run ({', '.join(map(str, holders))}) is writing this document."
+                    raise DocumentHeldError(message, hint="Run it again when the other run has ended.")
+                time.sleep(_POLL_SECONDS)
             yield lease
         finally:
-            if lease.held:
-                self.ledger.release(self.corpus, key, self.run_id)
+            lease.release()
 
     def _collections(self, key: str) -> set[str]:
         """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""
@@ -264,5 +320,5 @@ def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -
         rows=sum(len(records) for records in rows.values()),
         contents=digest_rows(digest_row(record) for records in rows.values() for record in records),
         run_id=run_id,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )

@@ -155,6 +155,12 @@ class Ledger:
         with self._database.read() as connection:
             return sorted(connection.execute(sa.select(column).distinct()).scalars())
 
+    def others(self, corpus: str, key: str) -> list[str]:
+        """Return the names of the other corpora that know a document, sorted; builds are left out."""
+        with self._database.read() as connection:
+            found = connection.execute(_KNOWING, {"of_key": key}).scalars().all()
+        return sorted(name for name in found if name != corpus and BUILD_MARK not in name)
+
     def versions(self, corpus: str) -> dict[str, DocumentState]:
         """Return the state of every document, by key."""
         with self._database.read() as connection:
@@ -252,12 +258,12 @@ class Ledger:
                 cause=redact(failure.cause),
                 hint=redact(failure.hint),
                 version=clean(failure.version) or known["version"],
+                failed_at=_now(),
             )
             written = _bodies(connection, schema.receipts, corpus, key).get(key)
             if written and written["version"] == known["version"] != total.version:
                 return total
-            body = {**asdict(total), "failed_at": _now()}
-            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, body)])
+            upsert(connection, schema.failures, [pack(schema.failures, corpus, key, asdict(total))])
         return total
 
     def failures(self, corpus: str) -> list[Failure]:
@@ -382,6 +388,22 @@ _FIELDS = {kind: {one.name for one in fields(kind)} for kind in (DocumentState, 
 
 
 _LARGEST = 2**63 - 1  # that a column holds: a server may report any number
+
+
+def _corpora_knowing() -> sa.Select[Any]:
+    """Return the statement for the corpora that know the document ``:of_key``.
+
+    It looks each corpus up by the primary key, and steps from name to name: the whole table is read for no document.
+    """
+    column = schema.documents.c.corpus
+    names = sa.select(sa.func.min(column).label("name")).cte("names", recursive=True)
+    following = sa.select(sa.func.min(column)).where(column > names.c.name).scalar_subquery()
+    names = names.union_all(sa.select(following).where(names.c.name.is_not(None)))
+    knows = schema.documents.c.key == sa.bindparam("of_key")
+    return sa.select(column).join(names, column == names.c.name).where(knows)
+
+
+_KNOWING = _corpora_knowing()
 _USAGE_PLACE = [column.name for column in schema.usage.primary_key]
 _USAGE_THERE = sa.select(schema.usage).where(*(schema.usage.c[name] == sa.bindparam(name) for name in _USAGE_PLACE))
 

@@ -318,7 +318,8 @@ class Failure:
     """Why a document did not get through: a record, kept until a success replaces it.
 
     Unpacks like the reference's pair: ``source, message = failure``. ``version`` is the document's,
-    ``fingerprint`` that of all that decided whether it gets through (`Pipeline.outcome_fingerprint`); "" is not known.
+    ``fingerprint`` that of all that decided whether it gets through (`Pipeline.outcome_fingerprint`); ``failed_at`` is
+    when the ledger last noted it, in UTC, ISO 8601; "" is not known.
     """
 
     document: str
@@ -334,6 +335,7 @@ class Failure:
     run_id: str = ""
     version: str = ""
     fingerprint: str = ""
+    failed_at: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, document: Document, stage: Stage, error: BaseException, **more: Any) -> Self:

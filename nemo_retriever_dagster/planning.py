@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.errors import Category, InfrastructureError, Stage
 from nemo_retriever_dagster.ledger import DocumentStatus
 from nemo_retriever_dagster.sidecar import Sidecar
+from nemo_retriever_dagster.source_names import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ class Plan:
     """Documents by what is to be done with them, each sorted by path; ``gone`` are no more, ``passed_over`` never were.
 
     ``unfinished`` were seen before in this version but have neither rows nor a failure that would come again;
-    ``outdated`` are unchanged themselves, but the pipeline's options changed since.
+    ``outdated`` are unchanged themselves, but the pipeline's options changed since. ``held`` were not listed, but a
+    link, a folder or a share that cannot be read now may have them.
     """
 
     new: tuple[Document, ...] = ()
@@ -37,6 +39,7 @@ class Plan:
     failed: tuple[Document, ...] = ()
     unchanged: tuple[Document, ...] = ()
     gone: tuple[DocumentState, ...] = ()
+    held: tuple[DocumentState, ...] = ()
     passed_over: tuple[Skipped, ...] = ()
 
     @property
@@ -72,12 +75,13 @@ def compare(
     *,
     sidecar: Sidecar = _NO_FIELDS,
     outcome: str = "",
+    passed_over: Sequence[Skipped] = (),
 ) -> Plan:
     """Hold the source's ``documents`` against what the ledger knows.
 
     ``fingerprints`` are the pipeline's current ones by document format, to which ``sidecar`` adds what a document has
     of its own; without them no document counts as outdated. ``outcome`` is the current
-    `Pipeline.outcome_fingerprint`, "" where it is not asked.
+    `Pipeline.outcome_fingerprint`, "" where it is not asked. ``passed_over`` is what the source did not take.
     """
     for_good = {(failure.document, failure.version) for failure in failures if _is_for_good(failure, outcome)}
     made_by = {receipt.document: receipt.fingerprints for receipt in receipts}
@@ -91,7 +95,11 @@ def compare(
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
     words: dict[str, Any] = {word: tuple(found) for word, found in sorted_out.items()}
-    return Plan(gone=tuple(states[key] for key in sorted(states) if key not in there), **words)
+    missing = [states[key] for key in sorted(states) if key not in there]
+    hidden = unseen(passed_over, (state.uri for state in missing))
+    gone = tuple(state for state in missing if state.uri not in hidden)
+    held = tuple(state for state in missing if state.uri in hidden)
+    return Plan(gone=gone, held=held, passed_over=tuple(passed_over), **words)
 
 
 def _is_for_good(failure: Failure, outcome: str) -> bool:
@@ -122,9 +130,14 @@ class MassDeletionError(InfrastructureError):
     default_hint = "Is the source mounted and whole? If they are really gone, raise the corpus's max_deletions."
 
 
-def check_deletion(vanished: int, known: int, *, max_deletions: int | None = None) -> None:
-    """Raise `MassDeletionError` if more vanished than ``max_deletions``, by default the larger of 10 and 20 %."""
+def check_deletion(vanished: int, known: int, *, max_deletions: int | None = None, emptied: bool = False) -> None:
+    """Raise `MassDeletionError` if more vanished than ``max_deletions``, by default the larger of 10 and 20 %.
+
+    By default it is raised, too, where several vanished and the source is ``emptied``, as an unmounted share is.
+    """
     allowed = max(DELETIONS_AT_ONCE, int(known * DELETED_SHARE)) if max_deletions is None else max_deletions
+    if emptied and vanished > 1 and max_deletions is None:
+        raise MassDeletionError(f"The source is empty: all of its {vanished} documents vanished at once.")
     if vanished > allowed:
         raise MassDeletionError(
             f"{vanished} of {known} documents vanished from the source at once; {allowed} are allowed."

@@ -19,7 +19,7 @@ from nemo_retriever_dagster.errors import (
 from nemo_retriever_dagster.inputs import bytes_of
 from nemo_retriever_dagster.limits import Budget, Limits
 from nemo_retriever_dagster.model import Document
-from nemo_retriever_dagster.source_local import LocalPlace
+from nemo_retriever_dagster.source_local import LocalPlace, to_path
 from nemo_retriever_dagster.source_names import KEY_PATTERN, Fetched, Listed, Skipped, partition_key, scratch_name
 from nemo_retriever_dagster.source_remote import RemotePlace
 from nemo_retriever_dagster.source_web import WebPlace
@@ -198,8 +198,8 @@ def _buffered(name: str, data: bytes) -> Document:
 
 
 def _identity(uri: str) -> str:
-    """Return one name for the ways in which a local path may be written."""
-    return os.path.abspath(uri) if "://" not in uri else uri  # noqa: PTH100 - takes ".." out
+    """Return one name for the ways in which a local path may be written, also as a ``file://`` URI."""
+    return os.path.abspath(to_path(uri)) if is_local(uri) else uri  # noqa: PTH100 - takes ".." out
 
 
 def _keyed(listed: Any, skipped: list[Skipped]) -> list[Document]:

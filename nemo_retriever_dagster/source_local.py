@@ -125,9 +125,10 @@ class LocalPlace:
             uri = printable_path(found if not self._scheme else os.path.join(root, relative))
             if self._scheme and not uri.startswith("file://"):
                 uri = self._scheme + base.rstrip("/") + "/" + relative
-            reason = pass_over(relative) or _unreadable(os.path.join(root, relative))
-            if reason:
-                skipped.append(Skipped(uri=uri, reason=reason))
+            hidden = pass_over(relative)
+            passed = Skipped(uri=uri, reason=hidden) if hidden else _passed_over(uri, os.path.join(root, relative))
+            if passed:
+                skipped.append(passed)
             else:
                 yield self.look(uri)
 
@@ -153,14 +154,15 @@ def _files(root: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(folder, name), root)
 
 
-def _unreadable(path: str) -> str:
+def _passed_over(uri: str, path: str) -> Skipped | None:
+    """Return why a path that was listed is not taken; a link may lead to a share that is not mounted now."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return "broken link"
+        return Skipped(uri=uri, reason="broken link", unseen=True)
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
-    return "" if stat.S_ISREG(mode) else "not a regular file"
+        return Skipped(uri=uri, reason=f"cannot be looked at: {error.strerror}", lost=True, unseen=True)
+    return None if stat.S_ISREG(mode) else Skipped(uri=uri, reason="not a regular file")
 
 
 def _seen(uri: str, facts: os.stat_result) -> Listed:

@@ -8,9 +8,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 (dataclass fields are read at run time)
+from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, urlsplit
 
 from nemo_retriever_dagster.errors import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KEY_PATTERN = re.compile(r"[a-z0-9._-]{1,96}")
 """What a partition key looks like."""
@@ -47,12 +51,24 @@ class Fetched:
 class Skipped:
     """A file that the source passed over, and why.
 
-    ``lost`` tells that it is a document: somebody must do something, or it will never be found.
+    ``lost`` tells that it is a document: somebody must do something, or it will never be found. ``unseen`` tells that
+    nobody knows what is there, or below it: a document of that path has not vanished.
     """
 
     uri: str
     reason: str
     lost: bool = False
+    unseen: bool = False
+
+    def covers(self, uri: str) -> bool:
+        """Whether a document of this URI may be there, unseen."""
+        return self.unseen and f"{uri}/".startswith(f"{self.uri}/")
+
+
+def unseen(passed_over: Iterable[Skipped], uris: Iterable[str]) -> set[str]:
+    """Return those of ``uris`` that may be there although a source that passed these over has not listed them."""
+    blind = [skipped for skipped in passed_over if skipped.unseen]
+    return {uri for uri in uris if any(skipped.covers(uri) for skipped in blind)}
 
 
 def partition_key(uri: str) -> str:

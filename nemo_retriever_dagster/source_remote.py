@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
+
 from nemo_retriever_dagster import dates
 from nemo_retriever_dagster.errors import SourceNotFoundError, SourceUnavailableError
 from nemo_retriever_dagster.limits import Budget, Limits
@@ -49,15 +52,15 @@ class RemotePlace:
                 raise SourceNotFoundError(f"There is nothing at {shown(self._spec)}: {error}.") from None
 
     def _list(self, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
-        facts = self._info(self._spec)
-        if facts and facts["type"] == "file":
-            yield _listed(shown(self._spec), facts)
-        elif facts:
+        facts, folder = self._info(self._spec), self._spec.endswith("/")
+        if facts and facts["type"] == "file" and not folder:
+            # Some programs mark a folder by an empty object of its name: below it are the documents.
+            below = () if facts.get("size") else tuple(self._find(self._spec, None, skipped))
+            yield from below or (_listed(shown(self._spec), facts),)
+        elif facts or (folder and not self._rest):
             yield from self._find(self._spec, None, skipped)
         elif self._rest:
             yield from self._find(self._base, pattern_of(self._rest), skipped)
-        elif self._spec.endswith("/"):
-            yield from self._find(self._spec, None, skipped)
         else:
             raise SourceNotFoundError(
                 f"There is nothing at {shown(self._spec)}.", hint="Check it; end a folder with /."
@@ -91,7 +94,7 @@ class RemotePlace:
 
     def _find(self, base: str, pattern: re.Pattern[str] | None, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
         root = self._fs._strip_protocol(base).rstrip("/")  # noqa: SLF001 (fsspec's own seam)
-        found = self._fs.find(root, detail=True)
+        found = self._fs.find(root, detail=True) if _finds_all(self._fs) else _all_below(self._fs, root)
         # An object store knows no empty folders, but it knows whether it has the bucket.
         if not found and not self._fs.exists(_bucket(root)):
             raise SourceNotFoundError(f"There is no {_bucket(root)!r} to find {shown(self._spec)} in.")
@@ -139,6 +142,32 @@ def copy(blocks: Iterable[bytes], path: Path, budget: Budget) -> tuple[str, int]
             digest.update(block)
             size += file.write(block)
     return digest.hexdigest(), size
+
+
+def _finds_all(fs: Any) -> bool:
+    """Whether a file system has a way of its own to find files: fsspec's leaves out the folders it cannot list."""
+    if isinstance(fs, AsyncFileSystem):
+        return type(fs)._find is not AsyncFileSystem._find  # noqa: SLF001 - fsspec's own seam
+    return type(fs).find is not AbstractFileSystem.find
+
+
+def _all_below(fs: Any, root: str) -> dict[str, Mapping[str, Any]]:
+    """Return all files below a folder, none where it is not there; raise if a folder below it cannot be listed."""
+    found, folders = {}, [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            listing = fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            if folder == root:
+                return {}
+            raise SourceUnavailableError(f"The folder {folder} has gone since it was listed.") from None
+        for facts in listing:
+            if facts["type"] != "directory":
+                found[facts["name"]] = facts
+            elif facts["name"].rstrip("/") != folder:
+                folders.append(facts["name"].rstrip("/"))
+    return found
 
 
 def _bucket(path: str) -> str:

@@ -3,7 +3,6 @@
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 _HOUR = 3600
+_SHOWN = 5
 _FIRST = {"dagster/priority": "1"}
 """The tag of a removal: what is gone from the source is not searched any longer than it takes."""
 
@@ -30,18 +30,17 @@ def look(corpus: "DocumentCorpus", ledger: Ledger, engines: Engines | None = Non
     name, source = corpus.name, corpus.plant.documents()
     documents, states, failures = source.list(), ledger.versions(name), ledger.failures(name)
     if engines is None:
-        plan = compare(documents, states, failures)
-    else:
-        plan = compare(
-            documents,
-            states,
-            failures,
-            ledger.receipts(name),
-            corpus.pipeline.all_fingerprints(engines),
-            sidecar=corpus.pipeline.sidecar(),
-            outcome=corpus.plant.outcome_fingerprint(engines),
-        )
-    return replace(plan, passed_over=source.skipped)
+        return compare(documents, states, failures, passed_over=source.skipped)
+    return compare(
+        documents,
+        states,
+        failures,
+        ledger.receipts(name),
+        corpus.pipeline.all_fingerprints(engines),
+        sidecar=corpus.pipeline.sidecar(),
+        outcome=corpus.plant.outcome_fingerprint(engines),
+        passed_over=source.skipped,
+    )
 
 
 def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
@@ -70,13 +69,11 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
             wanted = [document for document in _without_run(plan, partitions) if document.key not in coming]
             requests = run_requests(corpus, context.instance, ledger, wanted, waiting=len(waiting))
         context.update_cursor(refreshed(corpus, context.instance, plan, context.cursor or ""))
-        for skipped in plan.passed_over:
-            if skipped.lost:
-                context.log.warning("%s %s", skipped.uri, skipped.reason)
+        _warn(context, plan)
         lost = _lost(plan, partitions)
         known = len(lost) + len(plan.present()) - len(plan.new)
         try:
-            check_deletion(len(lost), known, max_deletions=corpus.max_deletions)
+            check_deletion(len(lost), known, max_deletions=corpus.max_deletions, emptied=not plan.present())
             requests += _removal_requests(corpus, context.instance, lost)
         except MassDeletionError as error:
             context.log.warning(str(error))
@@ -85,6 +82,15 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_words(plan))
 
     return discover
+
+
+def _warn(context: dg.SensorEvaluationContext, plan: Plan) -> None:
+    for skipped in plan.passed_over:
+        if skipped.lost:
+            context.log.warning("%s %s", skipped.uri, skipped.reason)
+    if plan.held:
+        shown = ", ".join(state.uri for state in plan.held[:_SHOWN])
+        context.log.warning("%d documents cannot be seen now and stay in the collection: %s", len(plan.held), shown)
 
 
 def _without_run(plan: Plan, partitions: Sequence[str]) -> list[Document]:
@@ -100,7 +106,7 @@ def _lost(plan: Plan, partitions: Sequence[str]) -> dict[str, str]:
     step left them.
     """
     gone = {state.key: state.updated_at for state in plan.gone}
-    known = {*gone, *(document.key for document in plan.present())}
+    known = {*gone, *(state.key for state in plan.held), *(document.key for document in plan.present())}
     return gone | dict.fromkeys((key for key in partitions if key not in known), "")
 
 

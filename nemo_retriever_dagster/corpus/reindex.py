@@ -14,6 +14,7 @@ from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.planning import check_deletion
 from nemo_retriever_dagster.reindex import Rebuild, rebuilding
 from nemo_retriever_dagster.runner import Runner
+from nemo_retriever_dagster.source_names import Skipped, unseen
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import drop_former
 from nemo_retriever_dagster.work import Work
@@ -47,7 +48,8 @@ def reindex_documents(corpus: "DocumentCorpus", context: dg.OpExecutionContext, 
     engines = getattr(context.resources, ENGINES).engines(pipeline, settings)
     if engines.embedder is not None:
         portal.run(engines.embedder.check())
-    documents = corpus.plant.documents().list()
+    source = corpus.plant.documents()
+    documents = source.list()
     what = f"corpus {corpus.name}, reindex"
     store = getattr(context.resources, STORE).open(pipeline, settings, what=what, run_id=context.run_id)
     try:
@@ -57,7 +59,7 @@ def reindex_documents(corpus: "DocumentCorpus", context: dg.OpExecutionContext, 
             if rebuild is None:
                 context.log.info("The rows that serve are up to date: nothing to re-index.")
             else:
-                _build(corpus, context, rebuild, documents)
+                _build(corpus, context, rebuild, documents, source.skipped)
         for alias in collections(pipeline.upload) if drop else ():
             context.log.info("dropped: %s", ", ".join(drop_former(store, alias)) or "nothing")
     finally:
@@ -65,13 +67,18 @@ def reindex_documents(corpus: "DocumentCorpus", context: dg.OpExecutionContext, 
 
 
 def _build(
-    corpus: "DocumentCorpus", context: dg.OpExecutionContext, rebuild: Rebuild, documents: Sequence[Document]
+    corpus: "DocumentCorpus",
+    context: dg.OpExecutionContext,
+    rebuild: Rebuild,
+    documents: Sequence[Document],
+    passed_over: Sequence[Skipped],
 ) -> None:
-    keys = [document.key for document in documents]
+    keys = {document.key for document in documents}
     with ledger_of(context) as ledger:
-        known = {receipt.document for receipt in ledger.receipts(corpus.name)}
-        gone = known - set(keys)
-        check_deletion(len(gone), len(known), max_deletions=corpus.max_deletions)
+        known = {receipt.document: receipt.uri for receipt in ledger.receipts(corpus.name)}
+        hidden = unseen(passed_over, known.values())
+        gone = {key for key, uri in known.items() if key not in keys and uri not in hidden}
+        check_deletion(len(gone), len(known), max_deletions=corpus.max_deletions, emptied=not documents)
         ledger.remember(corpus.name, documents)
     failures = _run(corpus, context, rebuild, documents)
     for failure in failures:

@@ -14,6 +14,7 @@ from nemo_retriever_dagster.corpus.partitions import ends_in_use
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
+from nemo_retriever_dagster.source_names import unseen
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.verification import foreign_documents
 
@@ -32,14 +33,14 @@ _AT_ONCE = 200  # documents: the ledger is read through twice for the pictures o
 
 
 def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, keys: Sequence[str]) -> list[str]:
-    """Take documents out of the collection; one that is in the source again is left alone. Return what was removed.
+    """Take documents out of the collection; return what was removed.
 
+    One that is in the source again, or that may be where the source cannot be read now, is left alone.
     A partition that an unfinished run's range begins or ends with stays, or that run could not go on: it is an orphan
     afterwards. Rows that another corpus has a receipt for are that one's.
     """
-    there = {document.key for document in corpus.plant.documents().list()}
-    gone = [key for key in keys if key not in there]
     with ledger_of(context) as ledger, _committer(corpus, context, ledger) as committer:
+        gone = _gone(corpus, ledger, keys)
         pictures = Pictures(corpus, ledger)
         others, names = foreign_documents(ledger, corpus.name), list(collections(corpus.pipeline.upload))
         for start in range(0, len(gone), _AT_ONCE):
@@ -60,6 +61,14 @@ def remove_documents(corpus: DocumentCorpus, context: dg.OpExecutionContext, key
 def removal_config(keys: Sequence[str]) -> dict[str, Any]:
     """Return the configuration of a removal job's run that takes ``keys`` out."""
     return {"ops": {REMOVE: {"config": {"keys": list(keys)}}}}
+
+
+def _gone(corpus: DocumentCorpus, ledger: Ledger, keys: Sequence[str]) -> list[str]:
+    source = corpus.plant.documents()
+    there, states = {document.key for document in source.list()}, ledger.versions(corpus.name)
+    uris = {key: states[key].uri if key in states else "" for key in keys if key not in there}
+    hidden = unseen(source.skipped, uris.values())
+    return [key for key, uri in uris.items() if uri not in hidden]
 
 
 @contextmanager

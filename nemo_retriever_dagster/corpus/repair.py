@@ -37,7 +37,8 @@ def repair_documents(
 
     Raises `MassDeletionError`, before anything is done, if suspiciously many documents would be removed.
     """
-    check_deletion(len(repair.removed), repair.known, max_deletions=corpus.max_deletions)
+    gone, known = len(repair.removed), repair.known
+    check_deletion(gone, known, max_deletions=corpus.max_deletions, emptied=gone == known)
     given = corpus.resources(resources)
     with initialized(given, STATE, STORE) as (state, stores):
         settings = state.settings()

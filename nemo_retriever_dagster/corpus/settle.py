@@ -207,7 +207,7 @@ def _receipt(work: Work, run_id: str) -> Receipt:
         generation=work.generation,
         rows=0,
         run_id=run_id,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         fingerprints=work.fingerprints,
         counts=work.counts,
         seconds=work.seconds,

@@ -183,7 +183,7 @@ def _kept(root: Path, settings: Settings, store: MortalMilvus) -> dict:
             ],
             "states": {k: [s.status, s.version, s.committed_version] for k, s in ledger.versions(NAME).items()},
             "intents": [asdict(intent) for intent in ledger.open_intents(NAME)],
-            "failures": [asdict(failure) for failure in ledger.failures(NAME)],
+            "failures": [{**asdict(failure), "failed_at": ""} for failure in ledger.failures(NAME)],
             "artifacts": Artifacts(settings.artifacts).list(),
         }
     store.close()

@@ -54,7 +54,7 @@ def test_a_plan_has_the_documents_of_each_word(nrd, tmp_path: Path) -> None:
     with (tmp_path / "definitions.py").open("a") as file:
         file.write("print('Loaded.')\n")
     done = nrd("plan", "--json")
-    passed = [{"uri": "docs/.hidden", "reason": "hidden file", "lost": False}]
+    passed = [{"uri": "docs/.hidden", "reason": "hidden file", "lost": False, "unseen": False}]
     lists = {word: [] for word in NOBODY}
     expected = {"corpus": "notes", "counts": {**NOBODY, "new": 3}, **lists, "passed_over": passed}
     embedder = {"stage": "embed", "engine": EMBEDDER, "documents": 3, "seen": 0, "expected": None, "margin": None}
@@ -110,9 +110,9 @@ def test_failures_are_whole_and_without_secrets(nrd, tmp_path: Path) -> None:
     )  # fmt: skip
     with Ledger(Settings().ledger) as ledger:
         ledger.remember("notes", [Document(uri=failure.uri, key=failure.document)])
-        ledger.fail("notes", failure)
+        noted = ledger.fail("notes", failure)
     done = CliRunner(charset="ascii").invoke(main, ["failures", "--json"])
-    expected = {"corpus": "notes", **asdict(failure), "cause": "Bearer *** was refused."}
+    expected = {"corpus": "notes", **asdict(noted), "cause": "Bearer *** was refused."}
     assert answer(done) == {"failures": [expected]}
     assert done.stderr == ""
     with Ledger(Settings().ledger) as ledger:

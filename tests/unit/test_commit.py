@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ def test_a_shrunk_document_leaves_no_stale_rows(committer: Committer, store: Mor
     assert texts(store) == ["2/0", "2/1", "2/2"]
     assert receipt.rows == 3
     assert committer.ledger.open_intents("c") == []
+
+
+def test_a_receipt_tells_its_time_finely_enough_to_say_which_of_two_is_later(committer: Committer) -> None:
+    receipt = commit(committer, document(1), 1)
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.\d{3}\+00:00", receipt.finished_at)
 
 
 def test_what_is_there_is_not_written_again(committer: Committer, store: MortalStore) -> None:

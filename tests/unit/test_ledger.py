@@ -160,6 +160,12 @@ def test_failure_of_an_older_version_does_not_hold_up_the_new_one(ledger: Ledger
     assert ledger.failures("c") == [failure(version="v1")]
 
 
+def test_a_failure_tells_when_it_was_noted(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nemo_retriever_dagster.ledger._now", lambda: "2026-01-01T00:00:00.000+00:00")
+    assert ledger.fail("c", failure()).failed_at == "2026-01-01T00:00:00.000+00:00"
+    assert [one.failed_at for one in ledger.failures("c")] == ["2026-01-01T00:00:00.000+00:00"]
+
+
 def test_failure_of_a_version_that_is_over_is_not_recorded(ledger: Ledger):
     """A slow run read a file while it was copied; meanwhile another took the whole file in."""
     ledger.remember("c", [document("v2")])

@@ -99,7 +99,7 @@ def test_home_folder(corpus: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_one_file_named_in_many_ways_is_one_document(corpus: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(corpus)
-    source = Source(["b.txt", str(corpus / "b.txt"), "./b.txt", "sub/../b.txt", "*.txt"])
+    source = Source(["b.txt", str(corpus / "b.txt"), "./b.txt", "sub/../b.txt", "*.txt", f"file://{corpus}/b.txt"])
     assert [item.uri for item in source.list()] == ["b.txt"]
 
 
