@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 _PROTO = "riva.client.proto"
 _UNBOUNDED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _WORDS = 500  # characters of a server's words that an error quotes
+_HINTS = {
+    "CERTIFICATE_VERIFY_FAILED": "Name the file with the certificate of who signed its certificate in "
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH, before anything is called.",
+    "WRONG_VERSION_NUMBER": "It speaks no TLS: write http:// before its address.",
+    "Failed parsing HTTP/2": "Is this its gRPC port (50051, not the HTTP port 9000)?",
+}
+"""What gRPC says, and what to do about it."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SENTENCE_ENDS = (".", "?", "!")
 
@@ -166,7 +173,7 @@ class RivaTranscriber:
             late = EngineTimeoutError(f"{self.name} did not answer in time ({said}).")
             return AttemptFailedError(late, again=True, down=True)
         if code in {codes.UNAVAILABLE, codes.INTERNAL, codes.NOT_FOUND, codes.UNKNOWN, codes.ABORTED}:
-            hint = f"Is the server at {url} up?"
+            hint = next((hint for sign, hint in _HINTS.items() if sign in words), f"Is the server at {url} up?")
             down = EngineUnavailableError(f"{self.name} failed ({said}).", hint=hint)
             return AttemptFailedError(down, again=True, down=True)
         error = MisuseError(

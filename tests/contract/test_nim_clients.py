@@ -497,6 +497,23 @@ def test_wrong_key_is_known_at_the_first_call(locked: NimServer) -> None:
     asyncio.run(using(NimCaptioner(good["captioner"]), lambda one: one.caption(CaptionRequest(picture=picture()))))
 
 
+def test_wait_ready_waits_for_no_answer_for_ever() -> None:
+    async def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            await asyncio.Event().wait()
+        return json_reply({})
+
+    async def work() -> None:
+        async with await serve(answer) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            engines = nim_engines({"embedder": NimEndpoint(urls=url, model="unknown")})
+            with pytest.raises(EngineUnavailableError, match="embedder: nim/unknown did not answer"):
+                await wait_ready(engines, timeout=0.1, interval=0.02)
+            await engines.aclose()
+
+    asyncio.run(work())
+
+
 def test_wait_ready_names_who_is_not() -> None:
     with NimServer() as server:
         endpoints = {port: server.endpoints()[port] for port in ("embedder", "reranker")}

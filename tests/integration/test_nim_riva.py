@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +29,11 @@ from nemo_retriever_dagster.errors import (
     RetrieverError,
 )
 from nemo_retriever_dagster.testing import RivaServer
+from nemo_retriever_dagster.testing.http_server import Reply, Request, json_reply, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 SAID = [
     Segment(text="Section one, this is the first.", start_ms=320, end_ms=2000),
@@ -183,6 +188,42 @@ def test_key_is_sent_and_never_told() -> None:
         with pytest.raises(MisuseError) as caught:
             transcribe(endpoint(server, api_key=SecretStr("nvapi-wrong-CANARY")))
     assert "CANARY" not in repr(caught.value) + str(caught.value) + str(caught.value.__cause__.__class__)
+
+
+def test_the_http_port_has_a_next_step() -> None:
+    async def work() -> None:
+        async def answer(request: Request) -> Reply:
+            return json_reply({})
+
+        async with await serve(answer) as server:
+            where = NimEndpoint(urls=f"127.0.0.1:{server.sockets[0].getsockname()[1]}", attempts=1)
+            transcriber = RivaTranscriber(where)
+            with pytest.raises(EngineUnavailableError) as caught:
+                await transcriber.transcribe(PCM, 16000)
+            await transcriber.aclose()
+        assert "gRPC port" in caught.value.hint
+
+    asyncio.run(work())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_that_nobody_trusts_has_a_next_step(tmp_path: Path) -> None:
+    made = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    subprocess.run(["openssl", *made.split()], cwd=tmp_path, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    tls.set_alpn_protocols(["h2"])
+
+    async def work() -> None:
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=tls) as server:
+            where = NimEndpoint(urls=f"https://localhost:{server.sockets[0].getsockname()[1]}", attempts=1)
+            transcriber = RivaTranscriber(where)
+            with pytest.raises(EngineUnavailableError) as caught:
+                await transcriber.transcribe(PCM, 16000)
+            await transcriber.aclose()
+        assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in caught.value.hint
+
+    asyncio.run(work())
 
 
 def test_check_needs_a_server() -> None:

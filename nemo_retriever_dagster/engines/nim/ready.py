@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 async def wait_ready(engines: Engines, *, timeout: float = 60.0, interval: float = 1.0) -> None:  # noqa: ASYNC109 - a bound on many calls
     """Return once every engine's `check` passes; ask again every ``interval`` seconds, for ``timeout`` seconds.
 
+    One that does not answer is not waited for longer either, but for five intervals at least.
     Raise `EngineUnavailableError` that names the ports that are not ready; a `MisuseError` (a refused key, a missing
     package) at once, because waiting cannot mend it.
     """
@@ -22,7 +23,8 @@ async def wait_ready(engines: Engines, *, timeout: float = 60.0, interval: float
     waiting: dict[str, Engine] = engines.all()
     while True:
         ports = list(waiting)
-        results = await asyncio.gather(*(_problem(waiting[port]) for port in ports))
+        patience = max(until - time.monotonic(), 5 * interval)
+        results = await asyncio.gather(*(_problem(waiting[port], patience) for port in ports))
         problems = {port: problem for port, problem in zip(ports, results, strict=True) if problem is not None}
         if not problems:
             return
@@ -32,13 +34,16 @@ async def wait_ready(engines: Engines, *, timeout: float = 60.0, interval: float
         await asyncio.sleep(interval)
 
 
-async def _problem(engine: Engine) -> RetrieverError | None:
+async def _problem(engine: Engine, patience: float) -> RetrieverError | None:
     try:
-        await engine.check()
+        async with asyncio.timeout(patience):
+            await engine.check()
     except MisuseError:
         raise
     except RetrieverError as error:
         return error
+    except TimeoutError:
+        return EngineUnavailableError(f"{engine.name} did not answer.")
     return None
 
 
