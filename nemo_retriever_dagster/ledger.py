@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from nemo_retriever_dagster import ledger_leases
 from nemo_retriever_dagster import ledger_schema as schema
 from nemo_retriever_dagster.errors import redact
-from nemo_retriever_dagster.ledger_schema import Database, clean, delete, pack, rows_of, unpack, upsert
+from nemo_retriever_dagster.ledger_schema import Database, clean, delete, pack, rows_among, rows_of, unpack, upsert
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage, stable_id, type_json
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Ledger:
         """Note that these documents were seen at the source, in these versions."""
         now = _now()
         with self._database.write(corpus) as connection:
-            known = _bodies(connection, schema.documents, corpus)
+            known = _bodies_among(connection, schema.documents, corpus, [document.key for document in documents])
             rows = {}
             for document in documents:
                 seen = {"uri": clean(document.uri), "version": clean(document.version), "size": document.size}
@@ -161,13 +161,13 @@ class Ledger:
             found = connection.execute(_KNOWING, {"of_key": key}).scalars().all()
         return sorted(name for name in found if name != corpus and BUILD_MARK not in name)
 
-    def versions(self, corpus: str) -> dict[str, DocumentState]:
-        """Return the state of every document, by key."""
+    def versions(self, corpus: str, keys: Sequence[str] | None = None) -> dict[str, DocumentState]:
+        """Return the state of every document, by key; with ``keys`` of those among them that are known."""
         with self._database.read() as connection:
-            known = _bodies(connection, schema.documents, corpus)
-            written = _bodies(connection, schema.receipts, corpus)
-            begun = _bodies(connection, schema.intents, corpus)
-            failed = _bodies(connection, schema.failures, corpus)
+            known, written, begun, failed = (
+                _bodies(connection, table, corpus) if keys is None else _bodies_among(connection, table, corpus, keys)
+                for table in (schema.documents, schema.receipts, schema.intents, schema.failures)
+            )
         return {
             key: _state(key, body, written.get(key), begun.get(key), failed.get(key)) for key, body in known.items()
         }
@@ -335,6 +335,13 @@ def _bodies(
 ) -> dict[str, dict[str, Any]]:
     """Return the contents of a corpus's rows, or of one, by document."""
     return {row.key: unpack(table, row) for row in rows_of(connection, table, corpus, key)}
+
+
+def _bodies_among(
+    connection: sa.Connection, table: sa.Table, corpus: str, keys: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the contents of a corpus's rows of some documents, by document."""
+    return {row.key: unpack(table, row) for row in rows_among(connection, table, corpus, keys)}
 
 
 def _unseen(uri: str) -> dict[str, Any]:

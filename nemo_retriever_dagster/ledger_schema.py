@@ -30,7 +30,7 @@ from nemo_retriever_dagster.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 VERSION = "1"
 """Of the tables below; a ledger of another version is refused."""
@@ -40,6 +40,7 @@ _AGAIN_SECONDS = 0.01
 _CONNECTIONS = 4
 """To PostgreSQL, of one process: a server lets in 100 in all. A call takes milliseconds, so threads take turns."""
 _TURN_SECONDS = 120
+_KEYS_AT_ONCE = 500  # SQLite took 999 values in a statement for long
 _LOCK = 0x6E7264  # "nrd": PostgreSQL's advisory lock while tables are made
 
 metadata = sa.MetaData()
@@ -138,6 +139,13 @@ def rows_of(connection: sa.Connection, table: sa.Table, corpus: str, key: str | 
     return connection.execute(_selecting(table, one=key is not None), asked)
 
 
+def rows_among(connection: sa.Connection, table: sa.Table, corpus: str, keys: Sequence[str]) -> Iterator[sa.Row[Any]]:
+    """Read a corpus's rows of some documents."""
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        asked = {"of_corpus": corpus, "of_keys": keys[start : start + _KEYS_AT_ONCE]}
+        yield from connection.execute(_selecting_among(table), asked)
+
+
 def delete(connection: sa.Connection, table: sa.Table, corpus: str, key: str) -> None:
     """Delete a document's rows."""
     connection.execute(_deleting(table), {"of_corpus": corpus, "of_key": key})
@@ -146,6 +154,12 @@ def delete(connection: sa.Connection, table: sa.Table, corpus: str, key: str) ->
 @cache
 def _selecting(table: sa.Table, *, one: bool) -> sa.Select[Any]:
     return sa.select(table).where(*of_document(table)[: 2 if one else 1])
+
+
+@cache
+def _selecting_among(table: sa.Table) -> sa.Select[Any]:
+    among = table.c.key.in_(sa.bindparam("of_keys", expanding=True))
+    return sa.select(table).where(of_document(table)[0], among)
 
 
 @cache

@@ -42,6 +42,7 @@ def check_against_model(ledger: Ledger, model: Model) -> None:
     for corpus in ("c", "d"):
         here = sorted(key for name, key in model.seen if name == corpus)
         states = ledger.versions(corpus)
+        assert ledger.versions(corpus, list(states)[:1]) == dict(list(states.items())[:1])
         assert sorted(states) == here
         for key in here:
             assert states[key].version == model.seen[corpus, key]

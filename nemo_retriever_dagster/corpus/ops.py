@@ -35,7 +35,7 @@ def plan_op(plant: Plant) -> dg.OpDefinition:
     def plan(context: dg.OpExecutionContext) -> list[dict[str, Any]]:
         parents = materialized_by(context.instance, context.run.parent_run_id, context.asset_key)
         with ledger_of(context) as ledger:
-            done = standing(parents, ledger.versions(plant.name) if parents else {})
+            done = standing(parents, ledger.versions(plant.name, list(parents)))
             todo = [partition for partition in context.partition_keys if partition not in done]
             begun = plant.begin(ledger, todo, context.run_id)
         context.log.info("%d documents to do, %d done by the parent run", len(todo), len(done))

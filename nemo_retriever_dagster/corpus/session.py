@@ -133,7 +133,7 @@ def find(plant: Plant, ledger: Ledger, keys: Sequence[str]) -> dict[str, Documen
 
     A key that neither knows is left out.
     """
-    states = ledger.versions(plant.name)
+    states = ledger.versions(plant.name, keys)
     known = {key: states[key] for key in keys if key in states and _seen(states[key])}
     documents = {k: Document(uri=s.uri, key=k, size=s.size, version=s.version) for k, s in known.items()}
     if len(documents) < len(keys):

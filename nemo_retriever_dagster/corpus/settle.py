@@ -110,7 +110,7 @@ def _taken_up(
     """
     said = materialized_by(context.instance, context.run.parent_run_id, context.asset_key)
     resumed = _resumed(context)
-    states = ledger.versions(plant.name) if said or resumed else {}
+    states = ledger.versions(plant.name, [*said, *context.partition_keys]) if said or resumed else {}
     former = standing(said, states)
     if not resumed:
         return former, results
@@ -183,7 +183,7 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
 
 def _failed_now(plant: Plant, ledger: Ledger, bad: Mapping[str, Failure]) -> list[Document]:
     """Return the documents that failed in a version that the source has now and that the ledger has not heard of."""
-    states, source = ledger.versions(plant.name) if bad else {}, plant.documents()
+    states, source = ledger.versions(plant.name, list(bad)), plant.documents()
     unheard = [
         Document(uri=state.uri, key=key, version=failure.version)
         for key, failure in bad.items()

@@ -135,6 +135,24 @@ def test_what_is_seen_again_as_it_was_is_not_written_again(ledger: Ledger, monke
     assert ledger.versions("c") == before
 
 
+def test_some_documents_are_told_without_reading_the_others(ledger: Ledger, path: Path):
+    many = [document(key=f"{n:04}") for n in range(2 * ledger_schema._KEYS_AT_ONCE + 1)]
+    ledger.remember("c", many)
+    ledger.commit("c", receipt(key="0000"))
+    whole = ledger.versions("c")
+    assert ledger.versions("c", list(whole)) == whole
+    assert ledger.versions("c", []) == {}
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE nrd_documents SET seal = '' WHERE key = '0002'")
+    connection.close()
+    assert ledger.versions("c", ["0000", "unknown", "0001"]) == {key: whole[key] for key in ("0000", "0001")}
+    ledger.remember("c", [document("v2", "0001")])
+    assert ledger.versions("c", ["0001"])["0001"].version == "v2"
+    for damaged in (None, ["0001", "0002"]):
+        with pytest.raises(LedgerDamagedError, match="0002"):
+            ledger.versions("c", damaged)
+
+
 def test_a_receipt_is_the_last_word_until_a_failure_or_another_version(ledger: Ledger):
     ledger.remember("c", [document()])
     assert not ledger.settled("c", KEY, "v1")
