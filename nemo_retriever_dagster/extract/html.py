@@ -33,7 +33,7 @@ class HtmlExtractor:
 
     formats = ("html",)
     methods: tuple[str, ...] = ()
-    version = "2"
+    version = "3"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield one page without a number."""
