@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CAPTION_PART = "caption"
 """What a text that the file marks as a caption has under ``attributes["part"]``."""
+LISTING_PART = "listing"
+"""What a text has there whose line ends and blanks are meant as they are: a program, a command, what it answered."""
 FROM_DOCUMENT = "document"
 """The source of a caption that stands in the document, beside those that an engine wrote."""
 

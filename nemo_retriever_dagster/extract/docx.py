@@ -34,7 +34,7 @@ class DocxExtractor:
 
     formats: tuple[str, ...] = ("docx",)
     methods: tuple[str, ...] = ("python_docx", "render_as_pdf")
-    version = "3"
+    version = "4"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the document as one page with number 0, or the pages of its rendering."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
 from nemo_retriever_dagster.extract.docx_fields import Fields
+from nemo_retriever_dagster.extract.docx_listings import LISTING, whole_listings
 from nemo_retriever_dagster.extract.docx_styles import BULLET
 from nemo_retriever_dagster.extract.docx_table import is_continued, is_layout, read_table, row_cells, table_rows
 from nemo_retriever_dagster.extract.docx_text import Paragraph, ParagraphReader
@@ -57,7 +58,7 @@ class DocxWalk:
     def story(self, root: _Element, *, part: str, marks: Mapping[str, str] | None = None) -> Iterator[Element]:
         """Yield the elements of a story; ``part`` is where its relationships are, ``marks`` go on each element."""
         reader = ParagraphReader(self.styles, Fields(root))
-        yield from self._blocks(root, _Story(part=part, marks=marks or {}, reader=reader))
+        yield from whole_listings(self._blocks(root, _Story(part=part, marks=marks or {}, reader=reader)))
 
     def _blocks(self, node: _Element, story: _Story) -> Iterator[Element]:
         found = Paragraph()
@@ -84,12 +85,20 @@ class DocxWalk:
         properties = found.properties
         heading = self.styles.heading(properties)
         marker = self._marker(found, heading)
-        if text := found.text:
+        if self._is_line(found, story, heading, marker):
+            yield self._text(found.line, story, marks=LISTING)
+        elif text := found.text:
             marks = {"part": CAPTION_PART} if self.styles.is_caption(properties) else {}
             yield self._text(f"{marker}{text}", story, heading=heading, marks=marks)
         elif marker.strip(f" {BULLET}") and (found.drawings or story.in_cell):
             yield self._text(marker.rstrip(), story)  # a step that is a picture, a row that is numbered
         yield from self._attached(found, story)
+
+    def _is_line(self, found: Paragraph, story: _Story, heading: int, marker: str) -> bool:
+        """Whether a paragraph is a line of a listing; an empty one is, if nothing else hangs on it."""
+        if heading or marker or story.marks or story.in_cell or not self.styles.is_listing(found.properties):
+            return False
+        return bool(found.text) or (found.ended and not found.hidden and not self._ends_unseen(found))
 
     def _marker(self, found: Paragraph, heading: int) -> str:
         """Count a list item and return what stands before it, indented by its level; a heading is not indented.

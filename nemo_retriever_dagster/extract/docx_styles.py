@@ -18,6 +18,8 @@ BULLET = "-"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _NAMED = {"title": 1, "subtitle": 2}
 _CAPTION = "caption"
+_LISTINGS = frozenset(["html preformatted", "preformatted text", "source code", "code", "code block", "macro"])
+"""Word's own, LibreOffice's, pandoc's, and what people call theirs."""
 _DEEPEST = 9
 _LONGEST_CHAIN = 100
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"))
@@ -57,8 +59,15 @@ class Styles:
 
     def is_caption(self, paragraph: _Element | None) -> bool:
         """Tell whether a paragraph with these properties is set as the caption of a table or figure."""
+        return self._is_named(paragraph, frozenset([_CAPTION]))
+
+    def is_listing(self, paragraph: _Element | None) -> bool:
+        """Tell whether a paragraph with these properties is set as a line, or as lines, of a listing."""
+        return self._is_named(paragraph, _LISTINGS)
+
+    def _is_named(self, paragraph: _Element | None, names: frozenset[str]) -> bool:
         style_name = attribute(first(paragraph, "w:pStyle"), "w:val")
-        return any(style.name.lower() == _CAPTION for style in self._chain(style_name))
+        return any(style.name in names for style in self._chain(style_name))
 
     def list_place(self, paragraph: _Element | None) -> tuple[str, int]:
         """Return the numbering (``w:numId``) and the level of a list item; ("", 0) for an ordinary paragraph."""

@@ -51,6 +51,11 @@ class Paragraph:
         return "".join(self.parts).strip()
 
     @property
+    def line(self) -> str:
+        """The visible text as a line of a listing, with the blanks before it."""
+        return "".join(self.parts).strip("\n").rstrip()
+
+    @property
     def hidden_text(self) -> str:
         """Text that is formatted as hidden."""
         return "".join(self.hidden).strip()

@@ -40,7 +40,7 @@ class EpubExtractor:
 
     formats: tuple[str, ...] = ("epub",)
     methods: tuple[str, ...] = ()
-    version = "3"
+    version = "4"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield a page for each chapter, then one for the pictures that no chapter shows."""

@@ -7,6 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.extract.captions import CAPTION_PART
+from nemo_retriever_dagster.extract.html_listings import (
+    is_between_lines,
+    is_line_number,
+    is_link_to_place,
+    is_listing,
+    is_popup,
+    listing_elements,
+)
 from nemo_retriever_dagster.extract.html_lists import BULLET, ItemCounter
 from nemo_retriever_dagster.extract.html_math import math_text
 from nemo_retriever_dagster.extract.html_style import BLOCKS, SEEN, Ink, ink_of, shown_value, stands_apart
@@ -51,13 +59,12 @@ class Blocks:
         self._lists: list[ItemCounter] = []
         self._heading = 0
         self._part = ""
-        self._pre = 0
+        self._listings: list[int] = []
         self._only_alt = True
         self._marker = ""
         self._entering: dict[str, Callable[[LexborNode], None]] = {
             **dict.fromkeys(_HEADINGS, self._open_heading),
             **dict.fromkeys(_LISTS, self._open_list),
-            "pre": self._open_pre,
             "li": self._open_item,
             "br": self._break_line,
             "input": self._input,
@@ -96,11 +103,10 @@ class Blocks:
         """Take in what the node is; tell whether its children are to be read."""
         tag = node.tag
         if tag == "-text":
-            if self._inks[-1].seen:
-                self._say(node.text_content or "")
+            self._read_text(node)
             return False
         ink = None if tag is None or tag.startswith("-") else ink_of(node, self._inks[-1])
-        if tag is None or ink is None:
+        if tag is None or ink is None or self._is_beside(node):
             return False
         if tag == "table" and not self._in_cell and is_grid(node, rows := rows_of(node, ink)):
             self._table(node, rows)
@@ -111,35 +117,49 @@ class Blocks:
         self._inks.append(ink)
         if action := self._entering.get(tag):
             action(node)
+        elif is_listing(node):
+            self._open_listing(node)
         elif tag in BLOCKS:
             self._border()
         elif stands_apart(node):
             self._space()
         return True
 
+    def _is_beside(self, node: LexborNode) -> bool:
+        """Whether a node is a sign beside the text, or stands in front of it only while someone points at it."""
+        if self._listings and is_popup(node):
+            return True
+        return is_link_to_place(node, in_heading=self._heading > 0)
+
     def _leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
         self._inks.pop()
-        if tag in _HEADINGS or tag in _CAPTIONS or tag == "pre":
+        if tag in _HEADINGS or tag in _CAPTIONS or is_listing(node):
             self._flush()
             self._heading, self._part = 0, ""
-            self._pre = max(0, self._pre - (tag == "pre"))
+            if self._listings and self._listings[-1] == node.mem_id:
+                self._listings.pop()
         elif tag == "li":
             self._marker = ""
             self._border()
         elif tag in _LISTS and self._lists:
             self._lists.pop()
             self._border()
-        elif tag in {"td", "th"} or stands_apart(node):
+        elif tag in {"td", "th"} or stands_apart(node) or is_line_number(node):
             self._space()
         elif tag in BLOCKS:
             self._border()
+
+    def _read_text(self, node: LexborNode) -> None:
+        text = node.text_content or ""
+        if self._inks[-1].seen and not (self._listings and not text.strip() and is_between_lines(node)):
+            self._say(text)
 
     def _say(self, text: str, *, alt: bool = False) -> None:
         if text.strip():
             self._only_alt = self._only_alt and alt
             self._mark()
-        self._parts.append(text.replace("\n", _BREAK) if self._pre else text)
+        self._parts.append(text.replace("\n", _BREAK) if self._listings else text)
 
     def _formula(self, node: LexborNode, ink: Ink) -> None:
         if ink.seen:
@@ -148,7 +168,7 @@ class Blocks:
 
     def _mark(self) -> None:
         """Put an item's marker before its first text: not into code or a caption, and no bullet into a heading."""
-        if not self._marker or self._pre or self._part:
+        if not self._marker or self._listings or self._part:
             return
         if not self._heading:
             self._parts.append(_BREAK + _INDENT * (len(self._lists) - 1) + self._marker)
@@ -162,7 +182,7 @@ class Blocks:
 
     def _border(self) -> None:
         """End a block: a line's end inside of a list, a heading or preformatted text, an element's end elsewhere."""
-        if self._lists or self._in_cell or self._pre:
+        if self._lists or self._in_cell or self._listings:
             if not self._marker and not (self._parts and self._parts[-1].endswith(_BREAK)):
                 self._parts.append(_BREAK)
         elif self._heading:
@@ -174,10 +194,10 @@ class Blocks:
         lines = "".join(self._parts).split(_BREAK)
         self._parts = []
         only_alt, self._only_alt = self._only_alt, True
-        if self._pre:
-            text = "\n".join(line.rstrip() for line in lines).strip("\n")
-        else:
-            text = "\n".join(line for line in (_tidy(line) for line in lines) if line)
+        if self._listings:
+            self._elements += listing_elements(lines) if self._options.text else ()
+            return
+        text = "\n".join(line for line in (_tidy(line) for line in lines) if line)
         if text.strip() and self._options.text:
             origin = Origin.ALT_TEXT if only_alt else Origin.NATIVE
             pieces = paragraphs(text) if len(text) > _LONGEST_BLOCK else [text]
@@ -191,10 +211,10 @@ class Blocks:
         self._flush()
         self._heading = _HEADINGS[node.tag or ""]
 
-    def _open_pre(self, _: LexborNode) -> None:
+    def _open_listing(self, node: LexborNode) -> None:
         if not self._in_cell:
             self._flush()
-            self._pre += 1
+            self._listings.append(node.mem_id)
 
     def _open_caption(self, _: LexborNode) -> None:
         self._flush()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.errors import InvalidOptionError
-from nemo_retriever_dagster.extract.page_markdown import to_markdown
+from nemo_retriever_dagster.extract.page_markdown import fenced, to_markdown
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.preview.gather import look
@@ -28,8 +27,6 @@ READ = Pipeline(extract=ExtractTask(extract_method="pdfium_hybrid"))
 _ALL = (1, 10**7)
 _CODE = ("sh", "json")
 """Types whose text is code: signs in it are no Markdown."""
-_TICKS = re.compile("`+")
-_LEAST_TICKS = 3
 
 
 def markdown(
@@ -61,8 +58,9 @@ def markdown(
         drawn=False,
     )
     if found.document.format in _CODE:
-        return _fenced("\n".join(element.text for element in found.elements), found.document.format)
-    return to_markdown(element for element in _described(found) if element.page == 0 or first <= element.page <= last)
+        return fenced("\n".join(element.text for element in found.elements), found.document.format) + "\n"
+    wanted = (element for element in _described(found) if element.page == 0 or first <= element.page <= last)
+    return to_markdown(wanted, written=found.document.format == "md")
 
 
 def _described(found: Look) -> Iterator[Element]:
@@ -70,8 +68,3 @@ def _described(found: Look) -> Iterator[Element]:
     for position, element in enumerate(found.elements):
         made = found.captions.get(position)
         yield replace(element, caption=made.text, caption_source=made.source) if made else element
-
-
-def _fenced(code: str, language: str) -> str:
-    fence = "`" * max(_LEAST_TICKS, 1 + max(map(len, _TICKS.findall(code)), default=0))
-    return f"{fence}{language}\n{code}\n{fence}\n"

@@ -38,3 +38,31 @@ def test_pictures_give_their_caption_or_alternative_text_or_nothing():
     assert to_markdown(pictures) == "A cat.\n\nA dog.\n"
     assert to_markdown([Element(kind=Kind.IMAGE, caption="A cat.", alt_text="A dog.")]) == "A cat.\n"
     assert to_markdown([]) == "\n"
+
+
+def test_a_listing_stands_between_fences_with_its_blanks():
+    listing = {"part": "listing"}
+    found = [
+        text("  def f():\n      `x`", attributes=listing),
+        text("a ```` b", attributes=listing),
+        text("    # c", attributes={**listing, "goes_on": True}),
+        text("Prose."),
+    ]
+    assert to_markdown(found) == "```\n  def f():\n      `x`\n```\n\n`````\na ```` b\n\n    # c\n`````\n\nProse.\n"
+
+
+def test_signs_that_markdown_would_swallow_are_escaped_where_the_text_is_none():
+    row = Element(kind=Kind.TABLE, table=Table.of_rows([["Vec<T>", "a < b \\<c>"]], headers=0))
+    shown = [text("Vec<T>", heading=2), text("Vec<T> \\<i> x < y\n# no heading"), row]
+    assert to_markdown(shown) == (
+        "## Vec\\<T>\n\nVec\\<T> \\\\\\<i> x < y\n\\# no heading\n\n| Vec\\<T> | a < b \\\\\\<c> |\n| --- | --- |\n"
+    )
+    assert to_markdown([text("a <b>c</b>\n# x"), text("    code\n    more")], written=True) == (
+        "a <b>c</b>\n# x\n\n    code\n    more\n"
+    )
+
+
+def test_items_below_items_stay_below_them():
+    found = [text("1. one"), text("  a. deeper"), text("    - deepest"), text("Prose."), text("  - alone")]
+    assert to_markdown(found) == "1. one\n\n    a. deeper\n\n        - deepest\n\nProse.\n\n- alone\n"
+    assert to_markdown([text("2. two\n  - x\n    - y")]) == "2. two\n    - x\n        - y\n"
