@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from nemo_retriever_dagster.errors import InvalidOptionError
 
 _PORTS = {
     "embedder": "embedding_nim",
@@ -32,7 +34,10 @@ def _named(name: str, default: Any = None) -> Any:
 
 
 class Settings(BaseSettings):
-    """The surroundings. ``Settings()`` reads them; keyword arguments override single ones."""
+    """The surroundings. ``Settings()`` reads them; keyword arguments override single ones.
+
+    `InvalidOptionError` names a variable that cannot be what it is set to, without its value, which may be a secret.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="NRD_",
@@ -84,6 +89,14 @@ class Settings(BaseSettings):
     model_predownload_path: Path | None = _named("MODEL_PREDOWNLOAD_PATH")
     save_to_disk_directory: Path | None = _named("NV_INGEST_CLIENT_SAVE_TO_DISK_OUTPUT_DIRECTORY")
 
+    def __init__(self, **given: Any) -> None:
+        """Read the environment and ``.env``; ``given`` fields win."""
+        try:
+            super().__init__(**given)
+        except (ValidationError, SettingsError, OSError, UnicodeDecodeError) as error:
+            hint = "Correct it in the environment, or in the file .env of this folder."
+            raise InvalidOptionError(_refused(error), hint=hint) from None
+
     @property
     def ledger(self) -> str:
         """The ledger's URL: ``ledger_url``, or a SQLite file in the state folder."""
@@ -134,6 +147,16 @@ class Settings(BaseSettings):
             "client_kwargs": {name: value for name, value in client.items() if value} or None,
         }
         return {name: value for name, value in options.items() if value}
+
+
+def _refused(error: ValidationError | SettingsError | OSError | UnicodeDecodeError) -> str:
+    """Say what is wrong with the surroundings without showing any value of theirs."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"The variable NRD_{str(first['loc'][0]).upper()} cannot be used: {first['msg']}."
+    if isinstance(error, SettingsError):  # a value that is no JSON; the message names the field only
+        return f"The surroundings cannot be read: {error}; it takes a JSON object."
+    return f"The file .env cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
 
 
 def _open(secret: SecretStr | None) -> str | None:

@@ -106,9 +106,9 @@ def connect(uri: str, options: Mapping[str, Any] | None = None) -> Any:
     try:
         return fsspec.url_to_fs(uri, **dict(options or {}))[0]
     except ImportError as error:
-        extra = _EXTRAS.get(scheme)
-        name = f"'nemo-retriever-dagster[{extra}]'" if extra else f"the fsspec implementation of {scheme}://"
-        raise MissingDependencyError.of(f"{scheme}://", f"pip install {name}") from error
+        if extra := _EXTRAS.get(scheme):
+            raise MissingDependencyError.of(f"{scheme}://", f"pip install 'nemo-retriever-dagster[{extra}]'") from error
+        raise MissingDependencyError(f"{scheme}:// needs something that is not installed.", hint=f"{error}.") from error
     except (TypeError, ValueError) as error:
         secrets = secrets_of(options or {})
         cause = str(error)

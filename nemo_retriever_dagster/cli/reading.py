@@ -18,6 +18,7 @@ from nemo_retriever_dagster.cli.shown import console, show_documents, show_failu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nemo_retriever_dagster.doctor import Finding
     from nemo_retriever_dagster.ledger import DocumentState, Ledger
     from nemo_retriever_dagster.model import Failure, Receipt, type_json
     from nemo_retriever_dagster.vdb.contract import SearchMode
@@ -154,14 +155,21 @@ def query(
 
 
 @click.command()
-def doctor() -> None:
+@answering
+def doctor(*, answer: Answer) -> None:
     """Check engines, state folder and the parts that are optional."""
     from nemo_retriever_dagster import doctor as checks
 
-    table = Table("part", "state", "what to do", box=None)
     findings = checks.examine()
+    sound = all(finding.ok or finding.optional for finding in findings)
+    answer.text(_show_findings, findings)
+    answer.json({"sound": sound, "findings": list(map(asdict, findings))})
+    sys.exit(0 if sound else 1)
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    table = Table("part", "state", "note", box=None)
     for finding in findings:
         state = "[green]ok" if finding.ok else "[red]no"
         table.add_row(Text(finding.part), state, Text(finding.note))
     console.print(table)
-    sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
-from nemo_retriever_dagster import doctor
 from nemo_retriever_dagster.cli import explaining, main, shown
-from nemo_retriever_dagster.extract import parser_process
 from nemo_retriever_dagster.hits import Hit
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.model import Document, Failure
@@ -23,7 +21,6 @@ from nemo_retriever_dagster.vdb.milvus import MilvusStore
 if TYPE_CHECKING:
     import pytest
 
-ELSEWHERE = "from nemo_retriever_dagster.extract import sandbox; sandbox.LINUX = False"
 ELSEWHERE_KEPT = """
 import dagster as dg
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, MilvusResource, StateResource
@@ -159,28 +156,6 @@ def test_a_search_where_nothing_is_says_so_in_two_lines_and_makes_nothing(nrd, t
     assert len(said) == 2
 
 
-def test_the_doctor_names_every_part(nrd) -> None:
-    done = nrd("doctor")
-    assert done.exit_code == 0, done.output
-    for part in ("embedder", "ocr", "ledger", "milvus", "pdfium", "cut off from the network", "soffice"):
-        assert part in done.output
-    assert "not cut off" not in done.output
-
-
-def test_the_doctor_says_what_a_parser_process_is_not_kept_from(nrd, monkeypatch) -> None:
-    monkeypatch.setattr(parser_process, "_BOOT", f"{ELSEWHERE}; {parser_process._BOOT}")
-    done = nrd("doctor")
-    assert done.exit_code == 0, done.output
-    assert "not cut off from the network" in " ".join(done.output.split())
-
-
-def test_the_doctor_says_that_parser_processes_do_not_start(nrd, monkeypatch) -> None:
-    monkeypatch.setattr(parser_process, "_BOOT", "raise SystemExit('no room for another process')")
-    done = nrd("doctor")
-    assert done.exit_code == 1, done.output
-    assert "no room for another process" in " ".join(done.output.split())
-
-
 def test_a_preview_is_written_without_dagster_and_as_the_corpus_would_cut(nrd, tmp_path: Path) -> None:
     program = (
         "import sys; from nemo_retriever_dagster.cli import main\n"
@@ -276,14 +251,6 @@ def test_text_of_a_document_does_not_act_on_the_terminal(nrd, tmp_path: Path) ->
     assert "The bolt [bold]" in nrd("query", "bolt", "--collection", "notes", "--milvus-uri", "notes.db").output
     (tmp_path / "docs/[green]gone.txt").unlink()
     assert "docs/[green]gone.txt" in nrd("plan").output
-
-
-def test_the_doctor_names_an_extra_in_brackets(nrd, monkeypatch) -> None:
-    advice = "pip install 'nemo-retriever-dagster[speech]'"
-    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding(part="[red]", ok=False, note=advice)])
-    said = " ".join(nrd("doctor").output.split())
-    assert advice in said
-    assert "[red]" in said
 
 
 def test_a_definitions_file_that_does_not_run_is_two_lines_with_its_line(nrd, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
+from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.settings import Settings
 
 
@@ -114,5 +114,12 @@ def test_file_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_arguments_win_and_wrong_values_are_refused():
     assert Settings(milvus_uri="mine.db", nvidia_api_key="k").milvus_uri == "mine.db"
-    with pytest.raises(ValidationError, match="ocr_engine"):
+    with pytest.raises(InvalidOptionError, match="NRD_OCR_ENGINE cannot be used"):
         Settings(ocr_engine="eyes")
+
+
+def test_options_that_are_no_json_are_named_and_not_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NRD_ARTIFACTS_OPTIONS", '{"key": "se-cret"')
+    with pytest.raises(InvalidOptionError, match=r'field "artifacts_options".*takes a JSON object') as caught:
+        Settings()
+    assert "se-cret" not in str(caught.value)
