@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -153,13 +154,17 @@ def _files(root: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(folder, name), root)
 
 
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
 def _unreadable(path: str) -> str:
+    """Return why a path is no document; one that cannot be looked at must not count as vanished."""
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return "broken link"
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        if error.errno not in _NOWHERE:
+            raise SourceUnavailableError(f"{path} cannot be looked at: {error.strerror}.") from None
+        return "broken link"
     return "" if stat.S_ISREG(mode) else "not a regular file"
 
 

@@ -1,6 +1,7 @@
 """Documents from paths, folders, patterns, URIs and buffers: names, order, what is passed over, what is refused."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import os
@@ -174,12 +175,28 @@ def test_pattern_that_cannot_be_read(corpus: Path):
 def test_links_are_followed_once_and_loops_end(corpus: Path):
     (corpus / "sub/loop").symlink_to(corpus)
     (corpus / "broken.txt").symlink_to(corpus / "nowhere")
+    (corpus / "itself.txt").symlink_to(corpus / "itself.txt")
     os.mkfifo(corpus / "pipe.txt")
     source = Source(corpus)
     assert sorted(names(source)) == ["a.md", "b.txt", "c.pdf", "d.txt"]
     reasons = {Path(item.uri).name: item.reason for item in source.skipped}
-    assert reasons["broken.txt"] == "broken link"
+    assert reasons["broken.txt"] == reasons["itself.txt"] == "broken link"
     assert reasons["pipe.txt"] == "not a regular file"
+
+
+@pytest.mark.parametrize(("call", "what"), [("stat", "sub/d.txt"), ("scandir", "sub")])
+def test_what_cannot_be_looked_at_has_not_vanished(corpus: Path, monkeypatch: pytest.MonkeyPatch, call: str, what: str):
+    """A list that is short of it would have discovery take its rows out."""
+    asked = getattr(os, call)
+
+    def denied(path: Any, *given: Any, **options: Any) -> Any:
+        if os.fspath(path) == str(corpus / what):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return asked(path, *given, **options)
+
+    monkeypatch.setattr(os, call, denied)
+    with pytest.raises(SourceUnavailableError, match=rf"{what} cannot be \w.*: Permission denied"):
+        Source(corpus).list()
 
 
 def test_undecodable_and_control_characters_in_names(tmp_path: Path):
