@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+"""The tag of a run of one partition that has no range: somebody launched it in the UI, or by ``dg.materialize``."""
 CORPUS = "nemo_retriever/corpus"
 """The tag of a run that says whose documents it takes on: corpora of one source have the same partition keys."""
 _CHUNK = 10_000
@@ -50,24 +52,26 @@ def ranges(wanted: Iterable[str], order: Sequence[str], size: int) -> list[tuple
 
 def ends_in_use(instance: dg.DagsterInstance) -> set[str]:
     """Return the keys that the ranges of unfinished runs begin or end with: without them such a run cannot go on."""
-    return {key for run in _ranged(instance) for key in _ends(run)}
+    return {key for run in _unfinished(instance) for key in _ends(run)}
 
 
 def under_way(instance: dg.DagsterInstance, corpus: str, asset: dg.AssetKey, order: Sequence[str]) -> set[str]:
     """Return the keys of a corpus, whose keys are in this ``order``, that unfinished runs take on."""
     place = {key: i for i, key in enumerate(order)}
-    ends = [_ends(run) for run in _ranged(instance) if not _of_others(run, corpus, asset)]
+    ends = [_ends(run) for run in _unfinished(instance) if not _of_others(run, corpus, asset)]
     spans = [(place[first], place[last]) for first, last in ends if {first, last} <= place.keys()]
     return {key for first, last in spans for key in order[first : last + 1]}
 
 
-def _ranged(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+def _unfinished(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return the unfinished runs that take on partitions."""
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    return [run for run in runs if {RANGE_START, RANGE_END} <= run.tags.keys()]
+    return [run for run in runs if PARTITION in run.tags or {RANGE_START, RANGE_END} <= run.tags.keys()]
 
 
 def _ends(run: dg.DagsterRun) -> tuple[str, str]:
-    return run.tags[RANGE_START], run.tags[RANGE_END]
+    one = run.tags.get(PARTITION)
+    return (one, one) if one is not None else (run.tags[RANGE_START], run.tags[RANGE_END])
 
 
 def _of_others(run: dg.DagsterRun, corpus: str, asset: dg.AssetKey) -> bool:
