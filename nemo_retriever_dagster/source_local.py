@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -154,13 +155,16 @@ def _files(root: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(folder, name), root)
 
 
+_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
 def _passed_over(uri: str, path: str) -> Skipped | None:
     """Return why a path that was listed is not taken; a link may lead to a share that is not mounted now."""
     try:
         mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return Skipped(uri=uri, reason="broken link", unseen=True)
     except OSError as error:
+        if error.errno in _NOWHERE:
+            return Skipped(uri=uri, reason="broken link", unseen=True)
         return Skipped(uri=uri, reason=f"cannot be looked at: {error.strerror}", lost=True, unseen=True)
     return None if stat.S_ISREG(mode) else Skipped(uri=uri, reason="not a regular file")
 

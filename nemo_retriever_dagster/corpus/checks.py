@@ -10,7 +10,7 @@ import dagster as dg
 
 from nemo_retriever_dagster import verification
 from nemo_retriever_dagster.corpus.metadata import DATA_VERSION
-from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, keys_in
+from nemo_retriever_dagster.corpus.partitions import PARTITION, RANGE_END, RANGE_START, keys_in
 from nemo_retriever_dagster.corpus.resources import RESOURCES, STATE, STORE
 from nemo_retriever_dagster.equip import image_store
 from nemo_retriever_dagster.ledger import Ledger
@@ -23,7 +23,6 @@ FEWER = 0.5
 """A document with less than this share of its former version's chunks is suspicious."""
 _SHOWN = 50
 _LOOKED_BACK = 1_000
-_PARTITION = "dagster/partition"
 
 
 def checks(corpus: "DocumentCorpus", *, pool: str | None) -> list[dg.AssetChecksDefinition]:
@@ -110,8 +109,8 @@ def _chunks_before(asset: dg.AssetKey, instance: dg.DagsterInstance, receipt: Re
 def _keys(corpus: "DocumentCorpus", context: dg.AssetCheckExecutionContext) -> list[str] | None:
     """Return the partitions of the run, None if it has none, or if the ends of its range were removed since."""
     tags = context.run.tags
-    if _PARTITION in tags:
-        return [tags[_PARTITION]]
+    if PARTITION in tags:
+        return [tags[PARTITION]]
     if RANGE_START not in tags:
         return None
     order = list(keys_in(context.instance, corpus.partitions_def))

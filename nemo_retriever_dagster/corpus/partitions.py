@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+"""The tag of a run of one partition that has no range: somebody launched it in the UI, or by ``dg.materialize``."""
 CORPUS = "nemo_retriever/corpus"
 """The tag of a run that says whose documents it takes on: corpora of one source have the same partition keys."""
 _CHUNK = 10_000
@@ -70,12 +72,14 @@ def taken_on(runs: Iterable[dg.DagsterRun], order: Sequence[str]) -> set[str]:
 
 
 def _ranged(instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = UNFINISHED) -> list[dg.DagsterRun]:
+    """Return the runs in one of ``statuses`` that take on partitions, one or a range."""
     runs = instance.get_runs(dg.RunsFilter(statuses=statuses))
-    return [run for run in runs if {RANGE_START, RANGE_END} <= run.tags.keys()]
+    return [run for run in runs if PARTITION in run.tags or {RANGE_START, RANGE_END} <= run.tags.keys()]
 
 
 def _ends(run: dg.DagsterRun) -> tuple[str, str]:
-    return run.tags[RANGE_START], run.tags[RANGE_END]
+    one = run.tags.get(PARTITION)
+    return (one, one) if one is not None else (run.tags[RANGE_START], run.tags[RANGE_END])
 
 
 def _of_others(run: dg.DagsterRun, corpus: str, asset: dg.AssetKey) -> bool:

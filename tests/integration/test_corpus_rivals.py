@@ -13,7 +13,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, materialize_documents
 from nemo_retriever_dagster.corpus.discovery import look
 from nemo_retriever_dagster.corpus.ops import stage_op
-from nemo_retriever_dagster.corpus.partitions import RANGE_END, RANGE_START, range_tags
+from nemo_retriever_dagster.corpus.partitions import PARTITION, RANGE_END, RANGE_START, range_tags
 from nemo_retriever_dagster.corpus.session import through
 from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.ledger import BUILD_MARK
@@ -83,17 +83,20 @@ def test_the_schedule_runs_what_is_in_but_not_green(tmp_path: Path, monkeypatch:
     assert reconcile(place, day=1).skip_message == "2 unchanged"
 
 
-def test_the_schedule_leaves_out_what_a_waiting_run_takes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launched", ["by its sensor", "in the UI"])
+def test_the_schedule_leaves_out_what_a_waiting_run_takes_on(tmp_path: Path, launched: str) -> None:
     place = Place(tmp_path, rows=False)
     place.write(a="A", b="B", c="C")
     (request,) = tick(place).run_requests
-    place.instance.create_run_for_job(
-        place.corpus.definitions().resolve_job_def("notes_ingest"),
-        status=dg.DagsterRunStatus.NOT_STARTED,
-        tags=range_tags("notes", place.keys("a", "b")),
-    )
+    a, b, c = place.keys("a", "b", "c")
+    for tags in [range_tags("notes", [a, b])] if launched == "by its sensor" else [{PARTITION: a}, {PARTITION: b}]:
+        place.instance.create_run_for_job(
+            place.corpus.definitions().resolve_job_def("notes_ingest"),
+            status=dg.DagsterRunStatus.NOT_STARTED,
+            tags=tags,
+        )
     assert asked(place, [request]) == [place.keys()]
-    assert asked(place, reconcile(place).run_requests) == [place.keys("c")]
+    assert asked(place, reconcile(place).run_requests) == [[c]]
 
 
 @pytest.mark.parametrize("launched", ["by its sensor", "as a backfill"])

@@ -253,3 +253,18 @@ def test_what_was_extracted_before_documents_told_their_dates_is_still_good(make
     kept.put(place, json.dumps({"pages": 0, "elements": 1}).encode())
     os.utime(note, (0, 1_772_359_200))
     assert dates(make(note)) == [("", "2026-03-01T10:00:00")]
+
+
+def test_a_stage_is_noted_as_done_once_its_result_is_kept(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, kept = Artifacts.put, []
+
+    def noting(self: Artifacts, address: str, data: bytes) -> None:
+        kept.append(address)
+        put(self, address, data)
+
+    monkeypatch.setattr(Artifacts, "put", noting)
+    upload(make(text(tmp_path))).ingest()
+    stages = [(address.partition("/")[0], address.rpartition(".")[2]) for address in kept]
+    assert stages == [(stage, suffix) for stage in ("extract", "split", "embed") for suffix in ("data", "done")]

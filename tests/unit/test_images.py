@@ -6,9 +6,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.errors import InvalidOptionError, StorageFullError
 from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.model import Picture
+from nemo_retriever_dagster.storage import Storage
 
 PNG = Picture(data=b"png bytes", width=3, height=2)
 JPEG = Picture(data=b"jpeg bytes", width=3, height=2, media_type="image/jpeg")
@@ -53,11 +54,32 @@ def test_a_picture_is_set_aside_and_then_deleted_or_brought_back(tmp_path: Path)
     for _ in range(2):
         ImageStore(tmp_path).restore(PNG.sha256)
         assert paths[0].read_bytes() == PNG.data
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(paths)
     for _ in range(2):
         store.set_aside(PNG.sha256)
         store.discard(PNG.sha256)
         store.restore(PNG.sha256)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [paths[1]]
+
+
+@pytest.mark.parametrize("aside", [False, True])
+def test_a_picture_that_is_moved_is_written_before_it_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, aside: bool
+):
+    store = ImageStore(tmp_path)
+    store.put(PNG)
+    if aside:
+        store.set_aside(PNG.sha256)
+
+    def killed(*_: object) -> None:
+        raise StorageFullError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "put", killed)
+        with pytest.raises(StorageFullError):
+            (store.restore if aside else store.set_aside)(PNG.sha256)
+    store.restore(PNG.sha256)
+    assert store.missing({PNG.sha256}) == set()
 
 
 def test_remote_store():

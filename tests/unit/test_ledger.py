@@ -202,6 +202,12 @@ def test_receipt_of_another_generation_leaves_the_intent_open(ledger: Ledger):
     assert [intent.generation for intent in ledger.open_intents("c")] == ["g2"]
 
 
+def test_writing_begun_anew_is_what_a_document_is_at(ledger: Ledger):
+    ledger.commit("c", receipt(), version="1")
+    ledger.intent("c", KEY, "another", {})
+    assert ledger.versions("c")[KEY].status == "writing"
+
+
 def test_commit_is_one_transaction(ledger: Ledger, path: Path):
     ledger.remember("c", [document()])
     ledger.intent("c", KEY, "g1", {})

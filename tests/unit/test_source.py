@@ -174,11 +174,12 @@ def test_pattern_that_cannot_be_read(corpus: Path):
 def test_links_are_followed_once_and_loops_end(corpus: Path):
     (corpus / "sub/loop").symlink_to(corpus)
     (corpus / "broken.txt").symlink_to(corpus / "nowhere")
+    (corpus / "itself.txt").symlink_to(corpus / "itself.txt")
     os.mkfifo(corpus / "pipe.txt")
     source = Source(corpus)
     assert sorted(names(source)) == ["a.md", "b.txt", "c.pdf", "d.txt"]
     reasons = {Path(item.uri).name: item.reason for item in source.skipped}
-    assert reasons["broken.txt"] == "broken link"
+    assert reasons["broken.txt"] == reasons["itself.txt"] == "broken link"
     assert reasons["pipe.txt"] == "not a regular file"
 
 
