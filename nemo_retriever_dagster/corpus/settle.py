@@ -170,8 +170,10 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
     read = [work.document for work in verdict.good.values()]
     ledger.remember(plant.name, [*read, *_failed_now(plant, ledger, verdict.bad)])
     if plant.pipeline.upload is None:
-        for work in verdict.good.values():
-            ledger.commit(plant.name, _receipt(work, context.run_id), version=work.document.version)
+        former = {receipt.document: receipt.collection for receipt in ledger.receipts(plant.name)}
+        for key, work in verdict.good.items():
+            receipt = _receipt(work, context.run_id, former.get(key, ""))
+            ledger.commit(plant.name, receipt, version=work.document.version)
     ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, context.run_id)])
     if not verdict.bad:
         return []
@@ -197,12 +199,13 @@ def _usage(work: Work, run_id: str) -> Iterator[UsageRow]:
         yield UsageRow(document=work.document.key, run_id=run_id, stage=stage, engine=engine, usage=usage)
 
 
-def _receipt(work: Work, run_id: str) -> Receipt:
+def _receipt(work: Work, run_id: str, collection: str) -> Receipt:
+    """Return the receipt of a pipeline without upload; ``collection`` still has the rows of one with it, if any."""
     return Receipt(
         document=work.document.key,
         uri=work.document.uri,
         sha256=work.document.sha256,
-        collection="",
+        collection=collection,
         generation=work.generation,
         rows=0,
         run_id=run_id,
