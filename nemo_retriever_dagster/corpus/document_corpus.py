@@ -91,7 +91,7 @@ class DocumentCorpus:
         self.partitions_def = dg.DynamicPartitionsDefinition(name=f"{name}_documents")
         self.key = dg.AssetKey(name).with_prefix(key_prefix)
         self._policy, self._pools = retry_policy, {**_POOLS, **(pools or {})}
-        self._group, self._tags, self._preview = group_name, dict(tags or {}), preview
+        self._group, self._tags, self.preview = group_name, dict(tags or {}), preview
         self._description = description
         self._resources: dict[str, Any] = dict(DEFAULTS)
         self.plant = Plant(
@@ -108,7 +108,7 @@ class DocumentCorpus:
     def asset(self) -> dg.AssetsDefinition:
         """The graph-backed asset: ``plan``, the pipeline's stages, ``settle``."""
         plan = plan_op(self.plant)
-        settle = settle_op(self.plant, preview=self._preview)
+        settle = settle_op(self.plant, preview=self.preview)
         steps = {
             stage: stage_op(self.plant, stage, pool=self._pools.get(stage), policy=self._policy)
             for stage in self.pipeline.stages()

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from nemo_retriever_dagster import portal
+from nemo_retriever_dagster.corpus.partitions import keys_in
+from nemo_retriever_dagster.corpus.recording import record
 from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES, STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
+from nemo_retriever_dagster.corpus.settle import materializations
 from nemo_retriever_dagster.corpus.watching import all_through
 from nemo_retriever_dagster.equip import equipped, prepare
 from nemo_retriever_dagster.model import Document, Failure
@@ -17,7 +20,7 @@ from nemo_retriever_dagster.runner import Runner
 from nemo_retriever_dagster.source_names import Skipped, unseen
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import drop_former
-from nemo_retriever_dagster.work import Work
+from nemo_retriever_dagster.work import Result, Work
 
 if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
@@ -80,18 +83,27 @@ def _build(
         gone = {key for key, uri in known.items() if key not in keys and uri not in hidden}
         check_deletion(len(gone), len(known), max_deletions=corpus.max_deletions, emptied=not documents)
         ledger.remember(corpus.name, documents)
-    failures = _run(corpus, context, rebuild, documents)
-    for failure in failures:
-        context.log.warning(failure.message)
+    done = _run(corpus, context, rebuild, documents)
+    for result in done:
+        if isinstance(result, Failure):
+            context.log.warning(result.message)
     before = rebuild.finish(gone=gone)
     for alias, name in rebuild.store.names.items():
         context.log.info("%s stands for %s now; %s is kept", alias, name, before[alias] or "nothing before it")
+    _tell(corpus, context, [result for result in done if isinstance(result, Work)])
+
+
+def _tell(corpus: "DocumentCorpus", context: dg.OpExecutionContext, done: Sequence[Work]) -> None:
+    """Log what serves now: a partition would go on to tell the former rows. The sensor runs those without one."""
+    there = set(keys_in(context.instance, corpus.partitions_def)) if context.instance.has_asset_key(corpus.key) else ()
+    told = [work for work in done if work.document.key in there]
+    record(context, materializations(context, corpus.plant, corpus.key, told, preview=corpus.preview))
 
 
 def _run(
     corpus: "DocumentCorpus", context: dg.OpExecutionContext, rebuild: Rebuild, documents: Sequence[Document]
-) -> list[Failure]:
-    """Take all documents through the pipeline into the new collections; return those that failed."""
+) -> list[Result]:
+    """Take all documents through the pipeline into the new collections; return what became of each."""
     settings, pipeline, plant = settings_of(context), corpus.pipeline, corpus.plant
     engines = getattr(context.resources, ENGINES).engines(pipeline, settings)
     with equipped(
@@ -108,7 +120,6 @@ def _run(
         runner = Runner(pipeline, equipment, run_id=context.run_id, concurrency=plant.concurrency)
         try:
             portal.run(prepare(pipeline, engines, rebuild.store))
-            done = all_through(runner, [Work(document=one) for one in documents], pipeline.stages())
+            return all_through(runner, [Work(document=one) for one in documents], pipeline.stages())
         finally:
             runner.close()
-    return [result for result in done if isinstance(result, Failure)]

@@ -73,8 +73,8 @@ def _gone(corpus: DocumentCorpus, ledger: Ledger, keys: Sequence[str]) -> list[s
 
 @contextmanager
 def _committer(corpus: DocumentCorpus, context: dg.OpExecutionContext, ledger: Ledger) -> Iterator[Committer | None]:
-    if corpus.pipeline.upload is None:
-        yield None
+    if corpus.pipeline.upload is None and not any(receipt.collection for receipt in ledger.receipts(corpus.name)):
+        yield None  # and no pipeline that the corpus had before has left rows
         return
     store = getattr(context.resources, STORE).open(
         corpus.pipeline, settings_of(context), what=f"corpus {corpus.name}, removal", run_id=context.run_id

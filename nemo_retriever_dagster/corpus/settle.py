@@ -4,7 +4,7 @@ It fails the run if any document failed. That makes the partition grid exact: th
 green, and only the bad ones are retried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -75,7 +75,9 @@ def settle_op(plant: Plant, *, preview: bool) -> dg.OpDefinition:
             former, results = _taken_up(context, plant, ledger, results)
             verdict = judge(context.partition_keys, results, former, context.run_id)
             failures = _note(plant, ledger, verdict, context)
-        events = _events(context, plant, verdict, preview=preview)
+        events = materializations(context, plant, context.asset_key, verdict.good.values(), preview=preview)
+        parent = context.run.parent_run_id or ""
+        events += [metadata.carried_over(event, parent) for event in verdict.carried.values()]
         if not failures and _awaited(context):
             yield dg.Output(None)  # before the events: the latest event of a partition is the one that counts
         record(context, events)
@@ -142,17 +144,14 @@ def _proven(result: Result | None, state: DocumentState | None, *, uploads: bool
     return state is not None and state.status is DocumentStatus.CURRENT and state.generation == result.generation
 
 
-def _events(
-    context: dg.OpExecutionContext, plant: Plant, verdict: Verdict, *, preview: bool
+def materializations(
+    context: dg.OpExecutionContext, plant: Plant, key: dg.AssetKey, done: Iterable[Work], *, preview: bool
 ) -> list[dg.AssetMaterialization]:
+    """Return what is told of each document that got through, as a partition of the asset ``key``."""
     settings = settings_of(context)
     shelf = Shelf(Artifacts(settings.artifacts, settings.artifacts_options))
-    key, names = context.asset_key, list(collections(plant.pipeline.upload))
-    new = [
-        metadata.success(key, work, names, _preview(shelf, work) if preview else None) for work in verdict.good.values()
-    ]
-    parent = context.run.parent_run_id or ""
-    return [*new, *(metadata.carried_over(event, parent) for event in verdict.carried.values())]
+    names = list(collections(plant.pipeline.upload))
+    return [metadata.success(key, work, names, _preview(shelf, work) if preview else None) for work in done]
 
 
 def _preview(shelf: Shelf, work: Work) -> str:
@@ -171,8 +170,10 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
     read = [work.document for work in verdict.good.values()]
     ledger.remember(plant.name, [*read, *_failed_now(plant, ledger, verdict.bad)])
     if plant.pipeline.upload is None:
-        for work in verdict.good.values():
-            ledger.commit(plant.name, _receipt(work, context.run_id), version=work.document.version)
+        former = {receipt.document: receipt.collection for receipt in ledger.receipts(plant.name)}
+        for key, work in verdict.good.items():
+            receipt = _receipt(work, context.run_id, former.get(key, ""))
+            ledger.commit(plant.name, receipt, version=work.document.version)
     ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, context.run_id)])
     if not verdict.bad:
         return []
@@ -198,12 +199,13 @@ def _usage(work: Work, run_id: str) -> Iterator[UsageRow]:
         yield UsageRow(document=work.document.key, run_id=run_id, stage=stage, engine=engine, usage=usage)
 
 
-def _receipt(work: Work, run_id: str) -> Receipt:
+def _receipt(work: Work, run_id: str, collection: str) -> Receipt:
+    """Return the receipt of a pipeline without upload; ``collection`` still has the rows of one with it, if any."""
     return Receipt(
         document=work.document.key,
         uri=work.document.uri,
         sha256=work.document.sha256,
-        collection="",
+        collection=collection,
         generation=work.generation,
         rows=0,
         run_id=run_id,

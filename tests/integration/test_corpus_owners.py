@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from corpus_place import Place
+from corpus_place import Place, remove, tick
 
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, materialize_documents
 from nemo_retriever_dagster.corpus.resources import STATE
@@ -54,6 +54,22 @@ def test_two_corpora_do_not_sweep_each_other_and_a_reindex_takes_the_collection_
     place.write(a=TEXT + "And once more.")
     assert "by the corpus 'finer'" in place.run()["a"].metadata["cause"]
     assert run(place, other).succeeded
+
+
+@pytest.mark.parametrize("run_again", [False, True])
+def test_a_removal_takes_rows_that_a_pipeline_without_upload_left(tmp_path: Path, run_again: bool) -> None:
+    place = Place(tmp_path)
+    place.write(a="A valve.", b="A pump.")
+    place.run()
+    (a,) = place.keys("a")
+    place.corpus = DocumentCorpus(name="notes", source=place.source, pipeline=Ingestor().extract().split(), workers=1)
+    if run_again:
+        assert all(outcome.succeeded for outcome in place.run().values())
+    (place.source / "b.txt").unlink()
+    remove(place, tick(place).run_requests[0])
+    assert set(place.receipts()) == {a}
+    with MilvusStore(str(tmp_path / "milvus.db")) as store:
+        assert set(store.census("notes")) == {a}
 
 
 def test_an_ingestor_does_not_sweep_the_rows_of_a_corpus(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from corpus_place import Place
 
 from nemo_retriever_dagster import DocumentCorpus, Ingestor
 from nemo_retriever_dagster.cli import main
+from nemo_retriever_dagster.corpus.runs import materialized_by
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
 from nemo_retriever_dagster.planning import MassDeletionError
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
@@ -62,6 +63,22 @@ def test_new_options_are_built_beside_and_switched_to(tmp_path: Path) -> None:
 
     assert reindex(place, finer, drop=True).success
     assert set(collections(place)) == {"notes_v2"}, "nothing to build; what served before is dropped when asked"
+
+
+def test_the_partitions_tell_the_new_rows(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(a=TEXT, broken="")
+    place.run()
+    key, broken = place.keys("a", "broken")
+    place.write(late="A document that no run has seen.")
+    result = reindex(place, place.make(chunk_size=20))
+    told, receipt = place.latest(key), place.receipts()[key]
+    said = {name: told.metadata[name].value for name in ("generation", "rows", "dagster/partition_row_count")}
+    assert said == {"generation": receipt.generation, "rows": receipt.rows, "dagster/partition_row_count": receipt.rows}
+    assert receipt.rows > 1
+    assert place.statuses() == {"MATERIALIZED": 1, "FAILED": 1}
+    assert set(place.instance.get_dynamic_partitions("notes_documents")) == {key, broken}
+    assert set(materialized_by(place.instance, result.run_id, place.corpus.key)) == {key}
 
 
 def test_a_failed_document_and_a_vanished_source_keep_what_serves(tmp_path: Path) -> None:
