@@ -1,6 +1,7 @@
 """Documents from paths, folders, patterns, URIs and buffers: names, order, what is passed over, what is refused."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import os
@@ -181,6 +182,20 @@ def test_links_are_followed_once_and_loops_end(corpus: Path):
     reasons = {Path(item.uri).name: item.reason for item in source.skipped}
     assert reasons["broken.txt"] == reasons["itself.txt"] == "broken link"
     assert reasons["pipe.txt"] == "not a regular file"
+
+
+def test_a_folder_that_cannot_be_listed_fails_the_listing(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    """A list that is short of it would have discovery take its rows out."""
+    listed = os.scandir
+
+    def denied(path: Any) -> Any:
+        if os.fspath(path) == str(corpus / "sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(SourceUnavailableError, match=r"sub cannot be \w.*: Permission denied"):
+        Source(corpus).list()
 
 
 def test_undecodable_and_control_characters_in_names(tmp_path: Path):
