@@ -48,6 +48,8 @@ class _Effort:
     """What one request has cost so far."""
 
     most: int
+    patience: float
+    """Seconds to wait for servers that are away."""
     started: float = 0.0
     requests: int = 0
     items: int = 0
@@ -77,14 +79,17 @@ class Caller:
             backoff_cap=endpoint.backoff_cap,
         )
 
-    async def call(self, send: Send[R], read: Read[R, T], *, items: int = 1, attempts: int = 0) -> T:
+    async def call(
+        self, send: Send[R], read: Read[R, T], *, items: int = 1, attempts: int = 0, patient: bool = True
+    ) -> T:
         """Return what ``read`` makes of the first good answer of ``send(url)``, or raise the error to give up with.
 
         ``read`` returns the value and the tokens used. It runs in a thread, as thousands of words or boxes take their
         time, and when the slot is free for the next request already. Both raise `AttemptFailedError`; any other
-        exception is a bug and passes through. ``attempts`` 0 is the endpoint's own number.
+        exception is a bug and passes through. ``attempts`` 0 is the endpoint's own number. Not ``patient`` is who asks
+        a question: it fails at once where all servers are set aside and a probe failed, too.
         """
-        effort = _Effort(most=attempts or self.endpoint.attempts)
+        effort = _Effort(most=attempts or self.endpoint.attempts, patience=self.endpoint.deadline if patient else 0.0)
         try:
             value = await self._attempts(send, read, effort)
             effort.items = items
@@ -189,10 +194,10 @@ class Caller:
     async def _turn(self, effort: _Effort) -> None:
         """Wait while no target takes calls: all asked for a pause, or were set aside and are being probed.
 
-        A server that starts anew is waited for, as long as one request may take.
+        A server that starts anew is waited for, as long as one request may take, by who is patient.
         """
         while (wait := self._held_for()) > 0:
-            dead = all(target.breaker.down_for() >= self.endpoint.deadline for target in self.targets)
+            dead = all(0 < target.breaker.down_for() >= effort.patience for target in self.targets)
             late = effort.started and effort.elapsed() + wait >= self.endpoint.deadline
             if dead or late:
                 raise _given_up(effort.last.error, effort) if effort.last else self._set_aside(wait)

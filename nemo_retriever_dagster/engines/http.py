@@ -67,9 +67,18 @@ class HttpClient:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
     async def post_json(
-        self, body: Mapping[str, Any], read: Callable[[Any], T], *, items: int = 1, attempts: int = 0
+        self,
+        body: Mapping[str, Any],
+        read: Callable[[Any], T],
+        *,
+        items: int = 1,
+        attempts: int = 0,
+        patient: bool = True,
     ) -> T:
-        """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken."""
+        """POST ``body`` and return ``read(reply)``; ``read`` raises `EngineReplyError` where the contract is broken.
+
+        ``attempts`` and ``patient``: see `Caller.call`.
+        """
         content = await asyncio.to_thread(_encoded, body)
         del body  # pictures are in memory once while the request waits
         headers = {"content-type": "application/json"}
@@ -77,7 +86,10 @@ class HttpClient:
         async def send(url: str) -> httpx.Response:
             return await self._post(url, headers=headers, content=content)
 
-        return await self._caller.call(send, lambda reply: self._read(reply, read), items=items, attempts=attempts)
+        def understood(reply: httpx.Response) -> tuple[T, int]:
+            return self._read(reply, read)
+
+        return await self._caller.call(send, understood, items=items, attempts=attempts, patient=patient)
 
     async def post_form(self, fields: Mapping[str, str], file: tuple[str, bytes, str], read: Callable[[Any], T]) -> T:
         """POST a multipart form with one file (name, bytes, media type) and return ``read(reply)``."""

@@ -287,6 +287,24 @@ def test_a_server_that_starts_anew_costs_no_call() -> None:
     assert len(site.requests) == 12 + 30
 
 
+def test_a_question_does_not_wait_for_a_server_that_is_away() -> None:
+    asked: list[str] = []
+
+    async def send(url: str) -> str:
+        asked.append(url)
+        raise AttemptFailedError(EngineUnavailableError(), again=True, down=True)
+
+    async def work() -> None:
+        away = endpoint("http://a", attempts=1, breaker_after=1, breaker_pause=0.02, deadline=60)
+        caller = Caller(away, name="nim/test")
+        for patient in (True, True, False):
+            with pytest.raises(EngineUnavailableError):
+                await asyncio.wait_for(caller.call(send, lambda url: (url, 0), patient=patient), 10)
+
+    asyncio.run(work())
+    assert len(asked) == 2, "the third was made while the server was set aside"
+
+
 def test_a_straggler_does_not_end_the_wait_for_the_probe() -> None:
     """Two of three calls fail and set the server aside; the third fails while the server, back, answers the probe."""
     times = iter([0.02, 0.02, 0.15])

@@ -132,7 +132,8 @@ class NimEmbedder(NimClient):
         def read(reply: Any) -> np.ndarray:
             return self._vectors(reply, len(batch))
 
-        return list(await self.http.post_json(body, read, items=len(batch), attempts=attempts))
+        patient = purpose == "passage"
+        return list(await self.http.post_json(body, read, items=len(batch), attempts=attempts, patient=patient))
 
     async def _wire(self, item: EmbedInput) -> str:
         if item.picture is None:

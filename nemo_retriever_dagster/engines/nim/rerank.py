@@ -60,4 +60,4 @@ class NimReranker(NimClient):
                 field(item, "index", int)
             return [number(item.get(score), score) for item in found]
 
-        return await self.http.post_json(body, read, items=len(batch))
+        return await self.http.post_json(body, read, items=len(batch), patient=False)
