@@ -152,7 +152,7 @@ class DocumentCorpus:
 
     def _promise(self) -> str:
         return (
-            f"The documents of {self.plant.shown}, one partition each. A green partition's rows were counted in the "
+            f"The documents of `{self.plant.shown}`, one partition each. A green partition's rows were counted in the "
             "collection after they were written; a red one carries an observation with stage, cause and next step. "
             "Running again changes nothing and costs nothing; 'failed and missing' runs only what is not there."
         )
