@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ from nemo_retriever_dagster.cli.corpora import (
     instance,
     load_corpus,
     materialize,
+    retriever_of,
 )
 from nemo_retriever_dagster.cli.shown import console, documents_table, short, show_hits, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nemo_retriever_dagster.corpus import DocumentCorpus
     from nemo_retriever_dagster.model import type_json
     from nemo_retriever_dagster.planning import Plan
 
@@ -83,7 +82,8 @@ def ingest(definitions: Path, corpus: str | None, question: str | None, *, top_k
     outcomes = materialize(chosen, None)
     summary(chosen.name, outcomes)
     if question:
-        _ask(chosen, question, top_k)
+        with retriever_of(chosen) as retriever:
+            show_hits(question, retriever.query(question, top_k=top_k))
     failed = sum(not outcome.succeeded for outcome in outcomes.values())
     sys.exit(1 if failed and not allow_failures else 0)
 
@@ -130,16 +130,3 @@ def reindex(definitions: Path, corpus: str | None, *, drop_former: bool) -> None
     with watched(), instance() as place:
         chosen.reindex_job.execute_in_process(run_config=config, instance=place, resources=chosen.resources())
     console.print(f"{chosen.name}: the collections that serve are complete and up to date.")
-
-
-def _ask(corpus: DocumentCorpus, question: str, top_k: int) -> None:
-    from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, STORE, initialized
-    from nemo_retriever_dagster.retriever import Retriever
-    from nemo_retriever_dagster.stages import collections
-
-    with initialized(corpus.resources(), STATE, STORE, ENGINES) as (state, stores, engines):
-        settings, pipeline = state.settings(), corpus.pipeline
-        embedder = engines.engines(pipeline, settings).embedder
-        with closing(stores.open(pipeline, settings, what=f"corpus {corpus.name}, query", run_id="")) as store:
-            retriever = Retriever(next(iter(collections(pipeline.upload))), store=store, embedder=embedder)
-            show_hits(question, retriever.query(question, top_k=top_k))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nemo_retriever_dagster.cli.corpora import corpus_option, load_corpus
+from nemo_retriever_dagster.cli.corpora import corpus_option, load_corpus, usual_place
 from nemo_retriever_dagster.cli.shown import console, errors, harmless, short, show_failed
 from nemo_retriever_dagster.errors import InvalidOptionError
 
@@ -27,9 +27,9 @@ _RANGE = re.compile(r"([1-9]\d{0,6})(?:-([1-9]\d{0,6}))?")
 _definitions_option = click.option(
     "-f",
     "--definitions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
     default=None,
-    help="Read and cut it as the corpus in this Python file does; without it, with the defaults.",
+    help="Read and cut it as the corpus of this Python file or Dagster project does; without it, with the defaults.",
 )
 
 
@@ -130,5 +130,5 @@ def _pipeline(definitions: Path | None, corpus: str | None, default: Pipeline) -
     """Return the pipeline of a corpus, its limits and storage options; the default without one."""
     if definitions is None and corpus is None:
         return default, {}
-    chosen = load_corpus(definitions or Path("definitions.py"), corpus)
+    chosen = load_corpus(definitions or Path(usual_place()), corpus)
     return chosen.pipeline, {"limits": chosen.plant.limits, "storage_options": chosen.plant.storage_options}

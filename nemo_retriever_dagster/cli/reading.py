@@ -1,9 +1,10 @@
-"""Commands that only read, without Dagster: status, failures, query, doctor."""
+"""Commands that only read: status, failures, query, doctor; without Dagster, unless ``-f`` names a corpus of it."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -13,25 +14,28 @@ from rich.table import Table
 from rich.text import Text
 
 from nemo_retriever_dagster.cli.answering import Answer, answering, state_as_json
+from nemo_retriever_dagster.cli.corpora import load_corpora, load_corpus, open_ledger, place_option, retriever_of
 from nemo_retriever_dagster.cli.shown import console, show_documents, show_failure, show_hits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from nemo_retriever_dagster.doctor import Finding
     from nemo_retriever_dagster.ledger import DocumentState, Ledger
     from nemo_retriever_dagster.model import Failure, Receipt, type_json
+    from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
 @click.command()
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
 @click.option("-d", "--documents", is_flag=True, help="Show each document: its state, and what is there of it.")
+@place_option
 @answering
-def status(corpus: str | None, *, documents: bool, answer: Answer) -> None:
+def status(definitions: Path | None, corpus: str | None, *, documents: bool, answer: Answer) -> None:
     """Count the documents of each corpus by where they stand."""
-    with _open_ledger() as ledger:
-        found = [_Standing.read(ledger, name) for name in _named(ledger, corpus)]
+    found = [_Standing.read(ledger, name) for name, ledger in _meant(definitions, corpus)]
     for standing in found:
         answer.text(_show_standing, standing, documents=documents)
     answer.json({"corpora": [_standing_as_json(standing, documents=documents) for standing in found]})
@@ -79,11 +83,11 @@ def _standing_as_json(standing: _Standing, *, documents: bool) -> dict[str, type
 
 @click.command()
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
+@place_option
 @answering
-def failures(corpus: str | None, *, answer: Answer) -> None:
+def failures(definitions: Path | None, corpus: str | None, *, answer: Answer) -> None:
     """Show the documents that failed: where, why, what next."""
-    with _open_ledger() as ledger:
-        found = [(name, failure) for name in _named(ledger, corpus) for failure in ledger.failures(name)]
+    found = [(name, failure) for name, ledger in _meant(definitions, corpus) for failure in ledger.failures(name)]
     answer.text(_show_failures, [failure for _, failure in found])
     answer.json({"failures": [{"corpus": name, **failure.to_json()} for name, failure in found]})
 
@@ -94,15 +98,19 @@ def _show_failures(found: Sequence[Failure]) -> None:
     console.print(f"{len(found)} failed documents" if found else "No failed documents.")
 
 
-def _open_ledger() -> Ledger:
-    """Open the ledger that the surroundings name."""
-    from nemo_retriever_dagster.ledger import Ledger
-    from nemo_retriever_dagster.settings import Settings
+def _meant(definitions: Path | None, corpus: str | None) -> Iterator[tuple[str, Ledger]]:
+    """Yield the names of the corpora meant, each with its ledger: the one of its resources, or of the surroundings."""
+    if definitions is None:
+        from nemo_retriever_dagster.settings import Settings
 
-    place = Settings().ledger
-    if Ledger.absent(place):
-        raise click.UsageError(f"There is no ledger {place} yet: nothing was ingested here.")
-    return Ledger(place)
+        with open_ledger(Settings().ledger) as ledger:
+            yield from ((name, ledger) for name in _named(ledger, corpus))
+        return
+    from nemo_retriever_dagster.corpus.resources import STATE, initialized
+
+    for chosen in load_corpora(definitions, [corpus] if corpus is not None else []):
+        with initialized(chosen.resources(), STATE) as (state,), open_ledger(state.settings().ledger) as ledger:
+            yield chosen.name, ledger
 
 
 def _named(ledger: Ledger, corpus: str | None) -> list[str]:
@@ -118,8 +126,10 @@ def _named(ledger: Ledger, corpus: str | None) -> list[str]:
 
 @click.command()
 @click.argument("question")
-@click.option("--collection", default="nv_ingest_collection", show_default=True)
-@click.option("--milvus-uri", default=None, help="Path ending .db, or URL of a server.")
+@place_option
+@click.option("-c", "--corpus", help="With -f: name of the corpus, if there are several.")
+@click.option("--collection", help="Without -f.  [default: nv_ingest_collection]")
+@click.option("--milvus-uri", help="Without -f: path ending .db, or URL of a server.")
 @click.option("--top-k", default=5, show_default=True)
 @click.option(
     "--mode",
@@ -133,7 +143,9 @@ def _named(ledger: Ledger, corpus: str | None) -> list[str]:
 def query(
     question: str,
     *,
-    collection: str,
+    definitions: Path | None,
+    corpus: str | None,
+    collection: str | None,
     milvus_uri: str | None,
     top_k: int,
     mode: SearchMode,
@@ -142,16 +154,27 @@ def query(
 ) -> None:
     """Search a collection and show the hits with their sources."""
     from nemo_retriever_dagster.cli.explaining import rank, reasons
-    from nemo_retriever_dagster.retriever import Retriever
-    from nemo_retriever_dagster.settings import Settings
 
-    with Retriever(collection, milvus_uri=milvus_uri or Settings().milvus_uri) as retriever:
+    if (definitions is None and corpus) or (definitions is not None and (collection or milvus_uri)):
+        raise click.UsageError("Name a corpus with -f (and -c), or a collection with --collection and --milvus-uri.")
+    named = retriever_of(load_corpus(definitions, corpus)) if definitions else _retriever(collection, milvus_uri)
+    with named as retriever:
         hits = retriever.query(question, top_k=top_k, mode=mode)
         ranks = rank(retriever, question, hits) if explain and hits else []
     answer.text(show_hits, question, hits, list(map(reasons, hits, ranks)))
     more: list[dict[str, type_json]] = [{"ranks": asdict(one)} for one in ranks] or [{}] * len(hits)
     listed = [{**asdict(hit), **one} for hit, one in zip(hits, more, strict=True)]
-    answer.json({"question": question, "collection": collection, "mode": mode, "hits": listed})
+    answer.json({"question": question, "collection": retriever.collection_name, "mode": mode, "hits": listed})
+
+
+@contextmanager
+def _retriever(collection: str | None, milvus_uri: str | None) -> Iterator[Retriever]:
+    from nemo_retriever_dagster.retriever import Retriever
+    from nemo_retriever_dagster.settings import Settings
+
+    uri = milvus_uri or Settings().milvus_uri
+    with Retriever(collection or "nv_ingest_collection", milvus_uri=uri) as retriever:
+        yield retriever
 
 
 @click.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,29 @@ from nemo_retriever_dagster.settings import Settings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from nemo_retriever_dagster.pipeline import Pipeline
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _POLICY = dg.RetryPolicy(max_retries=2, delay=2.0, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL)
 _POOLS = {Stage.EMBED: "nim-embedder", Stage.CAPTION: "nim-captioner", Stage.UPLOAD: "milvus"}
+
+_noted: ContextVar[list[DocumentCorpus] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[list[DocumentCorpus]]:
+    """Hand out a list that takes up every corpus whose definitions are asked for inside the block.
+
+    Dagster's definitions do not say of which corpus they are; a component makes its corpus out of sight.
+    """
+    noted: list[DocumentCorpus] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 class DocumentCorpus:
@@ -134,7 +152,7 @@ class DocumentCorpus:
 
     def _promise(self) -> str:
         return (
-            f"The documents of {self.plant.shown}, one partition each. A green partition's rows were counted in the "
+            f"The documents of `{self.plant.shown}`, one partition each. A green partition's rows were counted in the "
             "collection after they were written; a red one carries an observation with stage, cause and next step. "
             "Running again changes nothing and costs nothing; 'failed and missing' runs only what is not there."
         )
@@ -193,6 +211,10 @@ class DocumentCorpus:
             raise InvalidOptionError(f"The corpus {self.name} does not know the project's {key}.", hint=hint)
         return found
 
+    def join(self, project: Mapping[str, Any]) -> None:
+        """Remember of the ``project``'s resources those that ``definitions`` left to it."""
+        self._resources = {**{key: project[key] for key in DEFAULTS if key in project}, **self._resources}
+
     def definitions(
         self,
         *,
@@ -210,6 +232,8 @@ class DocumentCorpus:
         for key in project_resources:
             if key not in DEFAULTS:
                 raise UnknownOptionError.of("project_resources", key, tuple(DEFAULTS))
+        if (noted := _noted.get()) is not None:
+            noted.append(self)
         bound = {key: value for key, value in self._resources.items() if key not in project_resources}
         self._resources = {**bound, **(resources or {})}
         return dg.Definitions(

@@ -100,7 +100,10 @@ def _broken_off(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     """Return why a run ended before it could say what became of its documents; empty if it did say."""
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
-            cause = redact(event.step_failure_data.error.to_string().strip().splitlines()[0])
+            error = event.step_failure_data.error
+            while error.cause is not None:  # the outer ones only say in which op it was
+                error = error.cause
+            cause = redact(error.message.strip())
             hint = "The run broke off before it came to settle; its log has the whole error."
             return {"stage": event.step_key, "category": "infrastructure", "cause": cause, "hint": hint}
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,6 +17,8 @@ DATA_VERSION = "dagster/data_version"
 CARRIED = "carried_over_from_run"
 GENERATION = "generation"
 _PREVIEW_CHARS = 600
+_PREVIEW_COLUMNS = 72
+"""The UI breaks no line of a preview: longer ones are cut off at the edge of the window."""
 
 
 def success(key: dg.AssetKey, work: Work, collections: Sequence[str], shown: str | None) -> dg.AssetMaterialization:
@@ -54,6 +57,7 @@ def _usage(work: Work) -> dict[str, int | float]:
 def preview(chunks: Sequence[Chunk]) -> str:
     """Return the beginning of the document as it was cut, quoted so that nothing in it can act as Markdown."""
     text = "\n\n".join(chunk.text for chunk in chunks[:3] if chunk.text)[:_PREVIEW_CHARS]
+    text = "\n".join(fill(line, _PREVIEW_COLUMNS, replace_whitespace=False) for line in text.split("\n"))
     fence = "`" * max(3, 1 + max((len(run) for run in _runs(text)), default=0))
     return f"{fence}text\n{text}\n{fence}" if text else "(no text)"
 

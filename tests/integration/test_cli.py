@@ -302,3 +302,10 @@ def test_a_hit_of_another_program_says_what_is_known_of_it(capsys: pytest.Captur
     assert explaining._placed(hit) == "place unknown"
     shown.show_hits("bolt?", [hit])
     assert capsys.readouterr().out.splitlines()[-2:] == ["1. theirs.pdf (score 0.500)", "   The bolt"]
+
+
+def test_a_run_that_breaks_off_says_why_and_not_only_in_which_op(nrd, monkeypatch) -> None:
+    monkeypatch.setenv("NRD_ARTIFACTS_URI", "nowhere://bucket/artifacts")
+    done = nrd("ingest")
+    assert done.exit_code == 1
+    assert "nowhere:// cannot be opened: Protocol not known: nowhere" in done.output
