@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.vdb.contract import Row
 
 _BOX_NUMBERS = 4
+_NO_CHANCE = 8  # characters that two chunks share because they overlap, be they whole words or not
 _LONGEST_OVERLAP = 4_000  # characters; chunks overlap by a few hundred tokens at most
 
 
@@ -143,4 +144,11 @@ def _joined(rows: Sequence[Row]) -> str:
 def _overlap(left: str, right: str) -> int:
     """Return how many characters at the end of ``left`` begin ``right``."""
     longest = min(len(left), len(right), _LONGEST_OVERLAP)
-    return next((size for size in range(longest, 0, -1) if left.endswith(right[:size])), 0)
+    sizes = (size for size in range(longest, 0, -1) if left.endswith(right[:size]))
+    return next((size for size in sizes if size >= _NO_CHANCE or _of_words(left, right, size)), 0)
+
+
+def _of_words(left: str, right: str, size: int) -> bool:
+    """Whether what is shared is whole words: one ends with the letter that the next begins with by chance."""
+    before, after = left[-size - 1 : -size], right[size : size + 1]
+    return not (before.isalnum() and right[0].isalnum()) and not (left[-1].isalnum() and after.isalnum())

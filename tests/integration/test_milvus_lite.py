@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymilvus import DataType, MilvusClient
@@ -56,6 +57,31 @@ def test_stores_in_one_process_share_one_milvus_lite(tmp_path: Path) -> None:
     open_and_count = "import sys; from nemo_retriever_dagster.vdb.milvus import MilvusStore; print(MilvusStore(sys.argv[1]).count('c'))"
     done = start(open_and_count, path).communicate(timeout=60)
     assert done[0] == "3\n", "closed by its last user, it is free for another process"
+
+
+def test_what_a_write_or_a_deletion_that_broke_off_has_done_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MilvusStore(str(tmp_path / "milvus.db"))
+    store.ensure(SPEC)
+    store.upsert("c", records(2, document="kept"))
+    assert store.count("c", "kept") == 2
+    for name, change in (
+        ("upsert", lambda: store.upsert("c", records(3, document="new"))),
+        ("delete", lambda: store.delete("c", "kept")),
+    ):
+        asked = getattr(MilvusClient, name)
+
+        def broken_off(*given: Any, asked: Any = asked, **options: Any) -> None:
+            asked(*given, **options)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusClient, name, broken_off)
+            with pytest.raises(KeyboardInterrupt):
+                change()
+    assert (store.count("c", "new"), store.count("c", "kept")) == (3, 0)
+    store.close()
 
 
 def test_a_store_that_cannot_be_flushed_is_left_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

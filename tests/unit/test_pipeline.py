@@ -7,6 +7,8 @@ import pytest
 from nemo_retriever_dagster import Ingestor
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
+from nemo_retriever_dagster.extract.registry import extractor_for
+from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import _READ_AS
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder, InkDetector
 
@@ -75,6 +77,40 @@ def test_text_is_split_anew_for_an_embedder_that_reads_less() -> None:
     before = {str(stage): value for stage, value in prints(base()).items()}
     short = prints(base(), engines=Engines(embedder=Short(8)))
     assert changed(before, short) == [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]
+
+
+def test_another_way_of_reading_a_format_makes_that_format_s_results_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: {str(s): value for s, value in prints(base(), name).items()} for name in ("pdf", "docx")}
+    monkeypatch.setattr(extractor_for("pdf"), "version", "another way")
+    assert changed(before["pdf"], prints(base())) == list(base().pipeline.stages())
+    assert changed(before["docx"], prints(base(), "docx")) == []
+
+
+def test_another_captioner_makes_other_captions() -> None:
+    class Other(HashEmbedder):
+        name = "other"
+
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    other = Engines(embedder=HashEmbedder(8), captioner=Other(8))  # type: ignore[arg-type]
+    assert changed(before, prints(base(), engines=other)) == [Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]
+
+
+def test_rows_tell_where_pictures_are_stored_now() -> None:
+    stored = [base().store(images=True, storage_uri=f"memory://{place}") for place in ("here", "there")]
+    before = {str(stage): value for stage, value in prints(stored[0]).items()}
+    assert changed(before, prints(stored[1])) == [Stage.STORE_IMAGES, Stage.UPLOAD]
+
+
+def test_a_limit_and_a_password_may_let_a_document_through() -> None:
+    def outcome(ingestor: Ingestor, **limits: int) -> str:
+        return ingestor.pipeline.outcome_fingerprint(ENGINES, Limits(**limits))
+
+    plain = outcome(base())
+    assert outcome(base().embed(endpoint_url="http://elsewhere/v1")) == plain
+    assert outcome(base(), pages=7) != plain
+    unlocked = outcome(base().extract(password="one"))
+    assert unlocked != plain
+    assert unlocked == outcome(base().extract(password="another")), "a password reaches no fingerprint"
 
 
 def test_engines_that_look_at_pages_do_not_touch_plain_text() -> None:
