@@ -21,8 +21,10 @@ _HEADED = re.compile(r" {0,3}#{1,6}[ \t]|.*\n {0,3}(?:=+|-{2,})[ \t]*$", re.DOTA
 _ITEM = r"(?:[-*+]|\(?[0-9A-Za-z]{1,9}[.)])[ ]"
 _DEEPER_ITEM = re.compile(rf"^ +(?={_ITEM})", re.MULTILINE)
 _LAST_LINE_IS_ITEM = re.compile(rf"(?:\A|\n) *{_ITEM}[^\n]*\Z")
-_VANISHING = re.compile(r"(\\*)<(?=[A-Za-z/!?])")
+_VANISHING = re.compile(r"(?<!\\)(\\*+)<(?=[A-Za-z/!?])")
 """Where Markdown would see HTML, and show nothing; backslashes before it."""
+_STRONG = re.compile(r"(?<![\w\\])__(\w+?)__(?!\w)")
+"""Where a name such as ``__init__`` would be set in bold, without its lines."""
 _NO_HEADING = re.compile(r"^(?=#{1,6}[ \t])", re.MULTILINE)
 _LEVELS = 6
 _TICKS = re.compile("`+")
@@ -69,7 +71,7 @@ def _joined(pieces: Sequence[Element]) -> Element:
 def _part(element: Element, before: str, *, written: bool) -> str:
     if element.kind is Kind.TABLE and element.table is not None:
         spans = any(cell.row_span > 1 or cell.column_span > 1 for cell in element.table.cells)
-        return render(element.table, "html") if spans else _VANISHING.sub(r"\1\\<", render(element.table, "markdown"))
+        return render(element.table, "html") if spans else _seen(render(element.table, "markdown"), r"\1\\<")
     if element.attributes.get("part") == LISTING_PART:
         return fenced(element.text)
     caption = "" if element.caption_source == FROM_DOCUMENT else element.caption.strip()
@@ -82,7 +84,8 @@ def _part(element: Element, before: str, *, written: bool) -> str:
 def _heading(text: str, level: int, *, written: bool) -> str:
     if _HEADED.match(text):
         return text
-    return f"{'#' * min(level, _LEVELS)} {_seen(' '.join(text.split()), written=written)}"
+    line = " ".join(text.split())
+    return f"{'#' * min(level, _LEVELS)} {line if written else _seen(line)}"
 
 
 def _block(text: str, before: str) -> str:
@@ -90,8 +93,9 @@ def _block(text: str, before: str) -> str:
     if not (_DEEPER_ITEM.match(text) and _LAST_LINE_IS_ITEM.search(before)):
         text = text.lstrip()
     deeper = _DEEPER_ITEM.sub(lambda blanks: blanks[0] * 2, _BULLET.sub("- ", text))
-    return _NO_HEADING.sub(r"\\", _seen(deeper, written=False))
+    return _NO_HEADING.sub(r"\\", _seen(deeper))
 
 
-def _seen(text: str, *, written: bool) -> str:
-    return text if written else _VANISHING.sub(r"\1\1\\<", text)
+def _seen(text: str, escaped: str = r"\1\1\\<") -> str:
+    """Return text with the signs escaped that Markdown would not show; ``escaped`` is for one that would begin HTML."""
+    return _STRONG.sub(r"\\_\\_\1\\_\\_", _VANISHING.sub(escaped, text))

@@ -66,3 +66,9 @@ def test_items_below_items_stay_below_them():
     found = [text("1. one"), text("  a. deeper"), text("    - deepest"), text("Prose."), text("  - alone")]
     assert to_markdown(found) == "1. one\n\n    a. deeper\n\n        - deepest\n\nProse.\n\n- alone\n"
     assert to_markdown([text("2. two\n  - x\n    - y")]) == "2. two\n    - x\n        - y\n"
+
+
+def test_names_between_double_lines_keep_them():
+    assert to_markdown([text("def __init__(self, a__b, __c):")]) == "def \\_\\_init\\_\\_(self, a__b, __c):\n"
+    assert to_markdown([text("__all__", heading=1), text("_really_")]) == "# \\_\\_all\\_\\_\n\n_really_\n"
+    assert to_markdown([text("__bold__")], written=True) == "__bold__\n"
