@@ -7,19 +7,15 @@ to, counted, and only then are rows of other generations swept. An intent that i
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nemo_retriever_dagster.codec import digest_row, digest_rows
+from nemo_retriever_dagster.document_lease import DocumentHeldError, claimed, taken_over
 from nemo_retriever_dagster.errors import (
     DataError,
-    InfrastructureError,
     InvalidOptionError,
-    RetrieverError,
     Stage,
     VerificationError,
 )
@@ -27,20 +23,12 @@ from nemo_retriever_dagster.ledger import BUILD_MARK
 from nemo_retriever_dagster.model import stable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from nemo_retriever_dagster.document_lease import DocumentLease
     from nemo_retriever_dagster.ledger import Ledger
     from nemo_retriever_dagster.model import Document, Receipt, Record
     from nemo_retriever_dagster.vdb.contract import VectorStore
-
-
-_LEASE_SECONDS = 10.0
-_WAIT_SECONDS = 20.0
-_POLL_SECONDS = 0.25
-
-
-class DocumentHeldError(InfrastructureError):
-    """Another run is at work on the same document."""
 
 
 class SupersededError(DataError):
@@ -60,63 +48,6 @@ class OwnedElsewhereError(InvalidOptionError):
 def generation_of(document: Document, fingerprint: str) -> str:
     """Return the generation of a document's rows: it changes with the bytes and with every option that reaches rows."""
     return stable_id(document.sha256, fingerprint)
-
-
-@dataclass(slots=True, kw_only=True)
-class _DocumentLease:
-    """The right of one run to write one document, for a while, in all of ``corpora``, which are sorted.
-
-    Several corpora may have the document in one collection; in one order, no two runs wait for each other.
-    """
-
-    ledger: Ledger
-    corpora: Sequence[str]
-    document: str
-    run_id: str
-    claimed_at: float = 0.0
-    held: set[str] = field(default_factory=set)
-
-    def claim(self) -> bool:
-        """Take the lease, or prolong it; return False while another run has it, and once another has had it."""
-        now = time.time()
-        for corpus in self.corpora:
-            ask = self.ledger.prolong if corpus in self.held else self.ledger.claim
-            if not ask(corpus, self.document, self.run_id, _LEASE_SECONDS):
-                return False
-            self.held.add(corpus)
-        self.claimed_at = now
-        return True
-
-    def release(self) -> None:
-        """Give it back."""
-        while self.held:
-            self.ledger.release(self.held.pop(), self.document, self.run_id)
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Prolong the lease while the block lasts, however long it takes."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(ended,), name="nemo-retriever-lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    def _beat(self, ended: threading.Event) -> None:
-        while not ended.wait(_LEASE_SECONDS / 3):
-            try:
-                if not self.claim():
-                    return
-            except RetrieverError:  # the ledger may be back for the next beat; if not, `prolong` says so
-                continue
-
-    def prolong(self) -> None:
-        """See to it that half of the lease is left; a run that was too slow to keep it must not sweep."""
-        fresh = 0 <= time.time() - self.claimed_at <= _LEASE_SECONDS / 2
-        if not fresh and not self.claim():
-            raise _taken_over()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +97,7 @@ class Committer:
         then on a removal leaves them, or puts them back. Having written nothing, raises `SupersededError` where the
         rows that are there are of a newer version, `OwnedElsewhereError` where they are another corpus's.
         """
-        with self._claimed(document.key) as lease:
+        with claimed(self.ledger, self._corpora(document.key), document.key, self.run_id) as lease:
             others = [corpus for corpus in lease.corpora if corpus != self.corpus]
             try:
                 with lease.kept():
@@ -179,7 +110,7 @@ class Committer:
                     self._write(document, rows, draft.generation, lease)
                 receipt = _signed(draft, rows, self.run_id)
                 if not self.ledger.commit(self.corpus, receipt, version=document.version, owner=self.run_id):
-                    raise _taken_over()
+                    raise taken_over()
             except (DocumentHeldError, VerificationError):
                 # rows of ours may stand among another run's, which has proven its own: somebody must do it again
                 self._intend(document, self._collections(document.key) | set(rows), draft)
@@ -219,9 +150,9 @@ class Committer:
                     raise OwnedElsewhereError(message)
         return there
 
-    def _others(self, key: str) -> list[str]:
-        """Return the other corpora that know a document; a build writes where no other corpus does."""
-        return [] if BUILD_MARK in self.corpus else self.ledger.others(self.corpus, key)
+    def _corpora(self, key: str) -> list[str]:
+        """Return this corpus and the others that know a document; a build writes where no other corpus does."""
+        return [self.corpus, *([] if BUILD_MARK in self.corpus else self.ledger.others(self.corpus, key))]
 
     def _intend(self, document: Document, collections: set[str], draft: Receipt) -> None:
         details = {"collections": sorted(collections), "images": list(draft.images)}
@@ -233,7 +164,7 @@ class Committer:
                 self.store.delete(name, key)
 
     def _write(
-        self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str, lease: _DocumentLease
+        self, document: Document, rows: Mapping[str, Sequence[Record]], generation: str, lease: DocumentLease
     ) -> None:
         for name, records in rows.items():
             if records:
@@ -253,24 +184,6 @@ class Committer:
             self.bulk(name, records)
         else:
             self.store.upsert(name, records)
-
-    @contextmanager
-    def _claimed(self, key: str) -> Iterator[_DocumentLease]:
-        """Hold the lease on the document, so that two runs never sweep each other's rows."""
-        until = time.monotonic() + _WAIT_SECONDS
-        corpora = sorted([self.corpus, *self._others(key)])
-        lease = _DocumentLease(ledger=self.ledger, corpora=corpora, document=key, run_id=self.run_id)
-        try:
-            while not lease.claim():
-                lease.release()
-                if time.monotonic() > until:
-                    holders = {self.ledger.holder(corpus, key) for corpus in corpora} - {None, self.run_id}
-                    message = f"Another run ({', '.join(map(str, holders))}) is writing this document."
-                    raise DocumentHeldError(message, hint="Run it again when the other run has ended.")
-                time.sleep(_POLL_SECONDS)
-            yield lease
-        finally:
-            lease.release()
 
     def _collections(self, key: str) -> set[str]:
         """Return where rows of the document may be: by its receipt, and where a broken-off commit was at work."""
@@ -293,7 +206,7 @@ class Committer:
         in ``but``, where the rows are somebody else's, are left alone.
         """
         receipt = self.ledger.receipt(self.corpus, key)
-        with self._claimed(key) as lease, lease.kept():
+        with claimed(self.ledger, self._corpora(key), key, self.run_id) as lease, lease.kept():
             for name in sorted({*self._collections(key), *collections} - set(but)):
                 if not self.store.exists(name):
                     continue
@@ -307,10 +220,6 @@ class Committer:
     def forget(self, key: str) -> None:
         """Remove what the ledger knows of the document: the last step of its deletion."""
         self.ledger.forget(self.corpus, key)
-
-
-def _taken_over() -> DocumentHeldError:
-    return DocumentHeldError("Another run took this document over.", hint="Run it again.")
 
 
 def _signed(draft: Receipt, rows: Mapping[str, Sequence[Record]], run_id: str) -> Receipt:

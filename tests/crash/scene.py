@@ -24,7 +24,7 @@ import faiss  # noqa: F401 - imported before the fork, so that no child has to
 import milvus_lite.server_manager  # noqa: F401
 import pymilvus  # noqa: F401
 
-from nemo_retriever_dagster import DocumentCorpus, Ingestor, commit, portal
+from nemo_retriever_dagster import DocumentCorpus, Ingestor, document_lease, portal
 from nemo_retriever_dagster.artifacts import Artifacts
 from nemo_retriever_dagster.batch import run_batch
 from nemo_retriever_dagster.corpus import resources as corpus_resources
@@ -215,7 +215,7 @@ def _unfinished(root: Path) -> int:
 
 def _act(order: Order) -> None:
     """Run in the child; never returns."""
-    commit._LEASE_SECONDS, commit._POLL_SECONDS = order.lease, 0.05
+    document_lease._LEASE_SECONDS, document_lease._POLL_SECONDS = order.lease, 0.05
     root = Path(order.root)
     tempfile.tempdir = str(root.parent)
     sys.path.append(str(root))  # it is on the command line of the child's parser processes, which are found by it

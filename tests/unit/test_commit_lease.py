@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from commit_rows import Interrupted, MortalStore, commit, document, draft, make_committer, rows, texts
 
-from nemo_retriever_dagster import commit as protocol
+from nemo_retriever_dagster import document_lease as protocol
 from nemo_retriever_dagster.commit import Committer, DocumentHeldError, generation_of
 from nemo_retriever_dagster.errors import InfrastructureError, StorageError
 from nemo_retriever_dagster.ledger import Ledger

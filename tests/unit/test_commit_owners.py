@@ -96,7 +96,7 @@ def test_a_build_beside_asks_nobody(first: Committer, second: Committer, store: 
 def test_two_corpora_do_not_write_one_document_at_once(
     first: Committer, second: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nemo_retriever_dagster.commit._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("nemo_retriever_dagster.document_lease._WAIT_SECONDS", 0.0)
     made = document(1)
     for corpus in ("c", "d"):
         first.ledger.remember(corpus, [made])
