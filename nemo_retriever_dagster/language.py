@@ -22,10 +22,15 @@ def language_of(text: str) -> str:
     Chinese is ``zh-cn`` or ``zh-tw`` by its script, simplified or traditional. `UNKNOWN` for a text that is too short
     to tell and for what is in no language: numbers, code.
     """
-    sample = text[:_CHARACTERS]
-    code = str(_identifier().classify(sample)[0])
+    return _guessed(text[:_CHARACTERS])
+
+
+@lru_cache(maxsize=1024)
+def _guessed(text: str) -> str:
+    """Return the same; a chunk's result and its row ask one after the other."""
+    code = str(_identifier().classify(text)[0])
     if code == "zh":
-        return _chinese(sample)
+        return _chinese(text)
     return UNKNOWN if code in _NONE else code
 
 
