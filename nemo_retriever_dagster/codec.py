@@ -14,6 +14,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ _Converters = Mapping[str, Callable[[Any], Any]]
 
 _VERSION = 1
 _AXES = 2  # of vectors: a row each, and its numbers
+_HEADERS = Lock()
+"""NumPy reads a header as Python source, which up to Python 3.11.7 now and then fails in two threads at once
+(python/cpython#106905)."""
 
 
 def encode_elements(elements: Sequence[Element], put_blob: PutBlob) -> bytes:
@@ -87,7 +91,8 @@ def encode_vectors(vectors: Sequence[Sequence[float]] | npt.NDArray[Any]) -> byt
 def decode_vectors(data: bytes) -> npt.NDArray[np.float32]:
     """Return the vectors, one per row; raise `ArtifactDamagedError` if ``data`` is not such a file."""
     try:
-        array: npt.NDArray[np.float32] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        with _HEADERS:
+            array: npt.NDArray[np.float32] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ArtifactDamagedError(f"Stored vectors cannot be read: {error}") from None
     if array.dtype != np.float32 or array.ndim != _AXES:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import gzip
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -162,3 +165,23 @@ def test_what_is_not_whole_is_refused(lines: bytes):
 def test_cut_vectors_are_refused(data: bytes):
     with pytest.raises(ArtifactDamagedError):
         decode_vectors(data)
+
+
+def test_threads_read_vectors_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once are now and then a SystemError in Python 3.11."""
+    read, alone, seen = np.lib.format.read_array, threading.Lock(), []
+
+    def watched(*given: object, **options: object) -> object:
+        seen.append(alone.acquire(blocking=False))
+        time.sleep(0.01)
+        try:
+            return read(*given, **options)
+        finally:
+            if seen[-1]:
+                alone.release()
+
+    monkeypatch.setattr(np.lib.format, "read_array", watched)
+    data = encode_vectors([[1.0, 2.0]])
+    with ThreadPoolExecutor(8) as threads:
+        assert [found.tolist() for found in threads.map(decode_vectors, [data] * 8)] == [[[1.0, 2.0]]] * 8
+    assert seen == [True] * 8
