@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nemo_retriever_dagster.engines.ports import Engines
-    from nemo_retriever_dagster.ledger import UsageRow
+    from nemo_retriever_dagster.ledger_usage import UsageRow
     from nemo_retriever_dagster.model import Document, Receipt
     from nemo_retriever_dagster.planning import Plan
 

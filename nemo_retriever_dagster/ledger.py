@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from nemo_retriever_dagster import ledger_leases
+from nemo_retriever_dagster import ledger_leases, ledger_usage
 from nemo_retriever_dagster import ledger_schema as schema
 from nemo_retriever_dagster.errors import redact
 from nemo_retriever_dagster.ledger_schema import Database, clean, delete, pack, rows_among, rows_of, unpack, upsert
-from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage, stable_id, type_json
+from nemo_retriever_dagster.model import Document, Failure, Receipt, stable_id, type_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from nemo_retriever_dagster.ledger_usage import UsageRow
 
 
 BUILD_MARK = " > "
@@ -71,17 +73,6 @@ class Intent:
     generation: str
     started_at: str
     details: Mapping[str, type_json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
-    """What one stage of one document consumed in one run, by engine ("" for none)."""
-
-    document: str
-    run_id: str
-    stage: str
-    engine: str
-    usage: Usage
 
 
 def fingerprint_of(fingerprints: Mapping[str, str]) -> str:
@@ -158,7 +149,7 @@ class Ledger:
     def others(self, corpus: str, key: str) -> list[str]:
         """Return the names of the other corpora that know a document, sorted; builds are left out."""
         with self._database.read() as connection:
-            found = connection.execute(_KNOWING, {"of_key": key}).scalars().all()
+            found = connection.execute(schema.KNOWING, {"of_key": key}).scalars().all()
         return sorted(name for name in found if name != corpus and BUILD_MARK not in name)
 
     def versions(self, corpus: str, keys: Sequence[str] | None = None) -> dict[str, DocumentState]:
@@ -277,27 +268,12 @@ class Ledger:
     def record_usage(self, corpus: str, rows: Sequence[UsageRow]) -> None:
         """Add what stages consumed to what is noted for the same document, run, stage and engine."""
         with self._database.write(corpus) as connection:
-            totals: dict[tuple[str, ...], Usage] = {}
-            for row in rows:
-                place = (corpus, row.document, row.run_id, row.stage, row.engine)
-                before = totals[place] if place in totals else _noted_usage(connection, place)
-                totals[place] = before + row.usage
-            noted = [
-                dict(zip(_USAGE_PLACE, place, strict=True))
-                | {name: min(number, _LARGEST) for name, number in asdict(total).items()}
-                for place, total in totals.items()
-            ]
-            upsert(connection, schema.usage, noted)
+            ledger_usage.record(connection, corpus, rows)
 
     def usage(self, corpus: str) -> list[UsageRow]:
         """Return what was consumed, sorted by document, run, stage and engine; deleted documents included."""
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(schema.usage).where(schema.usage.c.corpus == corpus)).all()
-        found = [
-            UsageRow(document=row.key, run_id=row.run_id, stage=row.stage, engine=row.engine, usage=_usage(row))
-            for row in rows
-        ]
-        return sorted(found, key=lambda row: (row.document, row.run_id, row.stage, row.engine))
+            return ledger_usage.read(connection, corpus)
 
     # -- leases --------------------------------------------------------------------------------------------------
 
@@ -392,33 +368,3 @@ def _known(kind: type[Any], body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _FIELDS = {kind: {one.name for one in fields(kind)} for kind in (DocumentState, Intent, Receipt, Failure)}
-
-
-_LARGEST = 2**63 - 1  # that a column holds: a server may report any number
-
-
-def _corpora_knowing() -> sa.Select[Any]:
-    """Return the statement for the corpora that know the document ``:of_key``.
-
-    It looks each corpus up by the primary key, and steps from name to name: the whole table is read for no document.
-    """
-    column = schema.documents.c.corpus
-    names = sa.select(sa.func.min(column).label("name")).cte("names", recursive=True)
-    following = sa.select(sa.func.min(column)).where(column > names.c.name).scalar_subquery()
-    names = names.union_all(sa.select(following).where(names.c.name.is_not(None)))
-    knows = schema.documents.c.key == sa.bindparam("of_key")
-    return sa.select(column).join(names, column == names.c.name).where(knows)
-
-
-_KNOWING = _corpora_knowing()
-_USAGE_PLACE = [column.name for column in schema.usage.primary_key]
-_USAGE_THERE = sa.select(schema.usage).where(*(schema.usage.c[name] == sa.bindparam(name) for name in _USAGE_PLACE))
-
-
-def _noted_usage(connection: sa.Connection, place: Sequence[str]) -> Usage:
-    row = connection.execute(_USAGE_THERE, dict(zip(_USAGE_PLACE, place, strict=True))).one_or_none()
-    return _usage(row) if row else Usage()
-
-
-def _usage(row: sa.Row[Any]) -> Usage:
-    return Usage(requests=row.requests, retries=row.retries, items=row.items, tokens=row.tokens, seconds=row.seconds)

@@ -172,6 +172,23 @@ def of_document(table: sa.Table) -> tuple[sa.ColumnElement[bool], sa.ColumnEleme
     return table.c.corpus == sa.bindparam("of_corpus"), table.c.key == sa.bindparam("of_key")
 
 
+def _corpora_knowing() -> sa.Select[Any]:
+    """Return the statement for the corpora that know the document ``:of_key``.
+
+    It looks each corpus up by the primary key, and steps from name to name: the whole table is read for no document.
+    """
+    column = documents.c.corpus
+    names = sa.select(sa.func.min(column).label("name")).cte("names", recursive=True)
+    following = sa.select(sa.func.min(column)).where(column > names.c.name).scalar_subquery()
+    names = names.union_all(sa.select(following).where(names.c.name.is_not(None)))
+    knows = documents.c.key == sa.bindparam("of_key")
+    return sa.select(column).join(names, column == names.c.name).where(knows)
+
+
+KNOWING = _corpora_knowing()
+"""Made once, as the statements above are."""
+
+
 class Database:
     """Connections to the ledger's database, with its errors named."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nemo_retriever_dagster.errors import Category, InfrastructureError, Stage
 from nemo_retriever_dagster.ledger import DocumentStatus
 from nemo_retriever_dagster.sidecar import Sidecar
-from nemo_retriever_dagster.source_names import unseen
+from nemo_retriever_dagster.source_names import vanished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,10 +95,10 @@ def compare(
         sorted_out.setdefault(word, []).append(document)
     there = {document.key for document in documents}
     words: dict[str, Any] = {word: tuple(found) for word, found in sorted_out.items()}
+    lost = vanished({key: state.uri for key, state in states.items()}, there, passed_over)
     missing = [states[key] for key in sorted(states) if key not in there]
-    hidden = unseen(passed_over, (state.uri for state in missing))
-    gone = tuple(state for state in missing if state.uri not in hidden)
-    held = tuple(state for state in missing if state.uri in hidden)
+    gone = tuple(state for state in missing if state.key in lost)
+    held = tuple(state for state in missing if state.key not in lost)
     return Plan(gone=gone, held=held, passed_over=tuple(passed_over), **words)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote_from_bytes, urlsplit
 from nemo_retriever_dagster.errors import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Mapping
 
 KEY_PATTERN = re.compile(r"[a-z0-9._-]{1,96}")
 """What a partition key looks like."""
@@ -69,6 +69,16 @@ def unseen(passed_over: Iterable[Skipped], uris: Iterable[str]) -> set[str]:
     """Return those of ``uris`` that may be there although a source that passed these over has not listed them."""
     blind = [skipped for skipped in passed_over if skipped.unseen]
     return {uri for uri in uris if any(skipped.covers(uri) for skipped in blind)}
+
+
+def vanished(known: Mapping[str, str], there: Container[str], passed_over: Iterable[Skipped]) -> set[str]:
+    """Return the keys of the documents ``known`` (their URIs by key) that a source surely has no more.
+
+    ``there`` are the keys of those it listed, ``passed_over`` is what it did not take.
+    """
+    missing = {key: uri for key, uri in known.items() if key not in there}
+    hidden = unseen(passed_over, missing.values())
+    return {key for key, uri in missing.items() if uri not in hidden}
 
 
 def partition_key(uri: str) -> str:

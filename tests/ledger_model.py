@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, UsageRow
+from nemo_retriever_dagster.ledger import DocumentStatus, Ledger
+from nemo_retriever_dagster.ledger_usage import UsageRow
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage
 
 corpora = st.sampled_from(["c", "d"])

@@ -17,7 +17,7 @@ from nemo_retriever_dagster.model import Document, Failure
 from nemo_retriever_dagster.planning import check_deletion
 from nemo_retriever_dagster.reindex import Rebuild, rebuilding
 from nemo_retriever_dagster.runner import Runner
-from nemo_retriever_dagster.source_names import Skipped, unseen
+from nemo_retriever_dagster.source_names import Skipped, vanished
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.vdb.aliases import drop_former
 from nemo_retriever_dagster.work import Result, Work
@@ -79,8 +79,7 @@ def _build(
     keys = {document.key for document in documents}
     with ledger_of(context) as ledger:
         known = {receipt.document: receipt.uri for receipt in ledger.receipts(corpus.name)}
-        hidden = unseen(passed_over, known.values())
-        gone = {key for key, uri in known.items() if key not in keys and uri not in hidden}
+        gone = vanished(known, keys, passed_over)
         check_deletion(len(gone), len(known), max_deletions=corpus.max_deletions, emptied=not documents)
         ledger.remember(corpus.name, documents)
     done = _run(corpus, context, rebuild, documents)

@@ -14,7 +14,7 @@ from nemo_retriever_dagster.corpus.partitions import ends_in_use
 from nemo_retriever_dagster.corpus.resources import STORE
 from nemo_retriever_dagster.corpus.session import ledger_of, settings_of
 from nemo_retriever_dagster.equip import image_store
-from nemo_retriever_dagster.source_names import unseen
+from nemo_retriever_dagster.source_names import vanished
 from nemo_retriever_dagster.stages import collections
 from nemo_retriever_dagster.verification import foreign_documents
 
@@ -65,10 +65,9 @@ def removal_config(keys: Sequence[str]) -> dict[str, Any]:
 
 def _gone(corpus: DocumentCorpus, ledger: Ledger, keys: Sequence[str]) -> list[str]:
     source = corpus.plant.documents()
-    there, states = {document.key for document in source.list()}, ledger.versions(corpus.name)
-    uris = {key: states[key].uri if key in states else "" for key in keys if key not in there}
-    hidden = unseen(source.skipped, uris.values())
-    return [key for key, uri in uris.items() if uri not in hidden]
+    there, states = {document.key for document in source.list()}, ledger.versions(corpus.name, keys)
+    gone = vanished({key: states[key].uri if key in states else "" for key in keys}, there, source.skipped)
+    return [key for key in keys if key in gone]
 
 
 @contextmanager

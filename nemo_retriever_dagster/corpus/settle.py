@@ -19,7 +19,8 @@ from nemo_retriever_dagster.corpus.resources import ENGINES, RESOURCES
 from nemo_retriever_dagster.corpus.runs import materialized_by, standing
 from nemo_retriever_dagster.corpus.session import Plant, ledger_of, settings_of, start, through
 from nemo_retriever_dagster.errors import RetrieverError, Stage
-from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger, UsageRow
+from nemo_retriever_dagster.ledger import DocumentState, DocumentStatus, Ledger
+from nemo_retriever_dagster.ledger_usage import UsageRow
 from nemo_retriever_dagster.model import Document, Failure, Receipt
 from nemo_retriever_dagster.shelf import Shelf
 from nemo_retriever_dagster.stages import collections
@@ -170,9 +171,9 @@ def _note(plant: Plant, ledger: Ledger, verdict: Verdict, context: dg.OpExecutio
     read = [work.document for work in verdict.good.values()]
     ledger.remember(plant.name, [*read, *_failed_now(plant, ledger, verdict.bad)])
     if plant.pipeline.upload is None:
-        former = {receipt.document: receipt.collection for receipt in ledger.receipts(plant.name)}
         for key, work in verdict.good.items():
-            receipt = _receipt(work, context.run_id, former.get(key, ""))
+            former = ledger.receipt(plant.name, key)
+            receipt = _receipt(work, context.run_id, former.collection if former else "")
             ledger.commit(plant.name, receipt, version=work.document.version)
     ledger.record_usage(plant.name, [row for work in verdict.good.values() for row in _usage(work, context.run_id)])
     if not verdict.bad:

@@ -190,6 +190,15 @@ def test_key_is_sent_and_never_told() -> None:
     assert "CANARY" not in repr(caught.value) + str(caught.value) + str(caught.value.__cause__.__class__)
 
 
+async def hint_at(where: NimEndpoint) -> str:
+    """Return what is said to do next where speech cannot be sent."""
+    transcriber = RivaTranscriber(where)
+    with pytest.raises(EngineUnavailableError) as caught:
+        await transcriber.transcribe(PCM, 16000)
+    await transcriber.aclose()
+    return caught.value.hint
+
+
 def test_the_http_port_has_a_next_step() -> None:
     async def work() -> None:
         async def answer(request: Request) -> Reply:
@@ -197,11 +206,7 @@ def test_the_http_port_has_a_next_step() -> None:
 
         async with await serve(answer) as server:
             where = NimEndpoint(urls=f"127.0.0.1:{server.sockets[0].getsockname()[1]}", attempts=1)
-            transcriber = RivaTranscriber(where)
-            with pytest.raises(EngineUnavailableError) as caught:
-                await transcriber.transcribe(PCM, 16000)
-            await transcriber.aclose()
-        assert "gRPC port" in caught.value.hint
+            assert "gRPC port" in await hint_at(where)
 
     asyncio.run(work())
 
@@ -217,11 +222,7 @@ def test_a_certificate_that_nobody_trusts_has_a_next_step(tmp_path: Path) -> Non
     async def work() -> None:
         async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=tls) as server:
             where = NimEndpoint(urls=f"https://localhost:{server.sockets[0].getsockname()[1]}", attempts=1)
-            transcriber = RivaTranscriber(where)
-            with pytest.raises(EngineUnavailableError) as caught:
-                await transcriber.transcribe(PCM, 16000)
-            await transcriber.aclose()
-        assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in caught.value.hint
+            assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in await hint_at(where)
 
     asyncio.run(work())
 

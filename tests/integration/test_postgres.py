@@ -9,8 +9,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from ledger_model import LedgerMachine
 
 from nemo_retriever_dagster.errors import LedgerDamagedError, StorageError
-from nemo_retriever_dagster.ledger import Ledger, UsageRow
+from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.ledger_schema import _number
+from nemo_retriever_dagster.ledger_usage import UsageRow
 from nemo_retriever_dagster.model import Failure, Receipt, Usage
 
 pytestmark = pytest.mark.server

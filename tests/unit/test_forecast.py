@@ -9,7 +9,7 @@ import pytest
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import Stage
 from nemo_retriever_dagster.forecast import Demand, asked, forecast, stages_due
-from nemo_retriever_dagster.ledger import UsageRow
+from nemo_retriever_dagster.ledger_usage import UsageRow
 from nemo_retriever_dagster.model import Document, Receipt, Usage
 from nemo_retriever_dagster.planning import Plan
 from nemo_retriever_dagster.testing.engines import WatchedEmbedder

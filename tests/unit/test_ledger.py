@@ -24,7 +24,8 @@ from nemo_retriever_dagster.errors import (
     StorageError,
     StorageFullError,
 )
-from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, UsageRow, fingerprint_of
+from nemo_retriever_dagster.ledger import DocumentStatus, Ledger, fingerprint_of
+from nemo_retriever_dagster.ledger_usage import UsageRow
 from nemo_retriever_dagster.model import Document, Failure, Receipt, Usage
 
 KEY = "a.txt.0123456789"
