@@ -16,7 +16,7 @@ from nemo_retriever_dagster.errors import RetrieverError
 from nemo_retriever_dagster.extract.contract import ExtractOptions
 from nemo_retriever_dagster.extract.parser_process import DiedIdleError, ParserProcess
 from nemo_retriever_dagster.extract.registry import EXTRACTORS
-from nemo_retriever_dagster.extract.wire import Job
+from nemo_retriever_dagster.extract.wire import Job, Patience
 from nemo_retriever_dagster.ledger import Ledger
 from nemo_retriever_dagster.limits import Limits
 from nemo_retriever_dagster.pipeline import Pipeline
@@ -138,5 +138,5 @@ def _read_apart(path: Path) -> bool:
     job = Job(path=str(path), options=ExtractOptions(format="txt"), extractor=EXTRACTORS["txt"], limits=Limits())
     with contextlib.closing(ParserProcess.start()) as parser:
         parser.offer(job)
-        list(parser.pages(job))
+        list(parser.pages(job, Patience(idle=job.limits.idle_seconds, total=job.limits.total_seconds)))
         return parser.confined

@@ -16,6 +16,7 @@ from nemo_retriever_dagster.commit import Committer
 from nemo_retriever_dagster.engines.local import local_engines
 from nemo_retriever_dagster.engines.nim import NimEndpoint, nim_engines
 from nemo_retriever_dagster.errors import InvalidOptionError
+from nemo_retriever_dagster.extract.reading import PAGES_PER_PART
 from nemo_retriever_dagster.extract.workers import ParserPool
 from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.ledger import Ledger
@@ -236,15 +237,17 @@ def equipped(
     engines: Engines,
     store: VectorStore | None = None,
     workers: int = 0,
+    pages_per_part: int = PAGES_PER_PART,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> Iterator[Equipment]:
     """Hand out what a run needs and take it back; ``engines`` and a given ``store`` stay the caller's.
 
-    ``pipeline`` is a `placed` one. ``workers`` is the number of parser processes, 0 for one a core (at most 4).
+    ``pipeline`` is a `placed` one. ``workers`` is the number of parser processes, 0 for one a core (at most 4),
+    ``pages_per_part`` how many pages of a long PDF one of them reads at a time.
     """
     with ExitStack() as stack:
         workers = workers or min(os.cpu_count() or 1, 4)
-        parsers = stack.enter_context(ParserPool(workers, limits))
+        parsers = stack.enter_context(ParserPool(workers, limits, pages_per_part=pages_per_part))
         committer = None
         if pipeline.upload is not None:
             if store is None:

@@ -40,8 +40,8 @@ class Ingest:
     """What is done with the documents of ``source``, and with what; ``engines`` and ``store`` stay the caller's.
 
     ``pipeline`` is a `placed` one. ``store`` None is the one that the pipeline names. ``workers`` is the number of
-    parser processes (0: one a core), ``concurrency`` the number of documents that are worked on at once; ``warn`` is
-    told what the caller ought to know.
+    parser processes (0: one a core), ``pages_per_part`` how many pages of a long PDF one of them reads at a time,
+    ``concurrency`` the number of documents that are worked on at once; ``warn`` is told what the caller ought to know.
     """
 
     pipeline: Pipeline
@@ -51,6 +51,7 @@ class Ingest:
     store: VectorStore | None
     limits: Limits
     workers: int
+    pages_per_part: int
     concurrency: int
     warn: Callable[[str], None]
 
@@ -113,6 +114,7 @@ class Ingest:
                 engines=engines,
                 store=rebuild.store if rebuild else self.store,
                 workers=self.workers,
+                pages_per_part=self.pages_per_part,
                 limits=self.limits,
             )
             yield rebuild, stack.enter_context(equipment)

@@ -19,6 +19,7 @@ from nemo_retriever_dagster.batch import BatchOutcome, begin
 from nemo_retriever_dagster.equip import engines_for, placed
 from nemo_retriever_dagster.errors import InvalidOptionError
 from nemo_retriever_dagster.extract.methods import checked_method
+from nemo_retriever_dagster.extract.reading import PAGES_PER_PART
 from nemo_retriever_dagster.ingest import Ingest
 from nemo_retriever_dagster.inputs import pairs_of, paths_of
 from nemo_retriever_dagster.jobs import Jobs
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.results import DocumentResult
 
 _OWN = ("documents", "client", "engines", "store", "settings", "limits", "workers", "storage_options")
+_MOST_PAGES_PER_PART = 128  # as in the original
 _OWN_TO_INGEST = (
     "show_progress",
     "return_failures",
@@ -108,6 +110,7 @@ class Ingestor:
         self._settings = settings
         self._limits = limits or Limits()
         self._workers: int = checked("Ingestor", "workers", Amount, workers)
+        self._pages_per_part = PAGES_PER_PART
         wanted = Mapping[str, Any] | None
         self._storage_options = checked("Ingestor", "storage_options", wanted, storage_options, shown=False)
         self._files: list[str] = []
@@ -235,12 +238,16 @@ class Ingestor:
         self._options[slot] = options
         return self
 
-    # --- what the original's server did ---
+    def pdf_split_config(self, pages_per_chunk: int = PAGES_PER_PART) -> Self:
+        """Read longer PDFs in parts of ``pages_per_chunk`` pages (at most 128), by all parser processes that are free.
 
-    def pdf_split_config(self, pages_per_chunk: int = 32) -> Self:
-        """Do nothing: a PDF is read page by page, and its results are the same however it was cut for the server."""
-        checked("pdf_split_config", "pages_per_chunk", Number, pages_per_chunk)
+        The results are the same, however a PDF is cut.
+        """
+        wanted: int = checked("pdf_split_config", "pages_per_chunk", Number, pages_per_chunk)
+        self._pages_per_part = min(wanted, _MOST_PAGES_PER_PART)
         return self
+
+    # --- what the original's server did ---
 
     def store_embed(self, *_: Any, **__: Any) -> Self:
         """Raise `MisuseError`, which says where the vectors are."""
@@ -325,6 +332,7 @@ class Ingestor:
             store=self._store,
             limits=self._limits,
             workers=self._workers,
+            pages_per_part=self._pages_per_part,
             concurrency=concurrency,
             warn=self._warn,
         )

@@ -88,3 +88,16 @@ class Extractor(Protocol):
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the pages of the file at ``path`` one by one; raise a `DataError` where the file is at fault."""
         ...
+
+
+def check_page(page: Page, budget: Budget) -> None:
+    """Count ``page`` against the limits of pages, elements and characters that hold for every format."""
+    _count(budget, "pages", 1, page.number)
+    _count(budget, "elements", len(page.elements), page.number)
+    _count(budget, "text_chars", sum(len(element.text) for element in page.elements), page.number)
+
+
+def _count(budget: Budget, limit: str, amount: int, page: int) -> None:
+    used = budget.spent.get(f"sent {limit}", 0) + amount  # apart from what the extractor itself has spent
+    budget.spent[f"sent {limit}"] = used
+    budget.check(limit, used, page=page)

@@ -98,9 +98,8 @@ class ParserProcess:
             raise DiedIdleError(self.last_words() or repr(error)) from error
         self.confined = isinstance(message, wire.Accepted) and message.confined
 
-    def pages(self, job: wire.Job) -> Iterator[Page]:
+    def pages(self, job: wire.Job, patience: wire.Patience) -> Iterator[Page]:
         """Yield the pages of the document that was offered; raise what its parser raised."""
-        patience = wire.Patience(idle=job.limits.idle_seconds, total=job.limits.total_seconds)
         while isinstance(message := self._next(job, patience), Page):
             yield message
         if not isinstance(message, wire.Finished):

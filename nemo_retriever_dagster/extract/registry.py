@@ -43,6 +43,9 @@ EXTRACTORS: dict[str, str] = {
 }
 """Document type -> ``module:class``."""
 
+IN_PARTS = frozenset({EXTRACTORS["pdf"]})
+"""Extractors that read a range of pages as they read the whole, and tell on each page how many there are."""
+
 PLAIN = frozenset({"txt", "md", "sh", "json", "html", "csv"})
 """Document types that no engine is ever asked about: their results do not depend on one."""
 

@@ -19,6 +19,7 @@ from nemo_retriever_dagster.errors import (
     SourceUnavailableError,
 )
 from nemo_retriever_dagster.extract import registry, sandbox, wire
+from nemo_retriever_dagster.extract.contract import check_page
 from nemo_retriever_dagster.extract.invisible import without_invisible
 from nemo_retriever_dagster.limits import Budget
 
@@ -110,19 +111,6 @@ def _extractor(job: wire.Job) -> Extractor:
         registry.EXTRACTORS[name] = job.extractor
         registry.extractor_for.cache_clear()
     return registry.extractor_for(name)
-
-
-def check_page(page: Page, budget: Budget) -> None:
-    """Count ``page`` against the limits of pages, elements and characters that hold for every format."""
-    _count(budget, "pages", 1, page.number)
-    _count(budget, "elements", len(page.elements), page.number)
-    _count(budget, "text_chars", sum(len(element.text) for element in page.elements), page.number)
-
-
-def _count(budget: Budget, limit: str, amount: int, page: int) -> None:
-    used = budget.spent.get(f"sent {limit}", 0) + amount  # apart from what the extractor itself has spent
-    budget.spent[f"sent {limit}"] = used
-    budget.check(limit, used, page=page)
 
 
 def _as_ours(job: wire.Job, error: Exception) -> RetrieverError:

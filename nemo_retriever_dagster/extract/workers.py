@@ -24,6 +24,7 @@ from nemo_retriever_dagster.errors import (
 )
 from nemo_retriever_dagster.extract import registry, wire
 from nemo_retriever_dagster.extract.parser_process import DiedIdleError, ParserProcess
+from nemo_retriever_dagster.extract.reading import PAGES_PER_PART, Loan, Reading
 from nemo_retriever_dagster.limits import Budget, Limits
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _DEFAULTS = Limits()
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class Place:
     """Room for one parser process; it is filled when a document first needs it, and refilled when the process dies."""
 
     parser: ParserProcess | None = None
@@ -81,7 +82,7 @@ class Pages:
     def __init__(self, pool: ParserPool, path: Path, options: ExtractOptions) -> None:
         """Read nothing yet."""
         self.closed = False
-        self._place: _Place | None = None
+        self._reading: Reading | None = None
         self._turn = threading.Lock()
         self._pages = self._read(pool, path, options)
 
@@ -98,8 +99,8 @@ class Pages:
         """Give the document up; a process that has not finished it ends, and so does the wait of another thread."""
         self.closed = True
         while not self._turn.acquire(timeout=_WAIT_SECONDS):
-            if (place := self._place) and (parser := place.parser):
-                parser.kill()
+            if reading := self._reading:
+                reading.end()
         try:
             self._pages.close()
         finally:
@@ -107,17 +108,13 @@ class Pages:
 
     def _read(self, pool: ParserPool, path: Path, options: ExtractOptions) -> Generator[Page, None, None]:
         job = pool.job(path, options)
-        place = pool.take(self)
-        self._place = place
+        self._reading = Reading(pool, job, pool.take(self))
         try:
-            yield from place.offer(job).pages(job)
+            yield from self._reading.pages()
         except RetrieverError as error:
             if pool.closed or self.closed:
                 raise _closed("ParserPool" if pool.closed else "document") from error
             raise
-        finally:
-            self._place = None
-            pool.give_back(place)
 
 
 def _closed(what: str) -> MisuseError:
@@ -128,17 +125,24 @@ class ParserPool:
     """At most ``workers`` parser processes, started when first needed, for any number of calling threads.
 
     ``limits`` bound every document; a process is replaced after ``recycle_after`` documents, and at once when it dies,
-    hangs or is abandoned. Use as a context manager, or call `close`.
+    hangs or is abandoned. A PDF of more than ``pages_per_part`` pages is read in parts of so many, by several processes
+    where some are free. Use as a context manager, or call `close`.
     """
 
-    def __init__(self, workers: int = 2, limits: Limits = _DEFAULTS, recycle_after: int = 200) -> None:
-        """Start nothing yet. Raise `InvalidOptionError` unless ``workers`` and ``recycle_after`` are positive."""
-        if workers < 1 or recycle_after < 1:
-            raise InvalidOptionError("A ParserPool needs at least 1 worker and recycles after at least 1 document.")
-        self.limits = limits
+    def __init__(
+        self,
+        workers: int = 2,
+        limits: Limits = _DEFAULTS,
+        recycle_after: int = 200,
+        pages_per_part: int = PAGES_PER_PART,
+    ) -> None:
+        """Start nothing yet. Raise `InvalidOptionError` unless all numbers are positive."""
+        if min(workers, recycle_after, pages_per_part) < 1:
+            raise InvalidOptionError("A ParserPool takes 1 or more for workers, recycle_after and pages_per_part.")
+        self.workers, self.limits, self.pages_per_part = workers, limits, pages_per_part
         self._recycle_after = recycle_after
-        self._places = tuple(_Place() for _ in range(workers))
-        self._free: queue.LifoQueue[_Place] = queue.LifoQueue()
+        self._places = tuple(Place() for _ in range(workers))
+        self._free: queue.LifoQueue[Place] = queue.LifoQueue()
         for place in self._places:
             self._free.put(place)
         self._closing = threading.Event()
@@ -161,22 +165,36 @@ class ParserPool:
     def pages(self, path: Path, options: ExtractOptions) -> Pages:
         """Return the pages of the file at ``path``, read by a parser process while they are iterated; thread-safe.
 
-        The process reads ahead of the caller by no more than a socket's buffer. Closing or dropping the iterator early
+        A process reads ahead of the caller by no more than a socket's buffer, or by the parts of a long PDF that are
+        read by others meanwhile (some 64 MB, going by the pages so far). Closing or dropping the iterator early
         ends the process. Iterating raises the parser's own `RetrieverError`, `ParserTimeoutError`, `ParserCrashError`
         or `LimitExceededError`; other documents never notice. A thread that iterates several documents at once needs
         as many workers.
         """
         return Pages(self, path, options)
 
-    def take(self, reading: Pages) -> _Place:
-        """Wait for a free place; raise `MisuseError` when the pool or the reading is closed before there is one."""
-        while not (self.closed or reading.closed):
+    def reads_in_parts(self, job: wire.Job) -> bool:
+        """Whether several processes may read the document of ``job``, each some of its pages."""
+        return self.workers > 1 and job.extractor in registry.IN_PARTS and job.options.pages is None
+
+    def take(self, pages: Pages) -> Loan:
+        """Wait for a free place; raise `MisuseError` when the pool or the document is closed before there is one."""
+        while not (self.closed or pages.closed):
             with contextlib.suppress(queue.Empty):
-                place = self._free.get(timeout=_WAIT_SECONDS)
-                if not self._closing.is_set():
-                    return place
-                self._free.put(place)
+                return self._lend(self._free.get(timeout=_WAIT_SECONDS))
         raise _closed("ParserPool" if self.closed else "document")
+
+    def take_free(self) -> Loan | None:
+        """Return a place that is free now, None where there is none."""
+        with contextlib.suppress(queue.Empty):
+            return self._lend(self._free.get_nowait())
+        return None
+
+    def _lend(self, place: Place) -> Loan:
+        if self.closed:
+            self._free.put(place)
+            raise queue.Empty
+        return Loan(self, place)
 
     def close(self) -> None:
         """End all processes, also those that read a document."""
@@ -189,21 +207,21 @@ class ParserPool:
             if parser := place.parser:
                 parser.kill()  # the thread that reads from it clears the place
 
-    def _idle(self) -> list[_Place]:
+    def _idle(self) -> list[Place]:
         idle = []
         with contextlib.suppress(queue.Empty):
             while True:
                 idle.append(self._free.get_nowait())
         return idle
 
-    def give_back(self, place: _Place) -> None:
+    def give_back(self, place: Place) -> None:
         """Free a place, with a process in it that may take the next document, or none."""
         try:
             self._settle(place)
         finally:
             self._free.put(place)
 
-    def _settle(self, place: _Place) -> None:
+    def _settle(self, place: Place) -> None:
         parser = place.parser
         if self.closed:
             place.clear()

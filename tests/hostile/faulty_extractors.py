@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,25 @@ class Faulty:
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         name, _, argument = path.read_text().partition(" ")
         yield from FAULTS[name](argument)
+
+
+class Long:
+    """A document of many pages that is read in parts; its text, ``TOTAL FAULT PAGE``, may have a page fail."""
+
+    formats = ("long",)
+    methods: tuple[str, ...] = ()
+    version = "1"
+
+    def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
+        total, _, fault = path.read_text().partition(" ")
+        name, _, at = fault.partition(" ")
+        first, last = options.pages or (1, int(total))
+        for number in range(first, min(last, int(total)) + 1):
+            if str(number) == at:
+                for _ in FAULTS[name]("600"):
+                    pass
+            time.sleep(0.002)
+            yield replace(say(f"{number} by {os.getpid()}", number), total=int(total))
 
 
 def count(argument: str) -> Iterator[Page]:

@@ -151,5 +151,5 @@ def test_a_step_of_the_originals_server_says_what_to_do_instead(method: str, hin
     assert hint in caught.value.hint
 
 
-def test_how_a_pdf_is_cut_for_a_server_changes_nothing() -> None:
+def test_how_a_pdf_is_cut_is_no_part_of_what_is_done_with_it() -> None:
     assert given("pdf_split_config", pages_per_chunk=64).pipeline == Ingestor().pipeline
