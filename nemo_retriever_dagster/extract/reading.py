@@ -105,9 +105,9 @@ class Reading:
         if part.is_alive() and self._may_go_on(start) and not any(p.loan is self._loan for p in self._apart.values()):
             self._read_apart(start, self._loan)  # rather than have its own place wait for the other
         part.join()
-        del self._apart[start]
         self._left -= part.waited
         yield from part.pages
+        del self._apart[start]
         if part.error:
             raise part.error
 
@@ -119,7 +119,7 @@ class Reading:
     def _may_go_on(self, start: int) -> bool:
         """Whether there are pages that nobody reads yet, and room for them."""
         room = int(_AHEAD_BYTES * self._pages / (self._pool.pages_per_part * self._bytes))
-        return self._following(start) <= self._total and len(self._apart) < min(self._pool.workers, room)
+        return self._following(start) <= self._total and len(self._apart) < min(2 * self._pool.workers, room)
 
     def _read_apart(self, start: int, loan: Loan) -> None:
         following = self._following(start)
