@@ -40,7 +40,7 @@ def find_model_file(name: str, models_dir: str | os.PathLike[str] | None = None)
 def cache_folder() -> Path:
     """Return the folder for files this package can make again (``XDG_CACHE_HOME`` or ``~/.cache``); may not exist."""
     base = os.environ.get("XDG_CACHE_HOME")
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    root = Path(base) if base and Path(base).is_absolute() else _home() / ".cache"
     return root / "nemo-retriever-dagster"
 
 
@@ -54,6 +54,14 @@ def _configured_file(name: str, folder: Path) -> Path:
     )
 
 
+def _home() -> Path:
+    """Return the home folder; of an account that has none (a bare number in a container) the root, as Docker does."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def _package_folder() -> Iterator[Path]:
     spec = importlib.util.find_spec(_PACKAGE)
     for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -61,6 +69,6 @@ def _package_folder() -> Iterator[Path]:
 
 
 def _snapshots() -> list[Path]:
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    home = Path(os.environ.get("HF_HOME") or _home() / ".cache" / "huggingface")
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     return sorted((hub / _HUB_FOLDER / "snapshots").glob("*"))

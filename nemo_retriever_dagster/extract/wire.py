@@ -11,6 +11,7 @@ import pickle
 import struct
 import time
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,8 @@ class _Writer(pickle.Pickler):
     """Writes a value of this package as a tuple of its fields: a tenth of what a frozen dataclass costs by itself."""
 
     def reducer_override(self, obj: Any, /) -> Any:
+        if isinstance(obj, Enum):  # by itself, before Python 3.11.4, a call of getattr: nothing to allow a parser
+            return type(obj), (obj.value,)
         read = _READ.get(type(obj))
         return (_rebuilt, (type(obj), read(obj))) if read else NotImplemented
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import importlib.util
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from nemo_retriever_dagster.engines.local import RapidOcr, TesseractOcr, local_e
 from nemo_retriever_dagster.engines.ports import EmbedInput
 from nemo_retriever_dagster.equip import engines_for
 from nemo_retriever_dagster.errors import InvalidOptionError, MissingDependencyError, SourceNotFoundError
+from nemo_retriever_dagster.modelfiles import cache_folder, find_model_file
 from nemo_retriever_dagster.pipeline import Pipeline
 from nemo_retriever_dagster.settings import Settings
 
@@ -72,3 +75,25 @@ def test_the_surroundings_choose_the_ocr_engine_and_where_models_lie(tmp_path):
     with pytest.raises(SourceNotFoundError, match=re.escape(str(tmp_path))):
         asyncio.run(engines.embedder.check())
     assert isinstance(engines_for(Pipeline(), Settings(ocr_engine="rapidocr")).ocr, RapidOcr)
+
+
+def test_an_engine_tells_nobody_what_it_runs_on(tmp_path):
+    """onnxruntime keeps what it would send to its maker in the cache folder, beside the number it gave this machine."""
+    code = (
+        "import asyncio; from nemo_retriever_dagster.engines.local import MiniLmEmbedder as E\n"
+        "from nemo_retriever_dagster.engines.ports import EmbedInput\n"
+        "asyncio.run(E().embed([EmbedInput(text='a word')]))"
+    )
+    # Not the environment of these tests: that of a CI service keeps it still.
+    surroundings = {"PATH": os.defpath, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=surroundings, check=True)
+    assert [path.name for path in (tmp_path / ".cache").iterdir()] == ["nemo-retriever-dagster"]
+
+
+def test_an_account_without_a_home_finds_the_model(monkeypatch):
+    """A container runs under whatever number it is given; nothing says where the home of that is."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert find_model_file("tokenizer.json").is_file()
+    assert cache_folder() == Path("/.cache/nemo-retriever-dagster")

@@ -1,5 +1,6 @@
 """Messages between a parser process and its owner: whole however they arrive, and nothing but values of pages."""
 
+import enum
 import pickle
 import socket
 import threading
@@ -36,6 +37,15 @@ def bytes_of(*messages: object) -> bytes:
             wire.send(ours, message)
         ours.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: theirs.recv(1 << 16), b""))
+
+
+def test_a_page_is_read_where_python_pickles_enumerations_by_getattr(monkeypatch):
+    """As Python does from 3.11.0 to 3.11.3, Debian 12's own (3.11.2) among them."""
+    monkeypatch.setattr(enum.Enum, "__reduce_ex__", lambda member, _protocol: (getattr, (type(member), member.name)))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wire.send(ours, PAGE)
+        assert wire.Incoming(theirs).receive(patience(), at_most=MOST) == PAGE
 
 
 def _dribble(sock: socket.socket, data: bytes, piece: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Literal
 
@@ -14,8 +15,6 @@ from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    import os
-
     from nemo_retriever_dagster.engines.ports import Ocr
 
 __all__ = [
@@ -28,6 +27,9 @@ __all__ = [
     "local_engines",
     "local_ocr",
 ]
+
+# onnxruntime (from 1.29) tells its maker what machine, program and models it runs, unless this is set before it starts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 OcrChoice = Literal["rapidocr", "tesseract", "auto"]
 
