@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemo_retriever_dagster.codec import digest_row, digest_rows
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError, RetrieverError
@@ -351,8 +351,9 @@ class VectorStoreSuite:
         assert rows[0].score > rows[1].score > 0
         both = store.search(name, vector=[2, 0, 0, 1], text="apple", mode="hybrid", top_k=2)
         assert both[0].id == "doc-0002"
-        only = store.search(name, text="apple", mode="sparse", where="document == {d}", values={"d": "x"})
-        assert only == []
+        nowhere: dict[str, Any] = {"text": "apple", "where": "document == {d}", "values": {"d": "x"}}
+        assert store.search(name, mode="sparse", **nowhere) == []
+        assert store.search(name, vector=[2, 0, 0, 1], mode="hybrid", **nowhere) == []
         refused(InvalidOptionError, lambda: store.search(name, vector=[2, 0, 0, 1], mode="hybrid"))
 
     def test_words_are_weighed_by_the_whole_collection(self, store: VectorStore) -> None:

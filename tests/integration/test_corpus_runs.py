@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -79,6 +80,21 @@ def _a_stale_success_is_not_carried_over(place: Place, third: dg.DagsterRun) -> 
     assert again.is_success
     assert tried(place, again) == 1
     assert (place.latest(key).tags or {})[DATA_VERSION] == newer.metadata["sha256"]
+
+
+def test_a_run_taken_up_again_settles_no_document_as_it_was_before_another_run_or_look(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(alpha=GOOD["alpha"], beta=GOOD["beta"], broken="")
+    first = place.job(place.keys())
+    place.write(alpha="The alpha valve was replaced and opens at 40 bar.", beta="The beta valve opens at 41 bar now.")
+    place.run("alpha")
+    with place.ledger() as ledger:
+        ledger.remember("notes", place.corpus.plant.documents().list())
+    place.job(place.keys(), parent=dg.ReexecutionOptions.from_failure(first.run_id, place.instance))
+    for name in ("alpha", "beta"):
+        (key,) = place.keys(name)
+        now = hashlib.sha256((place.source / f"{name}.txt").read_bytes()).hexdigest()
+        assert (place.latest(key).tags or {})[DATA_VERSION] == now == place.receipts()[key].sha256
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -15,12 +16,13 @@ from nemo_retriever_dagster import Ingestor, IngestWarning, Settings, portal
 from nemo_retriever_dagster.batch import IngestError
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, VerificationError
-from nemo_retriever_dagster.ledger import Ledger
-from nemo_retriever_dagster.reindex import Rebuild
+from nemo_retriever_dagster.ledger import BUILD_MARK, Ledger
+from nemo_retriever_dagster.model import Receipt
+from nemo_retriever_dagster.reindex import Rebuild, hand_over
 from nemo_retriever_dagster.testing.engines import WatchedEmbedder
 from nemo_retriever_dagster.testing.nim_answers import HashEmbedder
 from nemo_retriever_dagster.testing.store import InMemoryStore
-from nemo_retriever_dagster.vdb.aliases import drop_former, former
+from nemo_retriever_dagster.vdb.aliases import drop_former, former, switch
 from nemo_retriever_dagster.vdb.milvus import MilvusStore
 
 if TYPE_CHECKING:
@@ -182,6 +184,22 @@ def test_a_document_that_never_had_rows_does_not_stand_in_the_way(memory: Site) 
     memory.chain(memory.embedder(OLD), reindex=True).ingest(return_failures=True)
     memory.chain(memory.embedder(NEW), reindex=True).ingest(return_failures=True)
     assert (memory.store.alias_target("docs"), dimension(memory)) == ("docs_v2", NEW)
+    assert memory.corpora() == ["ingestor:docs"], "else the next build would go on in the collection that serves"
+
+
+def test_a_document_without_rows_does_not_stand_in_the_way(memory: Site) -> None:
+    (memory.source / "sizes.csv").write_text("bolt,size\nM8,13\n")
+    for size in (OLD, NEW):
+        chain = memory.chain(memory.embedder(size), reindex=True)
+        assert len(chain.embed(embed_structured_elements=False).ingest()) == 5
+    assert (memory.store.alias_target("docs"), len(memory.store.census("docs"))) == ("docs_v2", 4)
+
+
+def test_rows_that_no_receipt_vouches_for_are_built_anew(memory: Site) -> None:
+    memory.chain(memory.embedder(OLD)).ingest()
+    shutil.rmtree(memory.settings.state_dir)
+    memory.chain(memory.embedder(OLD), reindex=True).ingest()
+    assert memory.store.alias_target("docs") == "docs_v2"
 
 
 def test_documents_that_are_searched_must_all_be_given(memory: Site) -> None:
@@ -224,6 +242,47 @@ def test_a_document_written_anew_while_it_was_built_is_not_undone(memory: Site) 
     assert "The anchor was painted." in {row.text for row in memory.store.select("docs", where="")}
 
 
+def test_a_document_that_changed_before_it_was_built_serves_in_its_new_version(memory: Site) -> None:
+    memory.chain(memory.embedder(OLD), reindex=True).ingest()
+    (memory.source / "anchor.txt").write_text("The anchor was painted.")
+    memory.chain(memory.embedder(OLD), chunk_size=50, reindex=True).ingest()
+    assert memory.store.alias_target("docs") == "docs_v2"
+    assert "The anchor was painted." in {row.text for row in memory.store.select("docs", where="")}
+
+
+def test_a_document_that_went_before_a_build_was_continued_is_not_in_it(memory: Site) -> None:
+    memory.chain(memory.embedder(OLD), reindex=True).ingest()
+    (memory.source / "extra.txt").write_text("An extra thing.")
+    (memory.source / "beacon.txt").write_bytes(b"")  # empty: fails, so that the build stays open
+    with pytest.raises(IngestError, match="1 of 5"):
+        memory.chain(memory.embedder(NEW), reindex=True).ingest()
+    with pytest.warns(IngestWarning, match="docs_v2 is not complete"):
+        memory.chain(memory.embedder(NEW), reindex=True).ingest(return_failures=True)
+    assert len(memory.store.census("docs_v2")) == 4
+    (memory.source / "extra.txt").unlink()
+    (memory.source / "beacon.txt").write_text(TEXTS["beacon"])
+    memory.chain(memory.embedder(NEW), reindex=True).ingest()
+    assert memory.store.alias_target("docs") == "docs_v2"
+    assert {row.source["source_name"] for row in memory.store.select("docs", where="")} == {
+        str(memory.source / f"{name}.txt") for name in TEXTS
+    }
+
+
+def test_what_was_written_after_the_switch_is_not_handed_over_as_it_was_built(tmp_path: Path) -> None:
+    building = f"c{BUILD_MARK}docs_v2"
+
+    def receipt(sha256: str, at: str) -> Receipt:
+        facts = {"uri": "a.txt", "generation": sha256, "rows": 1, "run_id": "r", "finished_at": at}
+        return Receipt(document="a", collection="docs", sha256=sha256, **facts)
+
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        ledger.commit(building, receipt("built", "2026-01-01T00:00:01"), version="1")
+        ledger.commit("c", receipt("later", "2026-01-01T00:00:02"), version="2")
+        hand_over(ledger, building, "c")
+        assert [one.sha256 for one in ledger.receipts("c")] == ["later"]
+        assert building not in ledger.corpora()
+
+
 def test_a_build_for_other_options_is_begun_anew(memory: Site) -> None:
     memory.chain(memory.embedder(OLD), reindex=True).ingest()
     with pytest.raises(VerificationError):
@@ -232,6 +291,16 @@ def test_a_build_for_other_options_is_begun_anew(memory: Site) -> None:
     assert (memory.store.alias_target("docs"), dimension(memory)) == ("docs_v2", OLD)
     assert len(memory.store.census("docs")) == 4
     assert memory.corpora() == ["ingestor:docs"]
+
+
+def test_a_build_for_other_options_leaves_no_row_to_be_switched_to(memory: Site) -> None:
+    memory.chain(memory.embedder(OLD), reindex=True).ingest()
+    with pytest.raises(VerificationError):
+        memory.chain(memory.embedder(OLD), "anchor.txt", chunk_size=50, reindex=True).ingest()
+    (memory.source / "anchor.txt").write_bytes(b"")  # empty: fails
+    with pytest.warns(IngestWarning, match="docs_v2 is not complete"):
+        memory.chain(memory.embedder(OLD), chunk_size=25, reindex=True).ingest(return_failures=True)
+    assert memory.store.alias_target("docs") == "docs_v1"
 
 
 def test_kinds_in_collections_of_their_own_switch_together(memory: Site) -> None:
@@ -249,6 +318,28 @@ def test_recreate_and_reindex_contradict_each_other(memory: Site) -> None:
 
 class Died(BaseException):
     """The process, for all that the code can know."""
+
+
+def test_a_switch_that_died_half_way_stands_in_no_other_build_s_way(memory: Site, monkeypatch) -> None:
+    names = {"words": ("text",), "pictures": ("images",)}
+
+    def switched_once(store: AliasStore, alias: str, collection: str) -> str:
+        if alias == "pictures":
+            raise Died
+        return switch(store, alias, collection)
+
+    def run(size: int, **options: Any) -> dict[str, str | None]:
+        chain = memory.chain(memory.embedder(size), **options)
+        chain.vdb_upload(collection_name=names, reindex=True).ingest()
+        return {name: memory.store.alias_target(name) for name in names}
+
+    run(OLD)
+    with monkeypatch.context() as patched:
+        patched.setattr("nemo_retriever_dagster.reindex.switch", switched_once)
+        with pytest.raises(Died):
+            run(NEW)
+    assert memory.store.alias_target("words") == "words_v2"
+    assert run(OLD, chunk_size=50) == {"words": "words_v3", "pictures": "pictures_v3"}
 
 
 class MortalStore(InMemoryStore):

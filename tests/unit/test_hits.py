@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nemo_retriever_dagster.hits import text_of_pages
+from nemo_retriever_dagster.hits import Hit, text_of_pages
 from nemo_retriever_dagster.vdb.contract import Row
 
 
@@ -42,3 +42,24 @@ def test_what_chunks_of_an_element_share_is_there_once_and_no_letter_is_lost(lef
 
 def test_elements_that_end_and_begin_alike_are_both_whole() -> None:
     assert joined((0, "In all: 5 pumps"), (1, "5 pumps and a valve")) == "In all: 5 pumps\n\n5 pumps and a valve"
+
+
+def hit(source: dict, fields: dict | None = None, **meta: object) -> Hit:
+    return Hit.of(
+        Row(id="a", score=0.0, distance=0.0, text="t", source=source, content_metadata=meta, fields=fields or {})
+    )
+
+
+def test_a_hit_is_of_the_path_that_its_row_names_before_any_other_id() -> None:
+    assert hit({"source_name": "docs/a.pdf", "source_id": "17"}).source == "docs/a.pdf"
+    assert hit({"source_id": "17"}).source == "17"
+
+
+def test_a_hit_is_of_the_document_that_its_row_names_in_either_place() -> None:
+    assert hit({}, {"document": "a-1"}).document == "a-1"
+    assert hit({}, document="a-1").document == "a-1"
+
+
+def test_a_hit_leads_to_the_picture_of_a_table_or_of_whatever_it_is() -> None:
+    assert hit({}, table_metadata={"uploaded_image_uri": "s3://b/t.png"}).image_url == "s3://b/t.png"
+    assert hit({"source_location": "s3://b/x.png"}, image_metadata={}).image_url == "s3://b/x.png"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nemo_retriever_dagster import Ingestor
+from nemo_retriever_dagster import Ingestor, pipeline
 from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.errors import InvalidOptionError, Stage, UnknownOptionError
 from nemo_retriever_dagster.extract.registry import extractor_for
@@ -45,6 +45,9 @@ def base() -> Ingestor:
         (base().vdb_upload(recreate=True, purge_results_after_upload=False), []),
         (base().vdb_upload(reindex=True), []),
         (base().extract(auto_dedup=False), [Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
+        (base().embed(context=False), [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]),
+        (base().embed(image_elements_aggregate_page_content=True), [Stage.SPLIT, Stage.EMBED, Stage.UPLOAD]),
+        (base().vdb_upload(sparse=True), [Stage.UPLOAD]),
         (base().extract(extract_tables=False), [Stage.EXTRACT, Stage.SPLIT, Stage.CAPTION, Stage.EMBED, Stage.UPLOAD]),
     ],
 )
@@ -99,6 +102,30 @@ def test_rows_tell_where_pictures_are_stored_now() -> None:
     stored = [base().store(images=True, storage_uri=f"memory://{place}") for place in ("here", "there")]
     before = {str(stage): value for stage, value in prints(stored[0]).items()}
     assert changed(before, prints(stored[1])) == [Stage.STORE_IMAGES, Stage.UPLOAD]
+
+
+def test_pictures_that_are_left_out_otherwise_are_stored_anew() -> None:
+    stored = base().store(images=True, storage_uri="memory://here")
+    before = {str(stage): value for stage, value in prints(stored).items()}
+    assert Stage.STORE_IMAGES in changed(before, prints(stored.extract(auto_dedup=False)))
+
+
+def test_kinds_that_are_named_in_a_set_are_told_apart() -> None:
+    kinds = ({"text"}, {"tables"})
+    made = {prints(base().vdb_upload(collection_name={"c": kind}))[Stage.UPLOAD] for kind in kinds}
+    assert len(made) == 2
+
+
+def test_the_same_bytes_in_two_formats_are_two_results() -> None:
+    before = {str(stage): value for stage, value in prints(base(), "txt").items()}
+    assert extractor_for("txt").version == extractor_for("sh").version, "else this shows nothing"
+    assert changed(before, prints(base(), "sh")) == list(base().pipeline.stages())
+
+
+def test_stages_that_work_otherwise_make_all_results_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {str(stage): value for stage, value in prints(base()).items()}
+    monkeypatch.setattr(pipeline, "_STAGES_VERSION", "another way")
+    assert changed(before, prints(base())) == list(base().pipeline.stages())
 
 
 def test_a_limit_and_a_password_may_let_a_document_through() -> None:

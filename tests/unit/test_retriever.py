@@ -192,6 +192,8 @@ def test_rerank_orders_candidates_beyond_top_k(retriever: Retriever) -> None:
     assert hits[0].score == len(hits[0].text)
     assert len(hits) == 2
     assert retriever.query("x", rerank=True, filter='document == "none"') == []
+    few = Retriever("guide", embedder=Words(), reranker=Longest(), store=retriever._store, rerank_candidates=1)
+    assert len(few.query("remarks", top_k=2, rerank=True)) == 2
 
 
 def test_it_works_inside_a_running_loop_and_without_blocking_it(retriever: Retriever) -> None:

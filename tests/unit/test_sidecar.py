@@ -61,6 +61,11 @@ def test_fields_are_found_by_path_or_name(tmp_path: Path, form: str) -> None:
     json.dumps(found.of(document("docs/b.txt")), allow_nan=False)
 
 
+def test_a_path_as_it_is_given_names_one_document_and_its_last_part_all_others() -> None:
+    found = read_sidecar([{"file": "a.txt", "team": "any"}, {"file": "docs/a.txt", "team": "one"}], "file", ("team",))
+    assert [found.of(document(uri))["team"] for uri in ("docs/a.txt", "more/a.txt")] == ["one", "any"]
+
+
 def test_a_date_of_a_data_frame_is_text_and_a_missing_one_is_none() -> None:
     frame = pd.DataFrame({"file": ["a", "b"], "since": [pd.Timestamp("2024-05-06"), pd.NaT]})
     found = read_sidecar(frame, "file", ("since",))
@@ -101,6 +106,7 @@ def test_fields_change_the_fingerprint_of_their_documents_upload_and_nothing_els
 
     team = marked(ROWS, ("team",))
     assert len({team, marked(ROWS, ("year",)), marked(ROWS, ("team",), "docs/b.txt"), "u"}) == 4
+    assert marked(ROWS, ("team", "year")) == marked(ROWS, ("year", "team"))
     assert marked([{**row, "unasked": 1} for row in ROWS], ("team",)) == team
     assert marked([*ROWS, {"file": "c.txt", "team": "new"}], ("team",)) == team
     assert marked(ROWS, ("team",), "c.txt") == Sidecar().marked(prints, document("a.txt"))[Stage.UPLOAD] == "u"

@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_retriever_dagster import stages
-from nemo_retriever_dagster.engines.ports import Caption
+from nemo_retriever_dagster.engines.ports import Caption, CaptionRequest
 from nemo_retriever_dagster.errors import EngineReplyError, InvalidOptionError, MissingDependencyError
+from nemo_retriever_dagster.images import ImageStore
 from nemo_retriever_dagster.model import Box, Element, Kind, Picture
 from nemo_retriever_dagster.tasks import (
+    CaptionTask,
     DedupTask,
     EmbedTask,
     FilterTask,
     SplitTask,
+    StoreTask,
     UploadTask,
 )
 from nemo_retriever_dagster.testing.engines import WatchedEmbedder
@@ -203,6 +206,67 @@ def test_a_picture_without_words_gets_no_vector_and_is_not_lost() -> None:
     assert np.isfinite(vectors).all(axis=1).tolist() == [chunk.kind is Kind.TEXT for chunk in chunks]
 
 
+def test_every_chunk_gets_the_vector_of_its_own_text_under_its_own_context() -> None:
+    elements = [text("one", 1), image(1), text("two", 2)]
+    chunks = cut(elements, depth="page")
+    contexts = [f"Part {n}" for n in range(len(chunks))]
+    watched = WatchedEmbedder(HashEmbedder(8))
+    vectors = asyncio.run(stages.embed(chunks, elements, {}, EmbedTask(), watched, contexts=contexts))
+    worded = [i for i, chunk in enumerate(chunks) if chunk.text]
+    assert worded == [0, 2], "a chunk without a vector stands between"
+    (made,) = watched.calls
+    assert [one.text for one in made] == ["Part 0\none", "Part 2\ntwo"]
+    expected = asyncio.run(HashEmbedder(8).embed(made, purpose="passage"))
+    np.testing.assert_array_equal(vectors[worded], expected)
+
+
+class Short(HashEmbedder):
+    async def embed(self, inputs, *, purpose="passage"):
+        return (await super().embed(inputs, purpose=purpose))[:1]
+
+
+def test_one_vector_for_several_chunks_is_refused() -> None:
+    elements = [text("one", 1), text("two", 2)]
+    with pytest.raises(EngineReplyError, match="shape"):
+        asyncio.run(stages.embed(cut(elements, depth="page"), elements, {}, EmbedTask(), Short(8)))
+
+
+class Listening:
+    """A captioner that tells what it was asked."""
+
+    name = "listening"
+
+    def __init__(self) -> None:
+        self.asked: list[CaptionRequest] = []
+
+    async def caption(self, request: CaptionRequest, *, prompt: str, system_prompt: str) -> Caption:
+        self.asked.append(request)
+        return Caption(text="a wheel", source="model")
+
+
+def test_pictures_that_are_kept_are_captioned_with_the_text_of_their_own_page() -> None:
+    elements = [text("other", 1), text("near it", 2), image(2), image(2, picture=picture(data=b"left out"))]
+    listening = Listening()
+    task = CaptionTask(context_text_max_chars=100)
+    made = asyncio.run(stages.caption(elements, frozenset({0, 1, 2}), task, listening, None))  # type: ignore[arg-type]
+    assert list(made) == [2]
+    assert [request.context for request in listening.asked] == ["near it"]
+
+
+def test_pictures_that_are_kept_are_stored() -> None:
+    elements = [image(1, picture=picture(data=b"kept")), image(1, picture=picture(data=b"left out"))]
+    images = ImageStore("memory://kept_pictures")
+    links = stages.store_pictures(elements, frozenset({0}), StoreTask(images=True), images)
+    assert list(links) == ["0"]
+    assert images.missing({element.picture.sha256 for element in elements}) == {elements[1].picture.sha256}
+
+
+def test_a_picture_beside_a_table_is_not_covered_by_it() -> None:
+    table = Element(kind=Kind.TABLE, text="t", page=1, box=Box(0, 0, 100, 100))
+    elements = [table, image(1, box=Box(0, 60, 100, 160))]
+    assert stages.tidy(elements, DedupTask(), None) == {0, 1}
+
+
 class Broken(HashEmbedder):
     async def embed(self, inputs, *, purpose="passage"):
         found = await super().embed(inputs, purpose=purpose)
@@ -227,6 +291,9 @@ def test_collections_take_the_kinds_they_ask_for() -> None:
     assert Kind.IMAGE not in one["c"]
     two = stages.collections(UploadTask(collection_name={"t": ("text",), "s": ("tables", "charts")}))
     assert two == {"t": {Kind.TEXT, Kind.AUDIO}, "s": {Kind.TABLE, Kind.CHART}}
+    pictures = UploadTask(collection_name={"p": ("images",)}, enable_images=True)
+    assert stages.collections(pictures) == {"p": {Kind.IMAGE, Kind.PAGE_IMAGE}}
+    assert stages.collections(replace(pictures, enable_images=False)) == {"p": frozenset()}
     with pytest.raises(InvalidOptionError, match="tabels"):
         stages.check_collections({"t": ("tabels",)})
 
