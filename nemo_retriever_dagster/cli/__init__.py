@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
+from nemo_retriever_dagster.cli.failing import failures
+from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, remove, retry
 from nemo_retriever_dagster.cli.previewing import markdown, preview
-from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
+from nemo_retriever_dagster.cli.reading import doctor, query, status
 from nemo_retriever_dagster.cli.shown import harmless
 from nemo_retriever_dagster.cli.starting import init
 from nemo_retriever_dagster.cli.verifying import verify
@@ -50,5 +51,5 @@ def main(*, verbose: bool) -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (init, preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
-    main.add_command(_command)
+for _one in (init, preview, markdown, plan, ingest, status, failures, retry, remove, verify, reindex, query, doctor):
+    main.add_command(_one)
