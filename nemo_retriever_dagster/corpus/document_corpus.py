@@ -162,6 +162,7 @@ class DocumentCorpus:
         """The job that materializes partitions of the asset; sensor and schedule launch it."""
         return dg.define_asset_job(
             f"{self.name}_ingest",
+            description="Ingests the documents of the partitions that are chosen; what is done is found done.",
             selection=dg.AssetSelection.assets(self.key).without_checks(),
             executor_def=dg.in_process_executor,
         )
@@ -176,6 +177,7 @@ class DocumentCorpus:
         """The job that runs the checks over the whole corpus."""
         return dg.define_asset_job(
             f"{self.name}_checks",
+            description="Checks the whole corpus: rows against receipts, and documents that lost their content.",
             selection=dg.AssetSelection.checks(*self.checks),
             executor_def=dg.in_process_executor,
         )
