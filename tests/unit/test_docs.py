@@ -89,3 +89,12 @@ def test_every_option_of_a_command_says_what_it_is_for() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help or parameter.show_default, f"nrd {name} {parameter.opts}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"\b(?:tests|benchmarks|assets|scripts)/[\w/*.]*\w", text):
+        assert list(ROOT.glob(path)), path
+    for test in re.findall(r"\btest_\w+\.py", text):
+        assert list(ROOT.glob(f"tests/*/{test}")), test
