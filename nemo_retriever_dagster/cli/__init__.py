@@ -44,7 +44,7 @@ class _Commands(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="nemo-retriever-dagster")
 def main(*, verbose: bool) -> None:
-    """Keep a Milvus RAG index true to a changing pile of documents."""
+    """Keep a Milvus index for RAG in step with a changing set of documents."""
     del verbose
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is spelt out, and is no crash

@@ -40,7 +40,7 @@ definitions_option = click.option(
 )  # fmt: skip
 place_option = click.option(
     "-f", "--definitions", type=click.Path(exists=True, path_type=Path), default=None,
-    help="Go by the resources of the corpora that this file or Dagster project makes, not by the environment.",
+    help="Use the resources of the corpora in this file or Dagster project, not the environment.",
 )  # fmt: skip
 corpus_option = click.option("-c", "--corpus", default=None, help="Name of the corpus, if the file makes several.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print failures only: no progress, no table.")

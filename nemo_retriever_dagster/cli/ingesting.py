@@ -38,7 +38,10 @@ _CATEGORIES = [category.value for category in Category]
 @corpus_option
 @answering
 def plan(definitions: Path, corpus: str | None, *, answer: Answer) -> None:
-    """Say what an ingest would do: new, changed, unchanged, vanished documents, and what they would ask of engines."""
+    """Show what an ingest would do, and ask of engines.
+
+    Lists the documents that are new, changed, unfinished, outdated, failed or vanished; changes nothing.
+    """
     from nemo_retriever_dagster.cli.foreseen import foresee, foreseen_as_json, show_foreseen
     from nemo_retriever_dagster.corpus.discovery import look
     from nemo_retriever_dagster.corpus.resources import ENGINES, STATE, initialized
@@ -81,14 +84,17 @@ def _show_plan(found: Plan) -> None:
 @click.command()
 @definitions_option
 @corpus_option
-@click.option("--query", "question", help="Ask this afterwards and show the hits.")
+@click.option("--query", "question", help="Ask the collection this afterwards, and show the hits.")
 @click.option("--top-k", default=3, show_default=True)
 @click.option("--allow-failures", is_flag=True, help="Exit with 0 although documents failed.")
 @quiet_option
 def ingest(
     definitions: Path, corpus: str | None, question: str | None, *, top_k: int, allow_failures: bool, quiet: bool
 ) -> None:
-    """Materialize every document of a corpus, and print what became of them."""
+    """Materialize all documents of a corpus.
+
+    What is done already is not done again. Prints what became of each; exits with 1 if any failed.
+    """
     chosen = load_corpus(definitions, corpus)
     outcomes = materialize(chosen, None, quiet=quiet)
     summary(chosen.name, outcomes, quiet=quiet)
@@ -144,7 +150,7 @@ def retry(
 @corpus_option
 @quiet_option
 def remove(definitions: Path, corpus: str | None, *, quiet: bool) -> None:
-    """Take the documents that are gone from the source out of the collection.
+    """Remove the documents that are gone from the source.
 
     Their rows, stored pictures, receipts and partitions are deleted, as by the sensor: none at all where more are
     gone than the corpus's max_deletions.
@@ -174,7 +180,10 @@ def remove(definitions: Path, corpus: str | None, *, quiet: bool) -> None:
 @click.option("--drop-former", is_flag=True, help="Drop the collections that served before, after the switch.")
 @quiet_option
 def reindex(definitions: Path, corpus: str | None, *, drop_former: bool, quiet: bool) -> None:
-    """Build new collections beside those that serve, for a new embedder or options; switch when they are complete."""
+    """Rebuild the collections beside those that serve, then switch.
+
+    For a new embedder or other options; readers see the old rows until the new ones are complete.
+    """
     from nemo_retriever_dagster.corpus.watching import watched
 
     chosen = load_corpus(definitions, corpus)

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
-@click.option("-d", "--documents", is_flag=True, help="Show each document: its state, and what is there of it.")
+@click.option("-d", "--documents", is_flag=True, help="List each document: state, pages, rows, collection, run.")
 @place_option
 @answering
 def status(definitions: Path | None, corpus: str | None, *, documents: bool, answer: Answer) -> None:
-    """Count the documents of each corpus by where they stand."""
+    """Count the documents of each corpus by state."""
     found = [_Standing.read(ledger, name) for name, ledger in meant(definitions, corpus)]
     for standing in found:
         answer.text(_show_standing, standing, documents=documents)
@@ -163,7 +163,7 @@ def _retriever(collection: str | None, milvus_uri: str | None) -> Iterator[Retri
 @click.command()
 @answering
 def doctor(*, answer: Answer) -> None:
-    """Check engines, state folder and the parts that are optional."""
+    """Check that engines, stores and optional parts can be used."""
     from nemo_retriever_dagster import doctor as checks
 
     findings = checks.examine()

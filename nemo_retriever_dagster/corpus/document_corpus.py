@@ -1,4 +1,4 @@
-"""`DocumentCorpus`: a pile of documents as a partitioned Dagster asset, each document a partition."""
+"""`DocumentCorpus`: a set of documents as a partitioned Dagster asset, each document a partition."""
 
 from __future__ import annotations
 

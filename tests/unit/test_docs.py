@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from nemo_retriever_dagster import Ingestor, Settings, tasks
 from nemo_retriever_dagster.cli import main
@@ -82,6 +83,12 @@ def test_every_variable_of_our_own_is_listed() -> None:
     assert own
     for name in own:
         assert f"`NRD_{name.upper()}`" in page, name
+
+
+def test_the_list_of_commands_cuts_no_line_off() -> None:
+    said = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")[2]
+    assert said.count("\n") == len(main.commands) + 1
+    assert "..." not in said
 
 
 def test_every_option_of_a_command_says_what_it_is_for() -> None:
