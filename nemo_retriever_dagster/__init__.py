@@ -1,4 +1,4 @@
-"""Keep a Milvus RAG index true to a changing pile of documents, as partitioned Dagster assets.
+"""Keep a Milvus index for RAG in step with a changing set of documents, as partitioned Dagster assets.
 
 Two doors: `DocumentCorpus` is the Dagster asset, `Ingestor` the chainable Python API; `Retriever` asks what they wrote.
 Names are loaded when they are first used, so that a program without Dagster does not wait for it.

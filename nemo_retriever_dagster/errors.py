@@ -154,13 +154,15 @@ class ParserCrashError(DataError):
 class RejectedInputError(DataError):
     """An engine refused this input."""
 
-    default_hint = "Mend what its words name; if no document passes, check the endpoint's model and dialect."
+    default_hint = "Correct what the server names; if no document passes, check the endpoint's model and dialect."
 
 
 class RequestTooLargeError(RejectedInputError):
     """A request is larger than an engine, or a gateway before it, takes."""
 
-    default_hint = "It holds one input alone: raise what the server, or a gateway before it, takes in one request."
+    default_hint = (
+        "One input is too large by itself: raise the request limit of the server, or of the gateway before it."
+    )
 
 
 class TransientError(RetrieverError):
@@ -209,7 +211,7 @@ class DocumentGoneError(SourceUnavailableError):
     """The document is not in the source any more."""
 
     category = Category.DATA
-    default_hint = "Was it deleted or renamed? What is left of it in the collection, discovery takes out."
+    default_hint = "Was it deleted or renamed? The sensor, or `nrd remove`, takes its rows out of the collection."
 
 
 class StorageError(InfrastructureError):
@@ -271,7 +273,7 @@ class InvalidOptionError(MisuseError):
 class RefusedSettingError(MisuseError):
     """An engine refuses a setting of its endpoint."""
 
-    default_hint = "Check the endpoint's model, its dialect and its options: no document can mend it."
+    default_hint = "Check the endpoint's model, its dialect and its options: the documents are not at fault."
 
 
 class SourceNotFoundError(MisuseError):

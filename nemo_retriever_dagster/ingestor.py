@@ -152,7 +152,10 @@ class Ingestor:
     # --- tasks ---
 
     def extract(self, **options: Any) -> Self:
-        """Extract elements; see `ExtractTask` for the options. Called again, later options change the earlier ones."""
+        """Read text, tables, charts, pictures, speech. Options: `nemo_retriever_dagster.tasks.ExtractTask`.
+
+        Called again, later options change the earlier ones.
+        """
         options = {**self._options.get("extract", {}), **translated("extract", options)}
         method, kind = options.get("extract_method"), options.get("document_type")
         if all(value is None or isinstance(value, str) for value in (method, kind)):
@@ -176,15 +179,15 @@ class Ingestor:
         return self._add("split", SplitTask, translated("split", {"params": params, **sizes, **options}))
 
     def caption(self, **options: Any) -> Self:
-        """Describe pictures and infographics; see `CaptionTask` for the options."""
+        """Describe pictures and infographics. Options: `nemo_retriever_dagster.tasks.CaptionTask`."""
         return self._add("caption", CaptionTask, translated("caption", options))
 
     def embed(self, **options: Any) -> Self:
-        """Give every chunk a vector; see `EmbedTask` for the options."""
+        """Give every chunk a vector. Options: `nemo_retriever_dagster.tasks.EmbedTask`."""
         return self._add("embed", EmbedTask, translated("embed", options))
 
     def store(self, **options: Any) -> Self:
-        """Store pictures (``images``) and renders of tables and charts (``structured``); see `StoreTask`."""
+        """Store pictures where readers can fetch them. Options: `nemo_retriever_dagster.tasks.StoreTask`."""
         self._add("store", StoreTask, translated("store", options))
         task: StoreTask = self._tasks["store"]
         if not (task.structured or task.images):
@@ -193,17 +196,19 @@ class Ingestor:
         return self
 
     def dedup(self, **options: Any) -> Self:
-        """Leave out repeated pictures and pictures that are tables or charts; see `DedupTask`."""
+        """Leave out repeated pictures and those that are tables or charts: `nemo_retriever_dagster.tasks.DedupTask`."""
         return self._add("dedup", DedupTask, translated("dedup", options))
 
     def filter(self, **options: Any) -> Self:
-        """Leave out pictures too small or too narrow to tell anything; see `FilterTask`."""
+        """Leave out pictures too small or narrow to tell anything: `nemo_retriever_dagster.tasks.FilterTask`."""
         return self._add("filter", FilterTask, options)
 
     def vdb_upload(
         self, purge_results_after_upload: bool = True, vdb_op: str | VectorStore = "milvus", **options: Any
     ) -> Self:
-        """Upload the chunks; see `UploadTask` for the options. ``vdb_op`` is "milvus" or your own `VectorStore`.
+        """Upload the chunks. Options: `nemo_retriever_dagster.tasks.UploadTask`.
+
+        ``vdb_op`` is "milvus" or your own `VectorStore`.
 
         The original's tuning options of the index are taken too; those of its local BM25 model are not needed.
         """
@@ -277,7 +282,8 @@ class Ingestor:
 
         With ``return_failures`` also the list of `Failure`; without it, and with an upload, one failed document raises
         `IngestError` and nothing is uploaded. ``return_traces`` adds the seconds each stage took, by document;
-        ``include_parent_trace_ids`` an empty list, as there is no server that gives any.
+        ``include_parent_trace_ids`` an empty list, as there is no server that gives any. ``concurrency_limit`` (32)
+        documents are worked on at once; ``save_to_disk`` is `save_to_disk()` with its defaults.
         """
         return portal.run(self._begun(show_progress, return_failures, options))
 

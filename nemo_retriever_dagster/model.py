@@ -294,7 +294,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Proof that a document's rows are in a collection: written only after a count at Strong consistency."""
+    """Proof that a document's rows are in a collection: written only after a count at Strong consistency.
+
+    ``document`` is the key, ``sha256`` the hex digest of its bytes, ``generation`` what its rows carry, ``rows`` their
+    number, ``finished_at`` the time in UTC, ISO 8601. By stage: ``fingerprints`` of the options, ``seconds`` taken;
+    ``counts`` of pages, elements, chunks ... by name.
+    """
 
     document: str
     uri: str
@@ -317,9 +322,11 @@ class Receipt:
 class Failure:
     """Why a document did not get through: a record, kept until a success replaces it.
 
-    Unpacks like the reference's pair: ``source, message = failure``. ``version`` is the document's,
-    ``fingerprint`` that of all that decided whether it gets through (`Pipeline.outcome_fingerprint`); ``failed_at`` is
-    when the ledger last noted it, in UTC, ISO 8601; "" is not known.
+    Unpacks like the reference's pair: ``source, message = failure``. ``document`` is the key, ``kind`` the name of the
+    error's class, ``category`` one of data, transient, infrastructure, misuse; ``cause`` says why, ``hint`` what to do;
+    ``page`` counts from 1 (0: of the whole), ``attempts`` of all runs. ``version`` is the document's; ``fingerprint``
+    that of all that decided whether it gets through (`Pipeline.outcome_fingerprint`); ``failed_at`` is when the ledger
+    last noted it, in UTC, ISO 8601; "" is not known.
     """
 
     document: str

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, retry
+from nemo_retriever_dagster.cli.failing import failures
+from nemo_retriever_dagster.cli.ingesting import ingest, plan, reindex, remove, retry
 from nemo_retriever_dagster.cli.previewing import markdown, preview
-from nemo_retriever_dagster.cli.reading import doctor, failures, query, status
+from nemo_retriever_dagster.cli.reading import doctor, query, status
 from nemo_retriever_dagster.cli.shown import harmless
 from nemo_retriever_dagster.cli.starting import init
 from nemo_retriever_dagster.cli.verifying import verify
@@ -43,12 +44,12 @@ class _Commands(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="nemo-retriever-dagster")
 def main(*, verbose: bool) -> None:
-    """Keep a Milvus RAG index true to a changing pile of documents."""
+    """Keep a Milvus index for RAG in step with a changing set of documents."""
     del verbose
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is spelt out, and is no crash
             stream.reconfigure(errors="backslashreplace")
 
 
-for _command in (init, preview, markdown, plan, ingest, status, failures, retry, verify, reindex, query, doctor):
-    main.add_command(_command)
+for _one in (init, preview, markdown, plan, ingest, status, failures, retry, remove, verify, reindex, query, doctor):
+    main.add_command(_one)

@@ -40,9 +40,10 @@ definitions_option = click.option(
 )  # fmt: skip
 place_option = click.option(
     "-f", "--definitions", type=click.Path(exists=True, path_type=Path), default=None,
-    help="Go by the resources of the corpora that this file or Dagster project makes, not by the environment.",
+    help="Use the resources of the corpora in this file or Dagster project, not the environment.",
 )  # fmt: skip
 corpus_option = click.option("-c", "--corpus", default=None, help="Name of the corpus, if the file makes several.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print failures only: no progress, no table.")
 
 
 def load_corpus(path: Path, name: str | None) -> DocumentCorpus:
@@ -120,12 +121,12 @@ def _not_one(path: Path, found: Sequence[DocumentCorpus], *, hint: str) -> Inval
     return InvalidOptionError(f"{path} makes these corpora: {listed}.", hint=hint)
 
 
-def materialize(corpus: DocumentCorpus, keys: Sequence[str] | None) -> dict[str, DocumentOutcome]:
-    """Materialize the documents of ``keys``, all without; return what became of them."""
+def materialize(corpus: DocumentCorpus, keys: Sequence[str] | None, *, quiet: bool) -> dict[str, DocumentOutcome]:
+    """Materialize the documents of ``keys``, all without; return what became of them. ``quiet`` shows no progress."""
     from nemo_retriever_dagster.corpus import materialize_documents
     from nemo_retriever_dagster.corpus.watching import watched
 
-    with watched(), instance() as chosen:
+    with watched(shown=not quiet), instance() as chosen:
         return materialize_documents(corpus, keys, instance=chosen, log_level="CRITICAL")
 
 

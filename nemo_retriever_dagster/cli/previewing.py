@@ -51,7 +51,7 @@ def preview(
 ) -> None:
     """Show how FILE is read and cut, as an HTML page.
 
-    It has what is read from each page, the chunks, and what they are embedded under. Nothing is embedded or
+    It shows what is read from each page, the chunks, and the headings they are embedded with. Nothing is embedded or
     uploaded. Exits with 1 where an ingest of the document would fail.
     """
     from nemo_retriever_dagster.preview import DEFAULT
@@ -74,13 +74,13 @@ def preview(
 @click.argument("file")
 @_definitions_option
 @corpus_option
-@click.option("--page", "--pages", "pages", default=None, help="Pages that are wanted: 3, or 1-5; all without it.")
+@click.option("--page", "--pages", "pages", default=None, help="Pages to convert: 3, or 1-5; all by default.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help="Where to write it; without it, it is printed.")  # fmt: skip
+              help="Where to write it; printed by default.")  # fmt: skip
 def markdown(
     file: str, *, definitions: Path | None, corpus: str | None, pages: str | None, output: Path | None
 ) -> None:
-    """Give FILE as Markdown: all that is read of it, in order.
+    """Convert FILE to Markdown: all that is read of it, in order.
 
     Nothing is embedded or uploaded. Exits with 1 where an ingest of the document would fail.
     """

@@ -1,4 +1,4 @@
-"""Commands that only read: status, failures, query, doctor; without Dagster, unless ``-f`` names a corpus of it."""
+"""Commands that only read: status, query, doctor; without Dagster, unless ``-f`` names a corpus of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nemo_retriever_dagster.cli.answering import Answer, answering, state_as_json
 from nemo_retriever_dagster.cli.corpora import load_corpora, load_corpus, open_ledger, place_option, retriever_of
-from nemo_retriever_dagster.cli.shown import console, show_documents, show_failure, show_hits
+from nemo_retriever_dagster.cli.shown import console, show_documents, show_hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     from nemo_retriever_dagster.doctor import Finding
     from nemo_retriever_dagster.ledger import DocumentState, Ledger
-    from nemo_retriever_dagster.model import Failure, Receipt, type_json
+    from nemo_retriever_dagster.model import Receipt, type_json
     from nemo_retriever_dagster.retriever import Retriever
     from nemo_retriever_dagster.vdb.contract import SearchMode
 
 
 @click.command()
 @click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
-@click.option("-d", "--documents", is_flag=True, help="Show each document: its state, and what is there of it.")
+@click.option("-d", "--documents", is_flag=True, help="List each document: state, pages, rows, collection, run.")
 @place_option
 @answering
 def status(definitions: Path | None, corpus: str | None, *, documents: bool, answer: Answer) -> None:
-    """Count the documents of each corpus by where they stand."""
-    found = [_Standing.read(ledger, name) for name, ledger in _meant(definitions, corpus)]
+    """Count the documents of each corpus by state."""
+    found = [_Standing.read(ledger, name) for name, ledger in meant(definitions, corpus)]
     for standing in found:
         answer.text(_show_standing, standing, documents=documents)
     answer.json({"corpora": [_standing_as_json(standing, documents=documents) for standing in found]})
@@ -81,24 +81,7 @@ def _standing_as_json(standing: _Standing, *, documents: bool) -> dict[str, type
     return {"corpus": standing.corpus, "counts": counts, "rows": standing.rows, **shown}
 
 
-@click.command()
-@click.option("-c", "--corpus", help="Name of the corpus; all that the ledger knows without it.")
-@place_option
-@answering
-def failures(definitions: Path | None, corpus: str | None, *, answer: Answer) -> None:
-    """Show the documents that failed: where, why, what next."""
-    found = [(name, failure) for name, ledger in _meant(definitions, corpus) for failure in ledger.failures(name)]
-    answer.text(_show_failures, [failure for _, failure in found])
-    answer.json({"failures": [{"corpus": name, **failure.to_json()} for name, failure in found]})
-
-
-def _show_failures(found: Sequence[Failure]) -> None:
-    for failure in found:
-        show_failure(failure)
-    console.print(f"{len(found)} failed documents" if found else "No failed documents.")
-
-
-def _meant(definitions: Path | None, corpus: str | None) -> Iterator[tuple[str, Ledger]]:
+def meant(definitions: Path | None, corpus: str | None) -> Iterator[tuple[str, Ledger]]:
     """Yield the names of the corpora meant, each with its ledger: the one of its resources, or of the surroundings."""
     if definitions is None:
         from nemo_retriever_dagster.settings import Settings
@@ -180,7 +163,7 @@ def _retriever(collection: str | None, milvus_uri: str | None) -> Iterator[Retri
 @click.command()
 @answering
 def doctor(*, answer: Answer) -> None:
-    """Check engines, state folder and the parts that are optional."""
+    """Check that engines, stores and optional parts can be used."""
     from nemo_retriever_dagster import doctor as checks
 
     findings = checks.examine()

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from nemo_retriever_dagster.errors import Category
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,6 +35,12 @@ def _console(*, stderr: bool = False) -> Console:
 console = _console()
 errors = _console(stderr=True)
 _SHOWN_TEXT = 240
+_TRIED_AGAIN = {
+    Category.DATA: "tried again when its bytes, an option, an engine or a limit change",
+    Category.TRANSIENT: "tried again by the schedule",
+    Category.INFRASTRUCTURE: "tried again by the schedule",
+    Category.MISUSE: "tried again by the schedule, in vain until it is corrected",
+}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 """Also the marks that turn the direction of writing, by which one name can pass for another."""
 
@@ -52,10 +60,22 @@ def documents_table(*columns: str, **options: Any) -> Table:
     return Table(Column("document", overflow="fold"), *columns, **options)
 
 
-def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
-    """Print what became of each document."""
+def summary(name: str, outcomes: Mapping[str, DocumentOutcome], *, quiet: bool = False) -> None:
+    """Print what became of each document, only the failures where that is to be ``quiet``."""
     good = [outcome for outcome in outcomes.values() if outcome.succeeded]
     bad = [outcome for outcome in outcomes.values() if not outcome.succeeded]
+    if not quiet:
+        _show_done(name, good)
+    for outcome in bad:
+        facts = outcome.metadata
+        show_failed(short(outcome.uri), facts.get("stage"), facts.get("cause"), facts.get("hint"))
+    if not quiet:
+        chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
+        done = f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks"
+        console.print(done, highlight=False)
+
+
+def _show_done(name: str, good: Sequence[DocumentOutcome]) -> None:
     table = documents_table("pages", "chunks", "rows", "seconds")
     table.title, table.title_justify = f"corpus {name}", "left"
     for outcome in good:
@@ -63,11 +83,6 @@ def summary(name: str, outcomes: Mapping[str, DocumentOutcome]) -> None:
         numbers = [str(facts.get(field, "")) for field in ("pages", "chunks", "rows")]
         table.add_row(Text(short(outcome.uri)), *numbers, f"{facts.get('seconds/total', 0):.2f}")
     console.print(table)
-    for outcome in bad:
-        facts = outcome.metadata
-        show_failed(short(outcome.uri), facts.get("stage"), facts.get("cause"), facts.get("hint"))
-    chunks = sum(outcome.metadata.get("chunks", 0) for outcome in good)
-    console.print(f"{len(outcomes)} documents: {len(good)} done, {len(bad)} failed; {chunks} chunks", highlight=False)
 
 
 def show_documents(documents: Sequence[tuple[DocumentState, Receipt | None]]) -> None:
@@ -108,3 +123,26 @@ def show_failure(failure: Failure) -> None:
     where = f" {failure.stage} ({failure.category}, {failure.attempts} attempts)"
     console.print(Text(harmless(failure.uri), style="red").append(where, style="default"))
     console.print(harmless(f"  {failure.cause}\n  {failure.hint}"), highlight=False, markup=False)
+
+
+def show_whole_failure(corpus: str, failure: Failure, retry: str) -> None:
+    """Print all that is known of a failure, a line each, and the command that retries its document alone."""
+    console.print(Text(short(failure.uri), style="red"))
+    known = {
+        "corpus": corpus,
+        "document": failure.document,
+        "stage": failure.stage,
+        "page": failure.page,
+        "category": f"{failure.category}: {_TRIED_AGAIN[Category(failure.category)]}",
+        "error": failure.kind,
+        "cause": failure.cause,
+        "hint": failure.hint,
+        "attempts": failure.attempts,
+        "failed at": failure.failed_at,
+        "run": failure.run_id,
+        "version": failure.version,
+        "retry": retry,
+    }
+    for name, value in known.items():
+        if value:
+            console.print(harmless(f"  {name:9} {value}"), highlight=False, markup=False)

@@ -34,7 +34,7 @@ _TAKEN = ("defs",)
 
 @click.command()
 @click.argument("source")
-@click.option("--name", default=None, help="Of the corpus and its collection; by default that of the source.")
+@click.option("--name", default=None, help="Name of the corpus and its collection; by default made from SOURCE.")
 @click.option(
     "-f",
     "--definitions",
@@ -44,7 +44,10 @@ _TAKEN = ("defs",)
     help="The Python file to write.",
 )
 def init(source: str, name: str | None, definitions: Path) -> None:
-    """Write a Python file that makes a corpus of SOURCE: a folder, a file, a pattern, or the URI of a bucket."""
+    """Write the Python file of a corpus of SOURCE.
+
+    SOURCE is a folder, a file, a pattern, or the URI of a bucket.
+    """
     from nemo_retriever_dagster.corpus.document_corpus import check_name
     from nemo_retriever_dagster.source import Source
 

@@ -30,7 +30,7 @@ _SHOWN = 5
 @click.option("--repair", is_flag=True, help="Carry the repair plan out, then verify again.")
 @answering
 def verify(definitions: Path, corpora: tuple[str, ...], *, contents: bool, repair: bool, answer: Answer) -> None:
-    """Hold receipts against what is in the store.
+    """Compare the store with the receipts of what was written.
 
     Receipts, rows, stored pictures and artifacts are counted and compared, and what would set them right is said; the
     exit code is 1 if anything differs. Without a CORPUS, all corpora of the file are verified.

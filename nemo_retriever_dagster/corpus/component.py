@@ -28,7 +28,7 @@ class CorpusScaffolder(Scaffolder[BaseModel]):
 
 @scaffold_with(CorpusScaffolder)
 class DocumentCorpusComponent(dg.Component, dg.Model, dg.Resolvable):
-    """A pile of documents as a partitioned asset, each document a partition, its chunks searchable in Milvus.
+    """A set of documents as a partitioned asset, each document a partition, its chunks searchable in Milvus.
 
     ``pipeline`` maps the steps of `Ingestor` (extract, split, caption, embed, vdb_upload ...) to their options; a step
     that is left out is not taken. Everything else is as in `DocumentCorpus`.

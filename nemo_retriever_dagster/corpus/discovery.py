@@ -58,7 +58,7 @@ def discovery_sensor(corpus: "DocumentCorpus") -> dg.SensorDefinition:
         jobs=[corpus.job, corpus.removal_job],
         minimum_interval_seconds=corpus.sensor_interval,
         required_resource_keys={STATE},
-        description="New, changed and vanished documents.",
+        description="Runs new and changed documents, and removes those that are gone from the source.",
     )
     def discover(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with Ledger(getattr(context.resources, STATE).settings().ledger) as ledger:
@@ -122,7 +122,7 @@ def reconcile_schedule(corpus: "DocumentCorpus") -> dg.ScheduleDefinition:
         job=corpus.job,
         cron_schedule=corpus.cron,
         required_resource_keys={STATE, ENGINES},
-        description="Whatever is not as it should be: new, changed, unfinished documents, and changed options.",
+        description="Runs every document that is new, changed, unfinished, or made with other options.",
     )
     def reconcile(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         settings = getattr(context.resources, STATE).settings()
@@ -196,15 +196,19 @@ def removal_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
 
     @dg.op(
         name=f"{corpus.name}__remove",
-        config_schema={"keys": [str]},
+        config_schema={"keys": dg.Field([str], description="Partition keys; those still in the source stay.")},
         required_resource_keys=set(RESOURCES),
-        description="Documents that vanished from the source leave the collection.",
+        description="Takes documents that are gone from the source out of the collection.",
     )
     def remove(context: dg.OpExecutionContext) -> None:
         removed = remove_documents(corpus, context, list(context.op_config["keys"]))
         context.log.info("%d documents removed: %s", len(removed), ", ".join(removed))
 
-    @dg.job(name=f"{corpus.name}_remove", executor_def=dg.in_process_executor)
+    @dg.job(
+        name=f"{corpus.name}_remove",
+        description="Deletes rows, pictures and partitions of documents that are gone from the source.",
+        executor_def=dg.in_process_executor,
+    )
     def removal() -> Any:
         remove.alias(REMOVE)()
 

@@ -1,4 +1,4 @@
-"""`DocumentCorpus`: a pile of documents as a partitioned Dagster asset, each document a partition."""
+"""`DocumentCorpus`: a set of documents as a partitioned Dagster asset, each document a partition."""
 
 from __future__ import annotations
 
@@ -86,14 +86,20 @@ class DocumentCorpus:
     ) -> None:
         """Name the corpus (a letter, then letters, digits, underscores), its ``source`` and its ``pipeline``.
 
-        ``source`` is a path, glob, folder or fsspec URI, or a list of them, with ``storage_options`` for fsspec. A run
-        takes at most ``batch_size`` documents, ``concurrency`` of them at once, in ``workers`` parser processes (0: one
-        a core). ``pools`` names the Dagster pool of a stage. The sensor looks for new and changed documents every
-        ``sensor_interval`` seconds; the schedule ``cron`` sets right whatever is not as it should be. Either asks for
-        at most ``runs_per_tick`` runs at a time, the sensor less those that still wait, and leaves the rest to its next
-        tick. More than ``max_deletions`` vanished documents at once (default: the larger of 10 and 20 %) are not
-        deleted but reported. ``key_prefix`` stands before the name in the asset's key. ``preview`` False keeps the
-        documents' text out of the event log.
+        ``source``: a path, glob, folder or fsspec URI, or a list of them; ``storage_options`` go to fsspec.
+
+        Runs: at most ``batch_size`` documents in one, ``concurrency`` of them at once, in ``workers`` parser processes
+        (0: one a core), each document within ``limits``. ``retry_policy`` is for a stage whose engine or store is
+        down. ``pools``: the Dagster pool of a stage.
+
+        Automation: the sensor looks every ``sensor_interval`` seconds, the schedule at ``cron``; a tick launches at
+        most ``runs_per_tick`` runs. Where more than ``max_deletions`` documents vanished at once (None: the larger of
+        10 and 20 %), none is removed.
+
+        Asset: ``key_prefix`` before its name, ``group_name``, ``description``, ``tags``. ``preview`` False keeps the
+        text of documents out of the event log.
+
+        Raises `InvalidOptionError` for a value that cannot be.
         """
         check_name(name)
         _check_count(1, batch_size=batch_size, concurrency=concurrency)
@@ -162,6 +168,7 @@ class DocumentCorpus:
         """The job that materializes partitions of the asset; sensor and schedule launch it."""
         return dg.define_asset_job(
             f"{self.name}_ingest",
+            description="Ingests the documents of the partitions that are chosen; what is done is found done.",
             selection=dg.AssetSelection.assets(self.key).without_checks(),
             executor_def=dg.in_process_executor,
         )
@@ -176,6 +183,7 @@ class DocumentCorpus:
         """The job that runs the checks over the whole corpus."""
         return dg.define_asset_job(
             f"{self.name}_checks",
+            description="Checks the whole corpus: rows against receipts, and documents that lost their content.",
             selection=dg.AssetSelection.checks(*self.checks),
             executor_def=dg.in_process_executor,
         )

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentOutcome:
-    """What became of one document in one run. ``metadata`` is what the UI shows of it."""
+    """What became of one document in one run. ``metadata`` is what the UI shows of it.
+
+    ``key`` is its partition, ``uri`` the path or URL as the source gives it. Of a document that failed, ``metadata``
+    has ``stage``, ``category``, ``error``, ``cause``, ``hint`` and ``attempts``.
+    """
 
     key: str
     uri: str
@@ -43,7 +47,8 @@ def materialize_documents(
 
     Returns the outcome of each by key. A failed document does not raise: it is an outcome that did not succeed. Without
     ``instance`` an ephemeral one is used, and the event log is lost; the ledger and the collection are not.
-    ``log_level`` is that of the runs' messages on the console.
+    ``resources`` replace those of the corpus under the same keys (``nrd_engines`` ...). ``log_level`` is that of the
+    runs' messages on the console.
     """
     if instance is None:
         with dg.DagsterInstance.ephemeral() as ephemeral:

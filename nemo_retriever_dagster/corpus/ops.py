@@ -28,7 +28,7 @@ def plan_op(plant: Plant) -> dg.OpDefinition:
 
     @dg.op(
         name=f"{plant.name}__plan",
-        description="Which documents this run takes on.",
+        description="Lists the documents that this run is to do.",
         required_resource_keys={STATE},
         out={MADE: dg.Out(list, io_manager_key=IO_MANAGER)},
     )
@@ -132,10 +132,10 @@ def _report(context: dg.OpExecutionContext, stage: Stage, tried: Sequence[Result
 
 
 _DESCRIPTIONS = {
-    Stage.EXTRACT: "Documents to elements: text, tables, charts, pictures, speech.",
-    Stage.SPLIT: "Elements to chunks.",
-    Stage.CAPTION: "Pictures to captions.",
-    Stage.STORE_IMAGES: "Pictures to the image store.",
-    Stage.EMBED: "Chunks to vectors.",
-    Stage.UPLOAD: "Rows to the collection: written, counted, swept, counted again, receipted.",
+    Stage.EXTRACT: "Reads the documents: text, tables, charts, pictures, speech.",
+    Stage.SPLIT: "Cuts their text into chunks.",
+    Stage.CAPTION: "Describes pictures in words.",
+    Stage.STORE_IMAGES: "Stores the pictures where readers can fetch them.",
+    Stage.EMBED: "Embeds the chunks: a vector each.",
+    Stage.UPLOAD: "Writes the rows, counts them, deletes those of former versions, and notes a receipt.",
 }

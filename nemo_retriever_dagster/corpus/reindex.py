@@ -26,19 +26,26 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.corpus.document_corpus import DocumentCorpus
 
 
+_DROP = "After the switch, drop the collections that served before."
+
+
 def reindex_job(corpus: "DocumentCorpus") -> dg.JobDefinition:
     """Return the job; ``drop_former`` in its op's config also drops, after the switch, what served before."""
 
     @dg.op(
         name=f"{corpus.name}__reindex",
-        config_schema={"drop_former": dg.Field(bool, default_value=False)},
+        config_schema={"drop_former": dg.Field(bool, default_value=False, description=_DROP)},
         required_resource_keys=set(RESOURCES),
-        description="New collections beside those that serve; the aliases switch when every row was counted.",
+        description="Builds new collections beside those that serve; the aliases switch when every row was counted.",
     )
     def reindex(context: dg.OpExecutionContext) -> None:
         reindex_documents(corpus, context, drop=context.op_config["drop_former"])
 
-    @dg.job(name=f"{corpus.name}_reindex", executor_def=dg.in_process_executor)
+    @dg.job(
+        name=f"{corpus.name}_reindex",
+        description="Makes all rows anew for changed options, without downtime. Switch sensor and schedule off first.",
+        executor_def=dg.in_process_executor,
+    )
     def job() -> Any:
         reindex.alias("reindex")()
 

@@ -40,10 +40,10 @@ class StateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     ``artifacts_options`` are given as ``EnvVar``, at any depth.
     """
 
-    state_dir: str = ""
-    artifacts_uri: str = ""
-    artifacts_options: dict[str, Any] = Field(default_factory=dict, repr=False)
-    ledger_url: str = ""
+    state_dir: str = Field(default="", description="Folder of ledger and artifacts where the next fields are empty.")
+    artifacts_uri: str = Field(default="", description="Where results of stages are kept: a folder or fsspec URI.")
+    artifacts_options: dict[str, Any] = Field(default_factory=dict, repr=False, description="For fsspec.")
+    ledger_url: str = Field(default="", description="Of a database: postgresql+psycopg2://user:password@host/nrd.")
 
     def settings(self) -> Settings:
         """Return the surroundings with this resource's fields over them."""
@@ -70,12 +70,12 @@ def _resolved(options: Any) -> Any:
 class MilvusResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Milvus: a path ending ``.db`` for Milvus Lite, a URL for a server. Empty: what the pipeline names."""
 
-    uri: str = ""
+    uri: str = Field(default="", description="Path ending .db, or URL of a server: http://milvus:19530/database.")
     username: str = ""
     password: str = Field(default="", repr=False)
     token: str = Field(default="", repr=False)
     database: str = ""
-    timeout: float = 60.0
+    timeout: float = Field(default=60.0, description="Seconds for one call of a server.")
     wait: float = Field(default=600.0, description="Seconds to wait for another run that holds Milvus Lite.")
 
     def open(self, pipeline: Pipeline, settings: Settings, *, what: str, run_id: str) -> VectorStore:

@@ -64,7 +64,7 @@ def settle_op(plant: Plant, *, preview: bool) -> dg.OpDefinition:
 
     @dg.op(
         name=f"{plant.name}__settle",
-        description="Which documents are in the collection now, and which are not and why.",
+        description="Reports each document: materialized, or failed with the reason; fails the run if any failed.",
         required_resource_keys=set(RESOURCES),
         ins={"documents": dg.In(list)},
         out=dg.Out(dg.Nothing, is_required=False),

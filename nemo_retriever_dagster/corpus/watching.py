@@ -20,9 +20,9 @@ _WATCHED: ContextVar[bool] = ContextVar("watched", default=False)
 
 
 @contextmanager
-def watched() -> Iterator[None]:
-    """Have runs that are executed in this process, within the block, show their progress."""
-    token = _WATCHED.set(True)
+def watched(*, shown: bool = True) -> Iterator[None]:
+    """Have runs that are executed in this process, within the block, show their progress, or not."""
+    token = _WATCHED.set(shown)
     try:
         yield
     finally:

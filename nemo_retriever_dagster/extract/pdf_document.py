@@ -68,8 +68,13 @@ def pdf_dates(document: Any) -> Dates:
 def _open_error(error: Any, password: str | None) -> CorruptFileError | EncryptedFileError:
     if getattr(error, "err_code", None) == _PASSWORD_ERROR or "password" in str(error).lower():
         if password:
-            return EncryptedFileError("The PDF is encrypted and the password given does not open it.")
-        return EncryptedFileError("The PDF is encrypted and needs a password.")
+            message, hint = (
+                "The PDF is encrypted and the password given does not open it.",
+                "Correct it, then `nrd retry`.",
+            )
+        else:
+            message, hint = "The PDF is encrypted and needs a password.", "Give extract() the option password."
+        return EncryptedFileError(message, hint=f"{hint} Or put an unprotected copy in its place.")
     return CorruptFileError(f"The file cannot be read as a PDF ({error}).")
 
 

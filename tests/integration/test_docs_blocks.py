@@ -7,12 +7,16 @@ import asyncio
 import inspect
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from nemo_retriever_dagster import DocumentCorpus, Ingestor, materialize_documents
+from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+from nemo_retriever_dagster.limits import Budget, Limits
+from nemo_retriever_dagster.model import Element, Kind
 from nemo_retriever_dagster.testing import NimServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +35,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def blocks(page: str) -> list[str]:
+    """Return the Python blocks of a page."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
 def run(page: str, first: str, world: dict[str, object], **substituted: str) -> None:
     """Run the one block of ``page`` that has the line ``first`` in it."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-    (code,) = [block for block in blocks if first in block]
+    (code,) = [block for block in blocks(page) if first in block]
     for old, new in substituted.items():
         code = code.replace(PLACES[old], new)
     program = compile(code, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -116,3 +124,53 @@ def test_nims_are_named_and_waited_for() -> None:
 
 def test_a_server_without_a_gpu_counts() -> None:
     run("docs/nim.md", "with NimServer(local_engines()", {})
+
+
+def test_corpora_are_merged() -> None:
+    two = {
+        name: DocumentCorpus(name=name, source=name, pipeline=Ingestor().extract()) for name in ("manuals", "minutes")
+    }
+    world: dict = {**two}
+    run("docs/dagster.md", "dg.Definitions.merge(", world)
+    assert {key.to_user_string() for key in world["defs"].resolve_all_asset_keys()} == set(two)
+
+
+def test_a_project_defines_a_resource_itself() -> None:
+    world: dict = {}
+    run("docs/dagster.md", 'dg.Definitions(resources={"nrd_vector_store"', world)
+    corpus = DocumentCorpus(name="manuals", source="manuals", pipeline=Ingestor().extract())
+    merged = dg.Definitions.merge(world["defs"], corpus.definitions(project_resources=["nrd_vector_store"]))
+    assert merged.resources["nrd_vector_store"].uri == "http://milvus:19530"
+
+
+def test_a_document_is_given_as_markdown(folder: Path) -> None:
+    world: dict = {}
+    run("docs/preview.md", "text = markdown(", world)
+    assert "travel" in world["text"].lower()
+
+
+def test_a_format_is_added_by_a_class(tmp_path: Path) -> None:
+    (tmp_path / "a.chat").write_text("Hello.\nGoodbye.")
+    annotated = {"Path": Path, "ExtractOptions": ExtractOptions, "Budget": Budget, "Iterator": Iterator}
+    world: dict = {**annotated, "Page": Page, "Element": Element, "Kind": Kind}
+    run("docs/formats.md", "class ChatExtractor:", world)
+    budget = Budget(Limits())
+    pages = list(world["ChatExtractor"]().extract(tmp_path / "a.chat", ExtractOptions(), budget))
+    assert [element.text for page in pages for element in page.elements] == ["Hello.", "Goodbye."]
+    assert budget.spent == {"elements": 2}
+
+
+def test_every_block_of_the_docs_is_run_here_or_with_the_program_it_is_for() -> None:
+    """A new block is to be run too: its page and a part of it are to be in a test of this file, or of the peers."""
+    named = _named(Path(__file__)) | _named(Path(__file__).with_name("test_milvus_peers.py"))
+    for page in ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]:
+        for block in blocks(page):
+            assert any(part in block for part in named), f"{page}:\n{block}"
+
+
+def _named(test: Path) -> set[str]:
+    """Return what a test file names blocks by: the texts that it gives to ``run`` and ``snippet``, but for pages."""
+    calls = [node for node in ast.walk(ast.parse(test.read_text())) if isinstance(node, ast.Call)]
+    chosen = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in {"run", "snippet"}]
+    texts = {one.value for call in chosen for one in call.args if isinstance(one, ast.Constant)}
+    return {text for text in texts if isinstance(text, str) and not text.endswith(".md")}

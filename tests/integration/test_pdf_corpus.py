@@ -84,6 +84,7 @@ def test_what_must_fail_fails_with_its_own_error(row):
         read(row["file"])
     if "encrypted" in row["expected"]:
         assert isinstance(caught.value, EncryptedFileError)
+        assert "Give extract() the option password" in caught.value.hint
     if "empty" in row["expected"]:
         assert isinstance(caught.value, EmptyFileError)
     assert caught.value.hint
