@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.model import Box, Kind, Picture, Word
-from nemo_retriever_dagster.recognise.frame import Frame
+from nemo_retriever_dagster.recognise import recognise
 from nemo_retriever_dagster.recognise.rulings import rulings_of
-from nemo_retriever_dagster.recognise.scan import read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def test_empty_cells_of_a_scanned_table_stay_where_they_are() -> None:
     scan = picture(grid())
     size = (612.0, 792.0)
     page = Page(number=1, size=size, scan=scan, needs_ocr=True)
-    _, elements = asyncio.run(read_scan(page, Frame.of(page, scan), ExtractOptions(format="pdf"), Reader(words())))
+    elements = asyncio.run(recognise(page, ExtractOptions(format="pdf"), Engines(ocr=Reader(words()))))
     (table,) = [element for element in elements if element.kind is Kind.TABLE]
     assert table.table is not None
     assert table.table.rows() == ROWS
