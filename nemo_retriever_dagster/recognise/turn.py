@@ -20,7 +20,6 @@ _LONG = 4  # letters: a shorter word may be as high as wide whichever way it lie
 _TALL = 1.5
 _BESIDE = 0.5  # of the smaller of two words beside each other: a word on the same line
 _CLEARLY = 2  # times as many words to the left as to the right
-_TRANSPOSE = {1: Image.Transpose.ROTATE_90, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_270}
 _RIGHT, _DOWN, _LEFT, _UP = range(4)
 
 
@@ -51,7 +50,7 @@ def _step(one: Box, other: Box) -> int | None:
 def turned(picture: Picture, turns: int) -> Picture:
     """Return a picture after one to three quarter turns to the left, as PNG."""
     with Image.open(io.BytesIO(picture.data)) as opened:
-        image = opened.transpose(_TRANSPOSE[turns])
+        image = opened.rotate(90 * turns, expand=True)
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=1)
     return Picture(data=out.getvalue(), width=image.width, height=image.height)
