@@ -102,6 +102,14 @@ class Box(NamedTuple):
         """Return the box as a mirror shows it on a page of this width."""
         return Box(width - self.x1, self.y0, width - self.x0, self.y1)
 
+    def turned_back(self, turns: int, width: float, height: float) -> Box:
+        """Return where the box lies on a page of this size, of which it saw ``turns`` quarter turns to the left."""
+        box = self
+        for turn in reversed(range(turns)):
+            side = height if turn % 2 else width
+            box = Box(side - box.y1, box.x0, side - box.y0, box.x1)
+        return box
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:

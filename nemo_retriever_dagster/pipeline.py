@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
 
 _STAGES_VERSION = "2"
-_READ_AS = {"page_elements": "2", "page_parser": "2"}
+_READ_AS = {"ocr": "2", "page_elements": "2", "page_parser": "2"}
 """How the answers of an engine are taken, where that has changed: what was made the other way is made again."""
 _RECOGNISERS = ("ocr", "page_elements", "table_structure", "graphic_elements", "page_parser", "transcriber")
 

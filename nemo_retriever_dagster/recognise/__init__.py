@@ -14,7 +14,7 @@ from nemo_retriever_dagster.recognise.inside import look_inside
 from nemo_retriever_dagster.recognise.needed import needed
 from nemo_retriever_dagster.recognise.parsed import parsed
 from nemo_retriever_dagster.recognise.regions import with_regions
-from nemo_retriever_dagster.recognise.scan import read_scan
+from nemo_retriever_dagster.recognise.scan import laid_out, read_scan
 from nemo_retriever_dagster.recognise.speech import heard
 
 if TYPE_CHECKING:
@@ -43,14 +43,12 @@ async def recognise(page: Page, options: ExtractOptions, engines: Engines) -> tu
 
 async def _seen(page: Page, frame: Frame, options: ExtractOptions, engines: Engines) -> tuple[Element, ...]:
     """Return the elements of a page with a render, its pictures looked into."""
-    words, elements = page.words, page.elements
-    if page.needs_ocr:
-        ocr = needed(engines.ocr, "ocr")
-        frame = await asyncio.to_thread(frame.upright)
-        words, elements = await read_scan(page, frame, options, ocr)
-    if engines.page_elements is not None:
-        elements = await with_regions(elements, words, frame, options, engines)
-    if page.needs_ocr:
-        elements = await asyncio.to_thread(frame.pictured, elements)
-    own = set(map(id, page.elements))  # what stood on the page before it was set upright
-    return tuple(one if id(one) in own else frame.leaning(one) for one in elements)
+    if not page.needs_ocr:
+        return await with_regions(page.elements, page.words, frame, options, engines)
+    ocr = needed(engines.ocr, "ocr")
+    frame, words = await read_scan(await asyncio.to_thread(frame.upright), ocr)
+    own = frame.own(page.elements)
+    elements = await laid_out(words, own, frame, options, ocr)
+    elements = await with_regions(elements, words, frame, options, engines)
+    elements = await asyncio.to_thread(frame.pictured, elements)
+    return frame.as_it_lies(elements, dict(zip(map(id, own), page.elements, strict=True)))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Self
 
 from PIL import Image
 
-from nemo_retriever_dagster.model import STRUCTURED, Box, Origin, Picture, Word
+from nemo_retriever_dagster.model import STRUCTURED, Box, Picture, Word
 from nemo_retriever_dagster.recognise.tilt import leaning, tilt_of, upright
+from nemo_retriever_dagster.recognise.turn import turned, turns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nemo_retriever_dagster.extract.contract import Page
     from nemo_retriever_dagster.model import Element
@@ -24,13 +25,15 @@ _LARGEST = 1024  # pixels of the longer side of what stands for an element: as l
 class Frame:
     """A render of a page, the page's number, and its size in the unit of its boxes.
 
-    ``tilt``: by how many degrees the page leans that ``picture`` shows upright.
+    Where the page is shown otherwise than it lies, ``size`` and all boxes are those of what is shown. ``tilt``: by how
+    many degrees the page leans that ``picture`` shows upright; ``turns``: how many quarter turns to the left it took.
     """
 
     number: int
     size: tuple[float, float]
     picture: Picture
     tilt: float = 0.0
+    turns: int = 0
 
     @classmethod
     def of(cls, page: Page, scan: Picture) -> Self:
@@ -38,15 +41,45 @@ class Frame:
         return cls(number=page.number, size=page.size or (float(scan.width), float(scan.height)), picture=scan)
 
     def upright(self) -> Self:
-        """Return the frame of the same page without its tilt; boxes are then those of the upright page."""
+        """Return the frame of the same page without its tilt."""
         tilt = tilt_of(self.picture)
-        return replace(self, picture=upright(self.picture, tilt), tilt=tilt) if tilt else self
+        return replace(self, picture=upright(self.picture, tilt), tilt=self.tilt + tilt) if tilt else self
 
-    def leaning(self, element: Element) -> Element:
-        """Return an element that was read on the upright page with its box on the page as it is."""
-        if not self.tilt or element.box is None or element.origin is not Origin.OCR:
+    def turned(self, words: Sequence[Word]) -> tuple[Self, list[Word]]:
+        """Return the frame of the same page the way up that its words (in pixels) tell, and the words on that."""
+        turns = turns_of(words)
+        if not turns:
+            return self, list(words)
+        picture = turned(self.picture, turns)
+        width, height = picture.width, picture.height
+        size = self.size[::-1] if turns % 2 else self.size
+        frame = replace(self, picture=picture, size=size, turns=turns)
+        if turns % 2 and not self.tilt:
+            frame = frame.upright()  # lines that stood upright did not show how far the page leans
+        boxes = (word.box.turned_back(4 - turns, width, height) for word in words)
+        lean = self.tilt - frame.tilt
+        placed = (leaning(box, lean, (width, height)) if lean else box for box in boxes)
+        return frame, [replace(word, box=box) for word, box in zip(words, placed, strict=True)]
+
+    def own(self, elements: Iterable[Element]) -> tuple[Element, ...]:
+        """Return the elements of the page as it lies where they stand on the turned page."""
+        return tuple(self._turned(one) for one in elements)
+
+    def _turned(self, element: Element) -> Element:
+        if not self.turns or element.box is None:
             return element
-        return replace(element, box=leaning(element.box, self.tilt, self.size))
+        return replace(element, box=element.box.turned_back(4 - self.turns, *self.size))
+
+    def as_it_lies(self, elements: Iterable[Element], own: Mapping[int, Element]) -> tuple[Element, ...]:
+        """Return elements with their boxes on the page as it is; ``own`` are its own, by the ``id`` of the turned."""
+        return tuple(own[id(one)] if id(one) in own else self._lying(one) for one in elements)
+
+    def _lying(self, element: Element) -> Element:
+        if element.box is None or not (self.tilt or self.turns):
+            return element
+        size = self.size[::-1] if self.turns % 2 else self.size
+        box = leaning(element.box, self.tilt, self.size) if self.tilt else element.box
+        return replace(element, box=box.turned_back(self.turns, *size), page_size=size)
 
     def to_page(self, box: Box) -> Box:
         """Take a box from pixels of the render to the page's unit."""

@@ -12,7 +12,7 @@ from nemo_retriever_dagster.model import Element, Kind, Origin
 from nemo_retriever_dagster.recognise.inside import look_inside
 from nemo_retriever_dagster.recognise.latex import read_table
 from nemo_retriever_dagster.recognise.needed import needed
-from nemo_retriever_dagster.recognise.scan import read_scan
+from nemo_retriever_dagster.recognise.scan import laid_out, read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,12 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
     page = replace(page, elements=await look_inside(page.elements, options, engines.ocr))
     if native:
         return tuple(_warned(element, "the native one") for element in page.elements)
-    _, found = await read_scan(page, frame, options, needed(engines.ocr, "ocr"))
-    return tuple(_warned(element, "OCR's") for element in await asyncio.to_thread(frame.pictured, found))
+    ocr = needed(engines.ocr, "ocr")
+    frame, words = await read_scan(frame, ocr)
+    own = frame.own(page.elements)
+    found = await asyncio.to_thread(frame.pictured, await laid_out(words, own, frame, options, ocr))
+    lying = frame.as_it_lies(found, dict(zip(map(id, own), page.elements, strict=True)))
+    return tuple(_warned(element, "OCR's") for element in lying)
 
 
 def _warned(element: Element, whose: str) -> Element:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Dark = NDArray[np.bool_]
 
 _DARKER = 60  # than the paper, of 255
+_LINE_DARKER, _BESIDE = 16, 6  # than what lies so many pixels to both sides of a line
+_CROSSING, _AS_DARK = 3, 10  # pixels to either side of where another line crosses, which is as dark as both
+_NOISE = 0.2  # of all pixels: more are darker than those beside them in noise
 _LONG = 40  # a line is at least this part of the page's shorter side: longer than a letter is high
 _SHORTEST = 24  # pixels: noise makes shorter ones
 _THIN = 150  # and at most this part of it thick
@@ -54,16 +57,15 @@ def rulings_of(picture: Picture) -> tuple[Ruling, ...]:
     """Return the long thin dark lines of a picture along x and y, in pixels; a slight lean is straightened."""
     with Image.open(io.BytesIO(picture.data)) as opened:
         grey = np.asarray(opened.convert("L"))
-    dark = dark_pixels(grey)
-    side = min(dark.shape)
+    side = min(grey.shape)
     length, thick = max(side // _LONG, _SHORTEST), max(side / _THIN, 4.0)
     across = [
         Ruling(box=Box(float(line.start), level, float(line.end), level + 1), horizontal=True)
-        for line, level in _lines(dark, length, thick)
+        for line, level in _lines(_line_pixels(grey), length, thick)
     ]
     upright = [
         Ruling(box=Box(level, float(line.start), level + 1, float(line.end)), horizontal=False)
-        for line, level in _lines(np.ascontiguousarray(dark.T), length, thick)
+        for line, level in _lines(_line_pixels(np.ascontiguousarray(grey.T)), length, thick)
     ]
     return (*across, *upright)
 
@@ -72,6 +74,31 @@ def dark_pixels(grey: NDArray[np.uint8]) -> Dark:
     """Return which pixels of a picture are clearly darker than its paper."""
     found: Dark = grey < max(int(np.median(grey)) - _DARKER, 0)
     return found
+
+
+def _line_pixels(grey: NDArray[np.uint8]) -> Dark:
+    """Return which pixels may be of a line along the rows: dark ones, and those of thin lines in grey or in shade."""
+    dark = dark_pixels(grey)
+    if min(grey.shape) > 2 * _BESIDE:
+        thin = np.zeros_like(dark)
+        beside = np.minimum(grey[: -2 * _BESIDE], grey[2 * _BESIDE :])
+        thin[_BESIDE:-_BESIDE] = beside > _lighter(grey[_BESIDE:-_BESIDE], _LINE_DARKER)
+        if thin.mean() < _NOISE:
+            dark |= thin
+            dark[:, _CROSSING:-_CROSSING] |= _crossed(dark, grey)
+    return dark
+
+
+def _crossed(line: Dark, grey: NDArray[np.uint8]) -> Dark:
+    """Return where a line goes on behind another that crosses it, short of its ends."""
+    left, right, middle = slice(None, -2 * _CROSSING), slice(2 * _CROSSING, None), slice(_CROSSING, -_CROSSING)
+    as_dark = grey[:, middle] <= _lighter(np.maximum(grey[:, left], grey[:, right]), _AS_DARK)
+    found: Dark = line[:, left] & line[:, right] & as_dark
+    return found
+
+
+def _lighter(grey: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    return np.minimum(grey, 255 - by) + np.uint8(by)
 
 
 def _lines(dark: Dark, length: int, thick: float) -> Iterable[tuple[_Line, float]]:

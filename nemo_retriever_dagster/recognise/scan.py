@@ -13,28 +13,35 @@ from nemo_retriever_dagster.recognise.order import placed
 from nemo_retriever_dagster.recognise.rulings import rulings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nemo_retriever_dagster.engines.ports import Ocr
-    from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
+    from nemo_retriever_dagster.extract.contract import ExtractOptions
     from nemo_retriever_dagster.model import Word
     from nemo_retriever_dagster.recognise.frame import Frame
 
 NOTHING_READ = "OCR read nothing on this page."
 
 
-async def read_scan(
-    page: Page, frame: Frame, options: ExtractOptions, ocr: Ocr
-) -> tuple[tuple[Word, ...], tuple[Element, ...]]:
-    """Return the words on the page and its elements, those of the page itself at their places among them.
+async def read_scan(frame: Frame, ocr: Ocr) -> tuple[Frame, tuple[Word, ...]]:
+    """Return the page the way up that its words tell, and these words in its unit."""
+    (found,) = await ocr.read([frame.picture], merge="word")
+    frame, found = await asyncio.to_thread(frame.turned, found)
+    return frame, frame.words(found)
+
+
+async def laid_out(
+    words: tuple[Word, ...], own: Sequence[Element], frame: Frame, options: ExtractOptions, ocr: Ocr
+) -> tuple[Element, ...]:
+    """Return the elements that the words of a page make, and the page's own at their places among them.
 
     Its own are its pictures and what was found in them: tables and charts that are not taken a second time.
     """
-    (found,) = await ocr.read([frame.picture], merge="word")
-    words = frame.words(found)
     if not words:
-        return (), (*page.elements, _nothing(page, frame, ocr))
-    known = [Area(element=one, box=one.box) for one in page.elements if one.kind in STRUCTURED and one.box is not None]
+        return (*own, _nothing(frame, ocr))
+    known = [Area(element=one, box=one.box) for one in own if one.kind in STRUCTURED and one.box is not None]
     made = await asyncio.to_thread(_elements, words, frame, options, ocr.name, known)
-    return words, placed(made, (one for one in page.elements if one.kind not in STRUCTURED or one.box is None))
+    return placed(made, (one for one in own if one.kind not in STRUCTURED or one.box is None))
 
 
 def _elements(
@@ -47,10 +54,10 @@ def _elements(
     )
 
 
-def _nothing(page: Page, frame: Frame, ocr: Ocr) -> Element:
+def _nothing(frame: Frame, ocr: Ocr) -> Element:
     return Element(
         kind=Kind.TEXT,
-        page=page.number,
+        page=frame.number,
         page_size=frame.size,
         origin=Origin.OCR,
         engine=ocr.name,

@@ -78,10 +78,11 @@ def test_lines(engines, name):
     assert [line.text for line in lines] == SENTENCES[:2]
 
 
+@pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_turned_page_is_read_upright(engines, turn):
+def test_a_turned_page_is_read_upright(engines, name, turn):
     image = drawn(turn=turn)
-    (words,) = read(engines["rapidocr"], image)
+    (words,) = read(engines[name], image)
     assert [word.text for word in words] == TEXT
     first = words[0].box  # the page's first word lies where its top left corner went
     x, y = {90: (75, image.height - 80), 180: (image.width - 80, image.height - 75), 270: (image.width - 75, 80)}[turn]
@@ -145,6 +146,23 @@ def test_tesseract_checks_program_and_languages(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingDependencyError, match="apt-get install tesseract-ocr"):
         asyncio.run(TesseractOcr().check())
+
+
+@needs_tesseract
+def test_tesseract_reads_ruled_tables_and_what_lies_in_shade(engines):
+    page = drawn()
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(28)
+    page = Image.new("RGB", (1240, 900), "white")
+    draw = ImageDraw.Draw(page)
+    cells = [[f"{row}{column}{row}.{column}" for column in range(1, 7)] for row in range(1, 13)]
+    for y, row in enumerate(cells):
+        for x, text in enumerate(row):
+            left, top = 60 + 180 * x, 60 + 60 * y
+            draw.rectangle((left, top, left + 180, top + 60), fill="#b0b0b0" if y % 2 else "white", outline="black")
+            draw.text((left + 40, top + 14), text, fill="black", font=font)
+    (words,) = read(engines["tesseract"], page)
+    found = {word.text for word in words}
+    assert sum(text in found for row in cells for text in row) > 65
 
 
 @needs_tesseract

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nemo_retriever_dagster.engines.local.ocr import _lines, turned_back, upwards, word_boxes
+from nemo_retriever_dagster.engines.local.ocr import _lines, upwards, word_boxes
 from nemo_retriever_dagster.engines.local.reading_order import Line, in_reading_order, merged
 from nemo_retriever_dagster.engines.local.tesseract import parse_tsv
 from nemo_retriever_dagster.model import Box, Word
@@ -135,7 +135,7 @@ def test_boxes_are_turned_back(turns):
     page[5:9, 10:30] = 1
     ys, xs = np.nonzero(np.rot90(page, turns))
     seen = Box(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-    assert turned_back(seen, turns, 60, 40) == Box(10, 5, 30, 9)
+    assert seen.turned_back(turns, 60, 40) == Box(10, 5, 30, 9)
 
 
 TSV = "\n".join(

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from nemo_retriever_dagster.engines.ports import Engines
 from nemo_retriever_dagster.extract.contract import ExtractOptions, Page
 from nemo_retriever_dagster.model import Box, Kind, Picture, Word
-from nemo_retriever_dagster.recognise.frame import Frame
+from nemo_retriever_dagster.recognise import recognise
 from nemo_retriever_dagster.recognise.rulings import rulings_of
-from nemo_retriever_dagster.recognise.scan import read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +72,8 @@ class Reader:
 
 @pytest.mark.parametrize(
     ("colour", "lean", "width"),
-    [(0, 0, 2), (0, 0, 1), (150, 0, 2), (0, 8, 3)],
-    ids=["black", "hair line", "grey", "leaning"],
+    [(0, 0, 2), (0, 0, 1), (150, 0, 2), (210, 0, 2), (0, 8, 3)],
+    ids=["black", "hair line", "grey", "light grey", "leaning"],
 )
 def test_lines_of_a_grid_are_seen(colour: int, lean: int, width: int) -> None:
     found = rulings_of(picture(grid(colour, lean, width)))
@@ -83,6 +83,23 @@ def test_lines_of_a_grid_are_seen(colour: int, lean: int, width: int) -> None:
     assert upright == pytest.approx([LEFT + WIDTH * column for column in range(4)], abs=3)
     wide = next(ruling.box for ruling in found if ruling.horizontal)
     assert (wide.x0, wide.x1) == pytest.approx((LEFT, LEFT + 3 * WIDTH), abs=4)
+
+
+def test_light_lines_between_low_rows_are_seen_in_shade() -> None:
+    """Where lines cross neither is darker than what lies beside it; the rows are no higher than a line is long."""
+    image = Image.new("L", SIZE, 255)
+    draw = ImageDraw.Draw(image)
+    for row in range(9):
+        draw.rectangle((200, 300 + 44 * row, 1400, 344 + 44 * row), fill=255 if row % 2 else 235)
+    for row in range(10):
+        draw.line((200, 300 + 44 * row, 1400, 300 + 44 * row), fill=191, width=2)
+    for column in range(4):
+        draw.line((200 + 400 * column, 300, 200 + 400 * column, 696), fill=191, width=2)
+    shade = np.linspace(1.0, 0.5, SIZE[0])
+    scan = Image.fromarray((np.asarray(image) * shade).astype(np.uint8))
+    upright = [ruling.box for ruling in rulings_of(picture(scan)) if not ruling.horizontal]
+    assert sorted(box.x0 for box in upright) == pytest.approx([200 + 400 * column for column in range(4)], abs=3)
+    assert all(box.height > 380 for box in upright)
 
 
 def test_areas_letters_and_noise_are_no_lines() -> None:
@@ -101,7 +118,7 @@ def test_empty_cells_of_a_scanned_table_stay_where_they_are() -> None:
     scan = picture(grid())
     size = (612.0, 792.0)
     page = Page(number=1, size=size, scan=scan, needs_ocr=True)
-    _, elements = asyncio.run(read_scan(page, Frame.of(page, scan), ExtractOptions(format="pdf"), Reader(words())))
+    elements = asyncio.run(recognise(page, ExtractOptions(format="pdf"), Engines(ocr=Reader(words()))))
     (table,) = [element for element in elements if element.kind is Kind.TABLE]
     assert table.table is not None
     assert table.table.rows() == ROWS

@@ -42,9 +42,18 @@ def turned(angle: float, fill: int = 255) -> Picture:
     return encoded(page_of_lines().rotate(angle, Image.Resampling.BICUBIC, fillcolor=fill))
 
 
-@pytest.mark.parametrize("angle", [-4.0, -1.5, -0.5, 0.3, 0.7, 2.0, 4.5])
+@pytest.mark.parametrize("angle", [-12.0, -7.0, -4.0, -1.5, -0.5, 0.3, 0.7, 2.0, 5.0])
 def test_a_tilt_is_seen(angle: float) -> None:
     assert tilt_of(turned(angle)) == pytest.approx(angle, abs=0.11)
+
+
+@pytest.mark.parametrize("angle", [0.0, 2.0, -8.0])
+def test_dark_margins_hide_no_tilt(angle: float) -> None:
+    """Those of a copier: as straight as its glass, however the page lies on it, and darker than all of its letters."""
+    page = page_of_lines().rotate(angle, Image.Resampling.BICUBIC, fillcolor=255)
+    copy = Image.new("L", (SIZE[0] + 160, SIZE[1] + 200), 20)
+    copy.paste(page, (80, 100))
+    assert tilt_of(encoded(copy)) == pytest.approx(angle, abs=0.11)
 
 
 @pytest.mark.parametrize("angle", [-2.0, 1.0])

@@ -87,7 +87,7 @@ class RapidOcr:
             result = _run(engine, image)
         lines = [self._as_read(engine, image, line) for line in _lines(result)]
         words = merged(in_reading_order(lines), merge)
-        return [replace(word, box=turned_back(word.box, turns, width, height)) for word in words]
+        return [replace(word, box=word.box.turned_back(turns, width, height)) for word in words]
 
     @staticmethod
     def _as_read(engine: Any, image: np.ndarray, line: Line) -> Line:
@@ -117,14 +117,6 @@ def pixels(picture: Picture) -> np.ndarray:
     ground = Image.new("RGBA", image.size, "white")
     ground.alpha_composite(image)
     return np.ascontiguousarray(np.asarray(ground)[:, :, 2::-1])
-
-
-def turned_back(box: Box, turns: int, width: float, height: float) -> Box:
-    """Return where ``box`` lies in a picture of this size, of which it saw ``turns`` quarter turns to the left."""
-    for turn in reversed(range(turns)):
-        side = height if turn % 2 else width
-        box = Box(side - box.y1, box.x0, side - box.y0, box.x1)
-    return box
 
 
 def word_boxes(text: str, box: Box, pieces: Sequence[tuple[str, Box]], confidence: float) -> list[Word]:
