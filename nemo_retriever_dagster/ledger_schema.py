@@ -270,7 +270,7 @@ class Database:
             hint = "Another process holds it, or more threads ask than it has connections: run again."
             raise StorageError(f"The ledger {self.shown} gave no connection in time.", hint=hint) from None
         except OSError as error:
-            raise StorageError(f"The ledger {self.shown} cannot be opened: {error}.") from None
+            raise StorageError(f"The ledger {self.shown} cannot be opened: {error}.", hint=_UNUSABLE) from None
 
 
 def _number(corpus: str, key: str) -> int:
@@ -340,6 +340,7 @@ def _check(connection: sa.Connection) -> None:
         raise StorageError(f"The ledger is of schema version {kept!r}, this package reads {VERSION!r}.", hint=hint)
 
 
+_UNUSABLE = "Check that the place exists and may be written, or that the server runs and the credentials are right."
 _DAMAGED = ("malformed", "not a database", "corrupt", "invalid page")
 _FULL = ("disk is full", "no space left", "could not extend file")
 
@@ -354,5 +355,4 @@ def _translated(error: exc.DBAPIError, shown: str) -> StorageError:
     if "locked" in low:
         hint = "Another process holds it for very long: look for one that hangs."
         return StorageError(f"The ledger {shown} stayed locked for {_BUSY_MS // 1000} s.", hint=hint)
-    hint = "Check that the place exists and may be written, or that the server runs and the credentials are right."
-    return StorageError(f"The ledger {shown} cannot be used: {cause}.", hint=hint)
+    return StorageError(f"The ledger {shown} cannot be used: {cause}.", hint=_UNUSABLE)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -114,12 +115,14 @@ class LocalPlace:
             _unchanged(uri, path, before)
 
     def _listed(self, path: str) -> Listed:
+        _same_everywhere(path)
         uri = self._scheme + path if self._scheme else printable_path(path)
         return self.look(uri)
 
     def _walk(self, base: str, pattern: re.Pattern[str] | None, skipped: builtins.list[Skipped]) -> Iterator[Listed]:
         root = str(to_path(self._scheme + base))
         for relative in _files(root):
+            _same_everywhere(relative)
             if pattern and not pattern.match(relative):
                 continue
             found = base.rstrip("/") + "/" + relative if base != "." else relative
@@ -153,6 +156,16 @@ def _files(root: str) -> Iterator[str]:
         folders.sort()
         for name in sorted(names):
             yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def _same_everywhere(path: str) -> None:
+    """Refuse a name that this process reads otherwise than others do: its document would be another one."""
+    if path.isascii() or sys.getfilesystemencoding() == "utf-8":
+        return
+    raise InvalidOptionError(
+        f"Python takes the names of files for {sys.getfilesystemencoding()} here, and {path!a} has more letters.",
+        hint="Set PYTHONUTF8=1, or a locale like C.UTF-8: in another one the same file would be another document.",
+    )
 
 
 _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}

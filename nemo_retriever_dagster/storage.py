@@ -38,6 +38,7 @@ ASKED_ONE_BY_ONE = 64
 """How many files are looked for one by one; for more, what there is is listed."""
 _SECRET_CHARS = 4
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_HANDLES = {errno.EMFILE, errno.ENFILE}
 
 
 def protocol_of(uri: str) -> str:
@@ -88,6 +89,8 @@ def named(action: str, kind: type[_Failure], *, secrets: tuple[str, ...] = ()) -
 
 
 def _hint(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _NO_HANDLES:
+        return "Let this process open more files (ulimit -n), then run again."
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         return "The file system is read-only: mount it writable, or choose another place."
     if isinstance(error, PermissionError):

@@ -177,7 +177,10 @@ class HttpClient:
                 mounts=direct,
             )
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as cause:
-            hint = "Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (an http:// one), SSL_CERT_FILE and SSL_CERT_DIR."
+            hint = (
+                "Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY (an http:// one), NO_PROXY (no brackets), SSL_CERT_FILE "
+                "and SSL_CERT_DIR."
+            )
             raise MisuseError(f"{self.name} cannot be called here: {str(cause).rstrip('.')}.", hint=hint) from cause
 
     async def _problem(self, url: str) -> RetrieverError | None:

@@ -5,6 +5,7 @@ Errors of the client library become the package's own here, in `mapped`, so that
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from nemo_retriever_dagster.errors import (
     InvalidOptionError,
     RetrieverError,
+    StorageFullError,
     StoreUnavailableError,
 )
 from nemo_retriever_dagster.vdb.lease import Lease, foreign_holder, locked
@@ -251,7 +253,8 @@ def translate(error: Exception, address: Address, doing: str, collection: str = 
             f"Milvus does not understand the filter: {text}.",
             hint='Write it like content_metadata["page_number"] == {page}, and pass filter_params={"page": 3}.',
         )
-    return StoreUnavailableError(f"Milvus at {address.shown} cannot {doing}: {text}.")
+    hint = StorageFullError.default_hint if os.strerror(errno.ENOSPC) in text else ""
+    return StoreUnavailableError(f"Milvus at {address.shown} cannot {doing}: {text}.", hint=hint)
 
 
 def _refusal(error: BaseException) -> str:

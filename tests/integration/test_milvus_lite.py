@@ -86,15 +86,16 @@ def test_what_a_write_or_a_deletion_that_broke_off_has_done_is_counted(
 
 def test_a_store_that_cannot_be_flushed_is_left_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(collection: str) -> None:
-        raise OSError(errno.ENOSPC, f"No space left for {collection}")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), collection)
 
     path = tmp_path / "milvus.db"
     store = MilvusStore(str(path))
     store.ensure(SPEC)
     store.upsert("c", records(3))
     monkeypatch.setattr(store.client, "flush", full)
-    with pytest.raises(StoreUnavailableError, match=r"cannot flush.*No space left for c"):
+    with pytest.raises(StoreUnavailableError, match=r"cannot flush.*No space left on device: 'c'") as caught:
         store.close()
+    assert "Free some space" in caught.value.hint
     Lease(path, wait=0.0).acquire().release()
     store.close()  # once more does nothing
     with MilvusStore(str(path)) as again:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -166,6 +167,19 @@ def test_read_only_disk_is_named(small_disk: Path):
         artifacts.put(PLACE, b"new")
     assert "mount it writable" in caught.value.hint
     assert artifacts.get(PLACE) == b"kept"
+
+
+def test_no_more_open_files_is_nobodys_credentials(tmp_path: Path):
+    artifacts = Artifacts(tmp_path)
+    artifacts.put(PLACE, b"kept")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(StorageError, match="Too many open files") as caught:
+            artifacts.get(PLACE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "ulimit -n" in caught.value.hint
 
 
 def test_place_that_is_a_file_is_named(tmp_path: Path):

@@ -517,8 +517,9 @@ def test_read_only_disk_is_named(small_disk: Path):
 
 def test_place_that_cannot_be(tmp_path: Path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="file"):
+    with pytest.raises(StorageError, match="file") as caught:
         Ledger(f"sqlite:///{tmp_path}/file/ledger.db")
+    assert "may be written" in caught.value.hint
 
 
 def kill_while_writing(url: str) -> None:

@@ -116,7 +116,13 @@ def test_what_an_address_holds_is_not_logged(address: str, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("ALL_PROXY", "socks5h://127.0.0.1:9"), ("HTTP_PROXY", "foo://x"), ("SSL_CERT_FILE", "/none")]
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5h://127.0.0.1:9"),
+        ("HTTP_PROXY", "foo://x"),
+        ("NO_PROXY", "[::1]"),
+        ("SSL_CERT_FILE", "/none"),
+    ],
 )
 def test_surroundings_that_no_client_can_be_made_in_are_told(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch

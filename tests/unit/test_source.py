@@ -7,6 +7,8 @@ import http.server
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -196,6 +198,23 @@ def test_a_folder_that_cannot_be_listed_fails_the_listing(corpus: Path, monkeypa
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(SourceUnavailableError, match=r"sub cannot be \w.*: Permission denied"):
         Source(corpus).list()
+
+
+def test_a_name_that_this_locale_reads_otherwise_is_refused(tmp_path: Path):
+    """Taken, its document would be there twice: once for each locale that a run had."""
+    (tmp_path / "plain.txt").write_text("a")
+    code = "import sys; from nemo_retriever_dagster.source import Source; print(len(list(Source(sys.argv[1]).list())))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    surroundings = {**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    def listing() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
+
+    assert listing().stdout.strip() == "1"
+    (tmp_path / "caf\N{LATIN SMALL LETTER E WITH ACUTE}.txt").write_text("b")
+    assert "InvalidOptionError: Python takes the names of files for ascii here" in listing().stderr
+    surroundings["PYTHONUTF8"] = "1"
+    assert listing().stdout.strip() == "2"
 
 
 def test_undecodable_and_control_characters_in_names(tmp_path: Path):
