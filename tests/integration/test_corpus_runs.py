@@ -218,7 +218,8 @@ def test_an_asset_that_waits_for_the_corpus_runs_in_the_same_run(tmp_path: Path,
     assert result.success
     told = collections.Counter(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
     assert told == ({"notes": 4, "digest": 2} if awaited else {"notes": 2})
-    assert {place.latest(key).metadata["chunks"].value for key in place.keys()} == {1}
+    keys = place.keys()
+    assert {place.latest(key).metadata["chunks"].value for key in keys} == {1}
 
 
 def run_with_a_digest(place: Place, *, awaited: bool = True) -> dg.ExecuteInProcessResult:
