@@ -128,6 +128,20 @@ def test_shared_pictures_go_with_the_last_document_that_refers_to_them(tmp_path:
     assert len(list(images.rglob("*.png"))) == 1
 
 
+def test_a_picture_that_another_corpus_refers_to_stays(tmp_path: Path) -> None:
+    place, images = _with_a_shared_picture(tmp_path)
+    place.write(c="C")
+    place.run()
+    same = place.corpus.pipeline
+    other = DocumentCorpus(name="copies", source=place.source, pipeline=same, workers=1)
+    found = materialize_documents(other, instance=place.instance, resources=place.resources, log_level="CRITICAL")
+    assert all(outcome.succeeded for outcome in found.values())
+    (place.source / "b.html").unlink()
+    _remove_vanished(place, "a")
+    assert set(place.receipts()) == set(place.keys("c"))
+    assert len(list(images.rglob("*.png"))) == 1
+
+
 def test_a_document_that_had_failed_stores_the_picture_again_that_went_with_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
