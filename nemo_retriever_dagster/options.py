@@ -7,8 +7,8 @@ from dataclasses import Field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic import Field as Bounds
-from pydantic import TypeAdapter, ValidationError
 
 from nemo_retriever_dagster.errors import InvalidOptionError, UnknownOptionError, as_call
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 Share = Annotated[float, Bounds(ge=0, le=1)]
 Amount = Annotated[int, Bounds(ge=0)]
 Number = Annotated[int, Bounds(ge=1)]
+
+
+def _in_order(value: Any) -> Any:
+    """Return a set as a sorted list: as it is, its order, and with it a fingerprint, would differ from run to run."""
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_in_order)]
 
 _Task = TypeVar("_Task")
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from nemo_retriever_dagster.audio_params import AudioParams
 from nemo_retriever_dagster.errors import InvalidOptionError, MisuseError
 from nemo_retriever_dagster.extract.methods import checked_types
-from nemo_retriever_dagster.options import Number, checked, expect, make
+from nemo_retriever_dagster.options import Names, Number, checked, expect, make
 from nemo_retriever_dagster.stages import check_collections, collections
 from nemo_retriever_dagster.vdb.contract import VectorStore
 
@@ -146,7 +146,7 @@ def _split(given: dict[str, Any]) -> dict[str, Any]:
     params = _params("split", given)
     expect("split(params=...)", params, _SPLIT_PARAMS)
     types = params.pop("split_source_types", given.pop("source_types", None))
-    types = checked("split", "split_source_types", tuple[str, ...] | None, types)
+    types = checked("split", "split_source_types", Names | None, types)
     source_types = None if types is None else checked_types(types, "split_source_types")
     return {"hf_access_token": None, **params, **given, "source_types": source_types}
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from nemo_retriever_dagster.audio_params import AudioParams  # noqa: TC001 - as above
 from nemo_retriever_dagster.errors import InvalidOptionError
-from nemo_retriever_dagster.options import Amount, Number, Share, flag, one_of
+from nemo_retriever_dagster.options import Amount, Names, Number, Share, flag, one_of
 
 TextDepth = Literal["block", "body", "document", "header", "line", "nearby_block", "other", "page", "span"]
 TableFormat = Literal["markdown", "html", "pseudo_markdown", "simple"]
@@ -111,7 +111,7 @@ class SplitTask:
     tokenizer: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None
-    source_types: tuple[str, ...] | None = None
+    source_types: Names | None = None
     sentences: bool = False
     hf_access_token: SecretStr | None = field(default=None, repr=False)
 
@@ -237,7 +237,7 @@ class UploadTask:
     runs wrote to it. ``reindex`` builds a new collection beside it when embedder or options changed (``reindex``).
     """
 
-    collection_name: str | Mapping[str, tuple[str, ...]] = "nv_ingest_collection"
+    collection_name: str | Mapping[str, Names] = "nv_ingest_collection"
     milvus_uri: str | None = None
     sparse: bool = False
     recreate: bool = False
@@ -263,7 +263,7 @@ class UploadTask:
     stream: bool = True
     meta_dataframe: Any = field(default=None, repr=False)
     meta_source_field: str | None = None
-    meta_fields: tuple[str, ...] = ()
+    meta_fields: Names = ()
 
     def __post_init__(self) -> None:
         """Check that a collection is not to be dropped and kept at once."""

@@ -103,6 +103,17 @@ def test_suspiciously_many_vanished_documents_are_reported_and_kept(tmp_path: Pa
     assert asked(place, tick(place).run_requests) == [place.keys("z")]
 
 
+def test_new_documents_do_not_make_up_for_those_that_vanish(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(**{f"old{n}": "An old note." for n in range(13)})
+    with place.ledger() as ledger:
+        ledger.remember("notes", place.corpus.plant.documents().list())
+    for n in range(11):
+        (place.source / f"old{n}.txt").unlink()
+    place.write(**{f"new{n}": "A new note." for n in range(60)})
+    assert {request.job_name for request in tick(place).run_requests} == {"notes_ingest"}
+
+
 def test_shared_pictures_go_with_the_last_document_that_refers_to_them(tmp_path: Path) -> None:
     place, images = _with_a_shared_picture(tmp_path)
     place.write(c="C")
@@ -114,6 +125,20 @@ def test_shared_pictures_go_with_the_last_document_that_refers_to_them(tmp_path:
         assert len(list(images.rglob("*.png"))) == left
     (place.source / "b.html").write_text(text)  # the same bytes again: its picture must be there again
     assert place.run("b")["b"].succeeded
+    assert len(list(images.rglob("*.png"))) == 1
+
+
+def test_a_picture_that_another_corpus_refers_to_stays(tmp_path: Path) -> None:
+    place, images = _with_a_shared_picture(tmp_path)
+    place.write(c="C")
+    place.run()
+    same = place.corpus.pipeline
+    other = DocumentCorpus(name="copies", source=place.source, pipeline=same, workers=1)
+    found = materialize_documents(other, instance=place.instance, resources=place.resources, log_level="CRITICAL")
+    assert all(outcome.succeeded for outcome in found.values())
+    (place.source / "b.html").unlink()
+    _remove_vanished(place, "a")
+    assert set(place.receipts()) == set(place.keys("c"))
     assert len(list(images.rglob("*.png"))) == 1
 
 

@@ -114,6 +114,12 @@ def test_both_executors_tell_the_same(tmp_path: Path) -> None:
     assert told["in_process"] == told["multiprocess"]
 
 
+def tried_again(place: Place, run_id: str) -> set[str]:
+    """Return the steps of a run that asked for a retry."""
+    events = [e.dagster_event for e in place.instance.all_logs(run_id) if e.dagster_event]
+    return {str(e.step_key) for e in events if e.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY}
+
+
 def test_an_engine_that_is_down_is_asked_again_only_for_the_documents_that_failed(place: Place) -> None:
     with NimServer(dimension=8) as server:
         server.inject(Fault(kind=FaultKind.BROKEN, port="embedder", first=2, times=3))
@@ -121,10 +127,8 @@ def test_an_engine_that_is_down_is_asked_again_only_for_the_documents_that_faile
         outcomes = place.run(**{ENGINES: EnginesResource(embedder=nim)})
         assert {name for name, outcome in outcomes.items() if outcome.succeeded} == set(GOOD)
         assert server.count("embedder") == 4 + 3  # each good document once, and the three calls that failed
-    (run_id,) = {outcome.run_id for outcome in outcomes.values()}
-    events = [e.dagster_event for e in place.instance.all_logs(run_id) if e.dagster_event]
-    again = [e.step_key for e in events if e.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY]
-    assert set(again) == {"notes.embed"}
+    assert tried_again(place, outcomes["alpha"].run_id) == {"notes.embed"}
+    assert {outcomes[name].metadata["reused_stages"] for name in GOOD} == {"none"}, "what was done was left alone"
     assert {failure.attempts for failure in place.failures().values()} == {1}  # corrupt data is not tried again
 
 
@@ -135,6 +139,7 @@ def test_an_engine_that_stays_down_is_each_document_s_failure(place: Place) -> N
         outcomes = place.run("alpha", "broken", **{ENGINES: EnginesResource(embedder=nim)})
         facts = outcomes["alpha"].metadata
         assert (facts["stage"], facts["category"], facts["attempts"]) == ("embed", "infrastructure", 3)
+        assert tried_again(place, outcomes["alpha"].run_id) == {"notes.embed"}, "no later stage can help"
         assert outcomes["broken"].metadata["stage"] == "extract"
         server.mend()
         again = place.run("alpha", **{ENGINES: EnginesResource(embedder=nim)})["alpha"]
@@ -209,22 +214,39 @@ def test_plain_dagster_materializes_one_document(place: Place) -> None:
 def test_an_asset_that_waits_for_the_corpus_runs_in_the_same_run(tmp_path: Path, *, awaited: bool) -> None:
     place = Place(tmp_path, rows=False)
     place.write(alpha="A", beta="B")
+    result = run_with_a_digest(place, awaited=awaited)
+    assert result.success
+    told = collections.Counter(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
+    assert told == ({"notes": 4, "digest": 2} if awaited else {"notes": 2})
+    keys = place.keys()
+    assert {place.latest(key).metadata["chunks"].value for key in keys} == {1}
+
+
+def run_with_a_digest(place: Place, *, awaited: bool = True) -> dg.ExecuteInProcessResult:
+    """Run all documents, with an asset of the same partitions that waits for them where ``awaited``."""
     keys = place.keys()
     place.instance.add_dynamic_partitions("notes_documents", keys)
-
     policy = dg.BackfillPolicy.multi_run(200)
 
     @dg.asset(deps=[place.corpus.key], partitions_def=place.corpus.partitions_def, backfill_policy=policy)
     def digest() -> None:
         pass
 
-    resources = {**place.corpus.resources(), **place.resources}
-    assets = [place.corpus.asset, digest] if awaited else [place.corpus.asset]
-    result = dg.materialize(assets, tags=range_tags("notes", keys), instance=place.instance, resources=resources)
-    assert result.success
-    told = collections.Counter(event.asset_key.to_user_string() for event in result.get_asset_materialization_events())
-    assert told == ({"notes": 4, "digest": 2} if awaited else {"notes": 2})
-    assert {place.latest(key).metadata["chunks"].value for key in keys} == {1}
+    return dg.materialize(
+        [place.corpus.asset, digest] if awaited else [place.corpus.asset],
+        tags=range_tags("notes", keys),
+        instance=place.instance,
+        resources={**place.corpus.resources(), **place.resources},
+        raise_on_error=False,
+    )
+
+
+def test_a_bad_document_is_red_although_another_asset_waits(tmp_path: Path) -> None:
+    place = Place(tmp_path, rows=False)
+    place.write(alpha="A", broken="")
+    result = run_with_a_digest(place)
+    assert not result.success
+    assert place.statuses() == {"MATERIALIZED": 1, "FAILED": 1}
 
 
 def test_a_partition_without_a_document_fails_at_the_source(tmp_path: Path) -> None:

@@ -188,6 +188,17 @@ def test_place_that_is_a_file_is_named(tmp_path: Path):
         Artifacts(tmp_path / "kept").put(PLACE, b"x")
 
 
+def test_a_file_that_cannot_be_read_is_not_taken_for_one_that_is_not_there(tmp_path: Path):
+    (tmp_path / "unreadable").mkdir()
+    with pytest.raises(StorageError, match="Reading"):
+        Storage(tmp_path).get("unreadable")
+
+
+def test_others_may_read_what_is_stored(tmp_path: Path):
+    Storage(tmp_path).put("a.png", b"x")
+    assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o644
+
+
 def test_no_secret_is_shown_in_part():
     """One that begins with another is replaced first."""
     secrets = secrets_of({"key": "hunter22", "client_kwargs": {"secret": "hunter22hunter33"}, "short": "abc"})
@@ -210,6 +221,7 @@ class Share(LocalFileSystem):
         return super()._strip_protocol(path.removeprefix("share://"))
 
     def pipe_file(self, path, value, **options):
+        assert path.endswith(".part"), "seen under its name while it is written"
         super().pipe_file(path, value[:3] if self.cut else value)
         if self.cut:
             raise OSError("The line is cut.")

@@ -110,10 +110,17 @@ def test_pictures_that_are_left_out_otherwise_are_stored_anew() -> None:
     assert Stage.STORE_IMAGES in changed(before, prints(stored.extract(auto_dedup=False)))
 
 
-def test_kinds_that_are_named_in_a_set_are_told_apart() -> None:
-    kinds = ({"text"}, {"tables"})
-    made = {prints(base().vdb_upload(collection_name={"c": kind}))[Stage.UPLOAD] for kind in kinds}
-    assert len(made) == 2
+def test_names_in_a_set_make_the_same_fingerprint_in_every_process() -> None:
+    names = {"text", "tables", "charts", "images"}
+    by_kinds = base().vdb_upload(collection_name={"c": names}).pipeline.upload
+    by_fields = base().vdb_upload(meta_dataframe=[], meta_source_field="file", meta_fields=names).pipeline.upload
+    by_types = base().split(chunk_size=9, params={"split_source_types": {"pdf", "txt", "html"}}).pipeline.split
+    assert by_kinds is not None
+    assert by_kinds.collection_name == {"c": tuple(sorted(names))}
+    assert by_fields is not None
+    assert by_fields.meta_fields == tuple(sorted(names))
+    assert by_types is not None
+    assert by_types.source_types == ("html", "pdf", "txt")
 
 
 def test_the_same_bytes_in_two_formats_are_two_results() -> None:

@@ -220,6 +220,20 @@ def test_every_chunk_gets_the_vector_of_its_own_text_under_its_own_context() -> 
     np.testing.assert_array_equal(vectors[worded], expected)
 
 
+class Asked(HashEmbedder):
+    purposes: tuple[str, ...] = ()
+
+    async def embed(self, inputs, *, purpose="query"):
+        self.purposes += (purpose,)
+        return await super().embed(inputs, purpose=purpose)
+
+
+def test_chunks_are_embedded_as_passages() -> None:
+    elements, embedder = [text("one", 1)], Asked(8)
+    asyncio.run(stages.embed(cut(elements), elements, {}, EmbedTask(), embedder))
+    assert embedder.purposes == ("passage",)
+
+
 class Short(HashEmbedder):
     async def embed(self, inputs, *, purpose="passage"):
         return (await super().embed(inputs, purpose=purpose))[:1]

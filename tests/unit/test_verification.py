@@ -93,6 +93,17 @@ def test_rows_are_looked_for_where_the_receipt_says_when_another_collection_was_
     assert differences(ledger, store, "a", "large", only) == ["0 rows, the receipt says 3"]
 
 
+@pytest.mark.parametrize("only", [None, [KEY]])
+def test_rows_that_two_corpora_have_receipts_for_are_looked_at_for_both(
+    ledger: Ledger, store: InMemoryStore, only: list[str] | None
+) -> None:
+    put(store, "small", 3)
+    receipted(ledger, "a", "small", 3)
+    assert foreign_documents(ledger, "a") == {}, "its own are not another's"
+    receipted(ledger, "b", "small", 3)
+    assert [differences(ledger, store, corpus, "small", only) for corpus in ("a", "b")] == [[], []]
+
+
 def test_a_build_beside_has_no_claim_on_the_rows_that_serve(ledger: Ledger, store: InMemoryStore) -> None:
     put(store, "small", 3)
     receipted(ledger, f"a{BUILD_MARK}small_v2", "small", 3)
