@@ -77,7 +77,8 @@ def _silent_loss(corpus: "DocumentCorpus") -> dg.AssetChecksDefinition:
         before = {r.document: _chunks_before(check.asset_key, context.instance, r) for r in latest}
         said = ((receipt, _lost(receipt, before.get(receipt.document))) for receipt in receipts)
         problems = [(receipt.uri, what) for receipt, what in said if what]
-        return _result(problems, len(receipts), dg.AssetCheckSeverity.WARN, "Look at the documents' previews.")
+        hint = "Look at the documents' previews; scanned pages of a PDF take extract_method='pdfium_hybrid'."
+        return _result(problems, len(receipts), dg.AssetCheckSeverity.WARN, hint)
 
     return silent_loss
 

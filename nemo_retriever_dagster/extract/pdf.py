@@ -26,7 +26,7 @@ class PdfExtractor:
 
     formats: tuple[str, ...] = ("pdf",)
     methods: tuple[str, ...] = ("pdfium", "pdfium_hybrid", "ocr", "nemotron_parse")
-    version: str = "7"
+    version: str = "8"
 
     def extract(self, path: Path, options: ExtractOptions, budget: Budget) -> Iterator[Page]:
         """Yield the pages of a PDF file; one page is in memory at a time.

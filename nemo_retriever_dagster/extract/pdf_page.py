@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from nemo_retriever_dagster.limits import Budget
     from nemo_retriever_dagster.model import Picture, Table
 
+NO_NATIVE_TEXT = "The page has no native text: extract_method='pdfium_hybrid' reads what it shows by OCR."
 _MORE_IN = 0.5
 _WHOLE = 0.8  # of the page: a picture this large is the page, not a picture on it
 
@@ -130,7 +131,7 @@ class PageReader:
         """Return the page."""
         method = self.document.options.method
         needs_ocr = method == "ocr" or (method == "pdfium_hybrid" and self._is_scan())
-        elements = self._pictures_only() if needs_ocr else self._elements()
+        elements = self._pictures_only() if needs_ocr else self._warned(self._elements())
         if self.document.options.page_as_image:
             elements = (*elements, *self._page_image())
         self.document.budget.spend("elements", len(elements), page=self.number)
@@ -154,6 +155,13 @@ class PageReader:
         if is_garbage(self.words.text):
             return True
         return not self.words.words and bool(self.drawings.pictures or self.drawings.drawings)
+
+    def _warned(self, elements: tuple[Element, ...]) -> tuple[Element, ...]:
+        """Say on the first picture of a page without native text that what stands there is not read this way."""
+        options = self.document.options
+        if self.words.words or not elements or not options.text or options.method == "nemotron_parse":
+            return elements
+        return (replace(elements[0], warnings=(*elements[0].warnings, NO_NATIVE_TEXT)), *elements[1:])
 
     def _elements(self) -> tuple[Element, ...]:
         options = self.document.options

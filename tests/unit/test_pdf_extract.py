@@ -185,6 +185,15 @@ def test_hybrid_asks_for_ocr_only_where_there_is_no_usable_text(read):
     assert picture_size(pages[1].scan.data) == (1700, 2200)
 
 
+def test_a_scanned_page_among_native_ones_says_that_its_text_is_not_read(read):
+    scan = PdfPage("q 612 0 0 792 0 0 cm /Im Do Q", image=(60, 80))
+    pages = read(PdfPage(lines(PROSE, 72, 700)), scan, PdfPage())
+    assert [[e.kind for e in page.elements] for page in pages] == [[Kind.TEXT], [Kind.IMAGE], []]
+    assert "pdfium_hybrid" in pages[1].elements[0].warnings[-1]
+    assert not pages[0].elements[0].warnings
+    assert not any(e.warnings for page in read(scan, text=False) for e in page.elements)
+
+
 def test_ocr_asks_for_every_page_and_gives_no_native_text(read):
     pages = read(PdfPage(lines(PROSE, 72, 700)), PdfPage(), method="ocr")
     assert [page.needs_ocr for page in pages] == [True, True]
