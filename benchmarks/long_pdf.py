@@ -1,11 +1,11 @@
 """One long PDF: how much memory its pages take, and when the first of them comes.
 
-    python benchmarks/long_pdf.py [--pages 1000] [FILE ...]
+    python benchmarks/long_pdf.py [--pages 1000] [--workers 1] [FILE ...]
 
 Real pages (the shared filings beside the repository, or the files named) are put together into one PDF, which is then
-read with everything on by a disposable parser process, page by page. Printed: the peak memory of that process and of
-this one above what each had at the first page, when the first page was there as a share of the whole time, and the
-page that the parser was at by then. Needs the shared benchmark files where none are named, and says so.
+read with everything on by disposable parser processes, one or as many as ``--workers``. Printed: when the first page
+was there and when the last, and the memory of this process and of the parsers together, at the first page and at most.
+Needs the shared benchmark files where none are named, and says so.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def put_together(files: list[Path], pages: int, target: Path) -> None:
     made.close()
 
 
-def measure(path: Path) -> dict[str, object]:
-    """Read the file through a parser process; return the figures."""
-    with ParserPool(1) as pool:
+def measure(path: Path, workers: int) -> dict[str, object]:
+    """Read the file through parser processes; return the figures."""
+    with ParserPool(workers) as pool:
         began = time.perf_counter()
         pages = pool.pages(path, ExtractOptions(format="pdf"))
         first = next(pages)
@@ -58,7 +58,7 @@ def measure(path: Path) -> dict[str, object]:
         "file_mib": round(path.stat().st_size / MIB, 1),
         "first_page_after": f"{after:.2f} s of {whole:.1f} s",
         "this_process_mib": f"{start[0]:.0f} at the first page, {peak[0]:.0f} at most",
-        "parser_process_mib": f"{start[1]:.0f} at the first page, {peak[1]:.0f} at most",
+        "parsers_mib": f"{start[1]:.0f} at the first page, {peak[1]:.0f} at most",
     }
 
 
@@ -66,6 +66,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("files", nargs="*", type=Path)
     arguments.add_argument("--pages", type=int, default=1000)
+    arguments.add_argument("--workers", type=int, default=1)
     options = arguments.parse_args()
     files = options.files or sorted(FILINGS.glob("*.pdf"))
     if not files:
@@ -74,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.pdf"
         put_together(files, options.pages, path)
-        print(json.dumps(measure(path), indent=2))
+        print(json.dumps(measure(path, options.workers), indent=2))
 
 
 if __name__ == "__main__":
