@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Dark = NDArray[np.bool_]
 
 _DARKER = 60  # than the paper, of 255
-_LINE_DARKER, _BESIDE = 16, 6  # than what lies so many pixels to both sides of a line
+_LINE_DARKER, _BESIDE = 16, (3, 6)  # than what lies so many pixels to both sides of a line, near or far
 _CROSSING, _AS_DARK = 3, 10  # pixels to either side of where another line crosses, which is as dark as both
 _NOISE = 0.2  # of all pixels: more are darker than those beside them in noise
 _LONG = 40  # a line is at least this part of the page's shorter side: longer than a letter is high
@@ -79,14 +79,21 @@ def dark_pixels(grey: NDArray[np.uint8]) -> Dark:
 def _line_pixels(grey: NDArray[np.uint8]) -> Dark:
     """Return which pixels may be of a line along the rows: dark ones, and those of thin lines in grey or in shade."""
     dark = dark_pixels(grey)
-    if min(grey.shape) > 2 * _BESIDE:
-        thin = np.zeros_like(dark)
-        beside = np.minimum(grey[: -2 * _BESIDE], grey[2 * _BESIDE :])
-        thin[_BESIDE:-_BESIDE] = beside > _lighter(grey[_BESIDE:-_BESIDE], _LINE_DARKER)
-        if thin.mean() < _NOISE:
-            dark |= thin
-            dark[:, _CROSSING:-_CROSSING] |= _crossed(dark, grey)
+    thin = _thin_pixels(grey)
+    if thin.mean() < _NOISE:
+        dark |= thin
+        dark[:, _CROSSING:-_CROSSING] |= _crossed(dark, grey)
     return dark
+
+
+def _thin_pixels(grey: NDArray[np.uint8]) -> Dark:
+    """Return which pixels are darker than those above and below; a word may stand close over a thin line."""
+    thin = np.zeros(grey.shape, dtype=np.bool_)
+    for far in _BESIDE:
+        if len(grey) > 2 * far:
+            lighter = np.minimum(grey[: -2 * far], grey[2 * far :])
+            thin[far:-far] |= lighter > _lighter(grey[far:-far], _LINE_DARKER)
+    return thin
 
 
 def _crossed(line: Dark, grey: NDArray[np.uint8]) -> Dark:

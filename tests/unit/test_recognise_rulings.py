@@ -102,6 +102,16 @@ def test_light_lines_between_low_rows_are_seen_in_shade() -> None:
     assert all(box.height > 380 for box in upright)
 
 
+def test_a_light_line_close_under_words_is_seen_whole() -> None:
+    image = Image.new("L", (850, 1100), 255)
+    draw = ImageDraw.Draw(image)
+    draw.line((100, 420, 750, 420), fill=200)
+    for left in (110, 400):
+        draw.rectangle((left, 405, left + 150, 415), fill=0)
+    (line,) = [ruling.box for ruling in rulings_of(picture(image)) if 418 < ruling.box.y0 < 422]
+    assert (line.x0, line.x1) == pytest.approx((100, 750), abs=4)
+
+
 def test_areas_letters_and_noise_are_no_lines() -> None:
     image = Image.new("L", SIZE, 255)
     draw = ImageDraw.Draw(image)
