@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from nemo_retriever_dagster.engines.local.tesseract import TesseractOcr
 from nemo_retriever_dagster.model import Picture, Word
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = """#!{python}
 import pathlib, struct, sys
