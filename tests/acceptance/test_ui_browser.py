@@ -67,7 +67,7 @@ def test_the_op_graph_shows_the_stages(page: Page, site: Site) -> None:
     page.get_by_text("Expand graph").first.click()
     for stage in ("plan", "extract", "split", "embed", "upload", "settle"):
         page.get_by_text(stage, exact=True).first.wait_for()
-    page.get_by_text("Rows to the collection").first.wait_for()
+    page.get_by_text("Writes the rows").first.wait_for()
     shoot(page, "graph")
 
 
