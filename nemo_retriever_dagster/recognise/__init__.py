@@ -51,4 +51,4 @@ async def _seen(page: Page, frame: Frame, options: ExtractOptions, engines: Engi
     elements = await laid_out(words, own, frame, options, ocr)
     elements = await with_regions(elements, words, frame, options, engines)
     elements = await asyncio.to_thread(frame.pictured, elements)
-    return frame.as_it_lies(elements, dict(zip(map(id, own), page.elements, strict=True)))
+    return frame.as_it_lies(elements, own, page.elements)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from PIL import Image
 
+from nemo_retriever_dagster.engines.pictures import turned
 from nemo_retriever_dagster.model import STRUCTURED, Box, Picture, Word
 from nemo_retriever_dagster.recognise.tilt import leaning, tilt_of, upright
-from nemo_retriever_dagster.recognise.turn import turned, turns_of
+from nemo_retriever_dagster.recognise.turn import turns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from nemo_retriever_dagster.extract.contract import Page
     from nemo_retriever_dagster.model import Element
@@ -70,9 +71,12 @@ class Frame:
             return element
         return replace(element, box=element.box.turned_back(4 - self.turns, *self.size))
 
-    def as_it_lies(self, elements: Iterable[Element], own: Mapping[int, Element]) -> tuple[Element, ...]:
-        """Return elements with their boxes on the page as it is; ``own`` are its own, by the ``id`` of the turned."""
-        return tuple(own[id(one)] if id(one) in own else self._lying(one) for one in elements)
+    def as_it_lies(
+        self, elements: Iterable[Element], own: Sequence[Element], before: Sequence[Element]
+    ) -> tuple[Element, ...]:
+        """Return elements with their boxes on the page as it is; the page's `own` as they were ``before``."""
+        known = dict(zip(map(id, own), before, strict=True))
+        return tuple(known[id(one)] if id(one) in known else self._lying(one) for one in elements)
 
     def _lying(self, element: Element) -> Element:
         if element.box is None or not (self.tilt or self.turns):

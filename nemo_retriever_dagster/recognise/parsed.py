@@ -41,7 +41,7 @@ async def parsed(page: Page, frame: Frame, options: ExtractOptions, engines: Eng
     frame, words = await read_scan(frame, ocr)
     own = frame.own(page.elements)
     found = await asyncio.to_thread(frame.pictured, await laid_out(words, own, frame, options, ocr))
-    lying = frame.as_it_lies(found, dict(zip(map(id, own), page.elements, strict=True)))
+    lying = frame.as_it_lies(found, own, page.elements)
     return tuple(_warned(element, "OCR's") for element in lying)
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from nemo_retriever_dagster.extract.bidi import runs_left
-from nemo_retriever_dagster.model import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +41,3 @@ def _step(one: Box, other: Box) -> int | None:
     if common.width > _BESIDE * min(one.width, other.width):
         return _DOWN if other.y0 > one.y0 else _UP
     return None
-
-
-def turned(picture: Picture, turns: int) -> Picture:
-    """Return a picture after one to three quarter turns to the left, as PNG."""
-    with Image.open(io.BytesIO(picture.data)) as opened:
-        image = opened.rotate(90 * turns, expand=True)
-    out = io.BytesIO()
-    image.save(out, "PNG", compress_level=1)
-    return Picture(data=out.getvalue(), width=image.width, height=image.height)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import io
 import re
 import shutil
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nemo_retriever_dagster.engines.local.reading_order import joined
 from nemo_retriever_dagster.engines.local.slots import Slots, run_program
 from nemo_retriever_dagster.engines.local.worker import available_cores
+from nemo_retriever_dagster.engines.pictures import turned
 from nemo_retriever_dagster.engines.usage import record
 from nemo_retriever_dagster.errors import EngineUnavailableError, MissingDependencyError, RejectedInputError
 from nemo_retriever_dagster.model import Box, Usage, Word
@@ -102,7 +102,7 @@ class TesseractOcr:
         if found is None:
             return rows
         turns = 4 - int(found[1]) // 90  # it counts to the right
-        other = await self._rows(await asyncio.to_thread(_turned_left, picture, turns))
+        other = await self._rows((await asyncio.to_thread(turned, picture, turns)).data)
         if not other or _confidence(other) < _confidence(rows) + _SURER:
             return rows
         size = (picture.width, picture.height)
@@ -136,15 +136,6 @@ def _merged(rows: list[_Row], merge: MergeLevel) -> list[Word]:
 
 def _confidence(rows: list[_Row]) -> float:
     return fmean(word.confidence for _, word in rows)
-
-
-def _turned_left(picture: Picture, turns: int) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    with Image.open(io.BytesIO(picture.data)) as opened:
-        opened.rotate(90 * turns, expand=True).save(out, "PNG", compress_level=1)
-    return out.getvalue()
 
 
 def _word(row: dict[str, str]) -> Word:
