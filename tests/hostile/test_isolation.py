@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,8 @@ def _faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Callable[[str], Path]:
-    def write(fault: str) -> Path:
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.faulty"
-        path.write_text(fault)
-        return path
-
-    return write
+def told(written: Callable[[str, str], Path]) -> Callable[[str], Path]:
+    return partial(written, "faulty")
 
 
 def texts(pages: Iterator[Page]) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,13 +45,8 @@ def _long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def long(tmp_path: Path) -> Callable[[str], Path]:
-    def write(content: str) -> Path:
-        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.long"
-        path.write_text(content)
-        return path
-
-    return write
+def long(written: Callable[[str, str], Path]) -> Callable[[str], Path]:
+    return partial(written, "long")
 
 
 def told(pages: Iterable[Page]) -> tuple[list[int], list[int]]:
